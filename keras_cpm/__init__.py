@@ -1,0 +1,47 @@
+"""Convolutional Pose Machines (Wei, Ramakrishna, Kanade, Sheikh, CVPR 2016) for Keras.
+
+Public names are loaded when they are first used, so that `import keras_cpm` costs nothing and the
+parts that need no TensorFlow work without it.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOME = {
+    name: module
+    for module, names in {
+        "skeleton": "Skeleton CPM14 LSP14 MPII16 FLIC9 COCO17 HAND21 QUADRUPED17",
+        "spec": "PoseSpec",
+        "losses": "BeliefL2 belief_l2 stage_losses",
+        "metrics": "BeliefPCK pck pckh auc reference_length",
+        "models.cpm": "build_cpm initialize_release",
+        "data.records": "Person Record read_records write_records",
+        "data.lsp": "load_lsp",
+        "data.figures": "Figure Bone Panel Color PERSON HAND QUADRUPED",
+        "data.synthetic": "draw_figure draw_records",
+        "data.pipeline": "make_dataset num_steps",
+        "bundle": "save_bundle load",
+        "recipes": "TrainSpec MODERN RELEASE AugmentSpec",
+        "models.transfer": "transfer_weights",
+        "predictor": "Predictor Pose",
+        "visualize": "draw_pose draw_beliefs draw_stages",
+        "training": "compile_cpm train",
+        "evaluation": "Evaluation evaluate mean_pose",
+        "export": "export_saved_model export_tflite",
+        "litert": "LiteRTModel",
+    }.items()
+    for name in names.split()
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name):
+    if name not in _HOME:
+        raise AttributeError(f"module 'keras_cpm' has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,234 @@
+"""Keypoints to belief maps and back. No other file converts between the two.
+
+Letters: N people, P parts, C channels (P, or P + 1 with background), h = w cells. `encode` runs
+inside tf.data and is TensorFlow; everything on beliefs is `keras.ops`, for any backend.
+"""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from . import geometry
+
+IGNORE = -1.0
+# putGaussianMaps leaves out what lies beyond an exponent of 4.6052 = ln 100.
+PEAK_EXPONENT_CUT = 4.6052
+PEAK_CUT = math.exp(-PEAK_EXPONENT_CUT)
+
+
+def encode(keypoints, visible, spec, *, missing="ignore"):
+    """Ideal belief maps b* of Sec. 3.3: a Gaussian peak at each labelled part.
+
+    Peaks of several people add and are clipped at 1; a peak ends where its exponent exceeds ln 100
+    (the release's target code). Background is 1 - max over the parts.
+
+    Args:
+        keypoints: (N, P, 2) network frame, pixels; any leading axes.
+        visible: (N, P); 0 = not labelled.
+        spec: `PoseSpec`.
+        missing: "ignore": a channel in which anybody's part is not labelled becomes IGNORE (-1),
+            and the background with it; the loss skips it. "zero": such a channel holds the labelled
+            peaks only, as in the release.
+
+    Returns:
+        (h, w, C) float32, with the leading axes of `keypoints`.
+
+    Raises:
+        ValueError: unknown `missing`.
+
+    Example:
+        >>> from keras_cpm import PoseSpec, codec
+        >>> spec = PoseSpec()
+        >>> keypoints = [[[3.5, 11.5]] * 14]
+        >>> codec.encode(keypoints, [[2] * 14], spec)[1, 0, 0].numpy().item()
+        1.0
+    """
+    if missing not in ("ignore", "zero"):
+        raise ValueError(f'`missing` must be "ignore" or "zero". Received: missing={missing!r}')
+    labelled = tf.cast(visible, tf.int32) > 0
+    peaks = _peaks(tf.cast(keypoints, tf.float32), spec)
+    peaks = tf.where(labelled[..., None, None] & (peaks >= PEAK_CUT), peaks, 0.0)
+    parts = tf.minimum(tf.reduce_sum(peaks, axis=-4), 1.0)
+    parts = tf.einsum("...phw->...hwp", parts)
+    channels = [parts]
+    if spec.background:
+        channels.append(1.0 - tf.reduce_max(parts, axis=-1, keepdims=True))
+    if missing == "ignore":
+        lacking = tf.reduce_any(~labelled, axis=-2)[..., None, None, :]
+        channels[0] = tf.where(lacking, IGNORE, parts)
+        if spec.background:
+            channels[1] = tf.where(tf.reduce_any(lacking, -1, keepdims=True), IGNORE, channels[1])
+    return tf.concat(channels, axis=-1)
+
+
+def _peaks(points, spec):
+    """(..., P, 2) -> (..., P, h, w): a Gaussian is the product of its rows and its columns."""
+    offset = geometry.belief_axis(spec) - points[..., None]  # (..., P, 2, w)
+    profile = tf.exp(-tf.square(offset) / (2 * spec.part_sigma**2))
+    return profile[..., 1, :, None] * profile[..., 0, None, :]
+
+
+def encode_center(center, spec):
+    """The center map: a Gaussian where the primary person is (Sec. 4.2), at full resolution.
+
+    Not cut off, as in the release's test code; its training code cuts at 64 px, where 0.01 is left.
+
+    Args:
+        center: (..., 2) network frame, pixels.
+        spec: `PoseSpec`.
+
+    Returns:
+        (..., H, W, 1) float32.
+    """
+    pixels = tf.range(spec.box_size, dtype=tf.float32)
+    offset = pixels - tf.cast(center, tf.float32)[..., None]
+    profile = tf.exp(-tf.square(offset) / (2 * spec.center_sigma**2))
+    return (profile[..., 1, :, None] * profile[..., 0, None, :])[..., None]
+
+
+def decode(beliefs, spec, *, refine="log"):
+    """Belief maps to keypoints: the highest cell of each part, moved by at most half a cell.
+
+    Args:
+        beliefs: (B, h, w, C) of one stage.
+        spec: `PoseSpec`.
+        refine: "none": the centre of the cell. "quarter": a quarter cell towards the higher
+            neighbour. "log": the top of the parabola through the logarithms, exact for a Gaussian
+            peak.
+
+    Returns:
+        keypoints (B, P, 2) float32, network frame, pixels, and scores (B, P), the height of the
+        peak. Of equal cells the first in row order wins.
+
+    Raises:
+        ValueError: unknown `refine`.
+
+    Example:
+        >>> from keras_cpm import PoseSpec, codec
+        >>> spec = PoseSpec()
+        >>> beliefs = codec.encode([[[100.0, 200.0]] * 14], [[2] * 14], spec)
+        >>> keypoints, scores = codec.decode(beliefs[None], spec)
+        >>> abs(float(keypoints[0, 0, 0]) - 100) < 0.01
+        True
+    """
+    if refine not in REFINEMENTS:
+        raise ValueError(
+            f"`refine` must be one of {list(REFINEMENTS)}. Received: refine={refine!r}"
+        )
+    ops = keras.ops
+    parts = ops.transpose(ops.cast(beliefs, "float32")[..., : spec.num_parts], (0, 3, 1, 2))
+    height, width = parts.shape[2], parts.shape[3]
+    flat = ops.reshape(parts, (-1, spec.num_parts, height * width))
+    # of equal values top_k takes the first; Keras' argmax needs an operation that LiteRT does not
+    # have
+    scores, best = (ops.squeeze(top, axis=-1) for top in ops.top_k(flat, 1))
+    best = ops.cast(best, "int32")
+    row, column = best // width, best % width
+    offset = REFINEMENTS[refine](_neighbourhood(parts, row, column))
+    cells = ops.stack([ops.cast(column, "float32"), ops.cast(row, "float32")], axis=-1) + offset
+    return geometry.network_from_cells(cells, spec), scores
+
+
+def _neighbourhood(parts, row, column):
+    """(B, P, h, w) -> (B, P, 3, 3) around each peak; mirrored at the border, so that it pulls
+    nowhere.
+    """
+    ops = keras.ops
+    padded = ops.pad(parts, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="reflect")
+    width = padded.shape[3]
+    flat = ops.reshape(padded, (-1, padded.shape[1], padded.shape[2] * width))
+    steps = [dy * width + dx for dy in range(3) for dx in range(3)]
+    index = ops.stack([row * width + column + step for step in steps], axis=-1)
+    return ops.reshape(ops.take_along_axis(flat, index, axis=-1), (-1, padded.shape[1], 3, 3))
+
+
+def _refine_none(patch):
+    return keras.ops.zeros_like(patch[..., 0, :2])
+
+
+def _refine_quarter(patch):
+    return 0.25 * keras.ops.stack(
+        [
+            keras.ops.sign(patch[..., 1, 2] - patch[..., 1, 0]),
+            keras.ops.sign(patch[..., 2, 1] - patch[..., 0, 1]),
+        ],
+        axis=-1,
+    )
+
+
+def _refine_log(patch):
+    # Real beliefs go below zero. Targets hold nothing under PEAK_CUT, so what lies there is noise.
+    logs = keras.ops.log(keras.ops.maximum(patch, PEAK_CUT))
+    middle = logs[..., 1, 1]
+    return keras.ops.stack(
+        [
+            _parabola_top(logs[..., 1, 0], middle, logs[..., 1, 2]),
+            _parabola_top(logs[..., 0, 1], middle, logs[..., 2, 1]),
+        ],
+        axis=-1,
+    )
+
+
+def _parabola_top(before, middle, after):
+    curvature = before - 2 * middle + after
+    peaked = curvature < -1e-6
+    top = 0.5 * (before - after) / keras.ops.where(peaked, curvature, -1.0)
+    return keras.ops.where(peaked, keras.ops.clip(top, -0.5, 0.5), 0.0)
+
+
+# Each takes (B, P, 3, 3) beliefs around the highest cell and returns (B, P, 2) an offset (x, y) in
+# cells.
+REFINEMENTS = {"none": _refine_none, "quarter": _refine_quarter, "log": _refine_log}
+
+
+def swap_left_right(array, skeleton, axis):
+    """Permutes parts after a mirror; used for targets and for flip tests.
+
+    Args:
+        array: any tensor with P or P + 1 entries along `axis`; a background entry stays where it
+            is.
+        skeleton: `Skeleton`.
+        axis: int.
+
+    Returns:
+        A tensor of the same shape; applied twice it is the identity.
+    """
+    permutation = list(skeleton.flip_permutation)
+    permutation += range(len(permutation), array.shape[axis])
+    # inside tf.data tensors are TensorFlow's, whatever backend trains
+    take = tf.gather if tf.is_tensor(array) else keras.ops.take
+    return take(array, permutation, axis=axis)
+
+
+def mirror(beliefs, spec):
+    """(B, h, w, C) beliefs of the mirrored box -> beliefs of the box: columns turned, sides
+    swapped.
+    """
+    return swap_left_right(keras.ops.flip(beliefs, axis=2), spec.skeleton, axis=-1)
+
+
+def merge_zooms(beliefs_by_zoom, zooms, spec):
+    """Adds up the beliefs of one box seen at several zooms, as the release's benchmark does.
+
+    Each is read with cubic interpolation on a grid of a quarter of the stride. Cells that a zoomed
+    box did not see count as 0 for parts and 1 for background (resizeIntoScaledImg).
+
+    Args:
+        beliefs_by_zoom: list of (B, h, w, C).
+        zooms: list of floats; 1.25 sees the person a quarter larger.
+        spec: `PoseSpec` of the beliefs.
+
+    Returns:
+        (B, 4 h, 4 w, C) float32, the mean, and the `PoseSpec` to decode it with.
+    """
+    fine = spec.replace(stride=max(1, spec.stride // 4))
+    total = 0.0
+    for beliefs, zoom in zip(beliefs_by_zoom, zooms, strict=True):
+        weights, seen = geometry.zoom_axis(zoom, spec, fine)
+        merged = tf.einsum("yh,xw,bhwc->byxc", weights, weights, tf.cast(beliefs, tf.float32))
+        if spec.background:
+            unseen = 1.0 - tf.cast(seen[:, None] & seen[None, :], tf.float32)
+            merged += unseen[..., None] * tf.one_hot(spec.num_parts, spec.num_channels)
+        total += merged
+    return total / len(zooms), fine

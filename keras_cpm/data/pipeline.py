@@ -1,0 +1,279 @@
+"""Records to a tf.data pipeline of `({"image", "center_map"}, {"stage1": ..., ..., "stageT": ...})`.
+
+One sample walks through five steps: pick -> load -> place -> crop -> targets. Sample k of epoch e
+is a pure function of (seed, e, k): the order, the augmentation and so the training can be resumed
+at any step.
+"""
+
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from .. import codec, geometry, images
+from .augment import draw_augmentation
+from .records import NOT_LABELLED
+
+_NO_END = np.iinfo(np.int64).max
+
+
+def make_dataset(
+    records,
+    spec,
+    *,
+    stages,
+    batch_size,
+    augment=None,
+    shuffle=False,
+    seed=0,
+    first_step=None,
+    missing="ignore",
+    center_map=True,
+):
+    """Makes the batches that `model.fit` takes.
+
+    Args:
+        records: list of `Record`; `people[0]` of each is the person of the sample. Parts are
+            matched by name.
+        spec: `PoseSpec` of the model.
+        stages: number of stages, T.
+        batch_size: samples a step.
+        augment: `AugmentSpec`, or `None` for no randomness.
+        shuffle: a new order each epoch; the last, incomplete batch of an epoch is then left out.
+        seed: of order and augmentation.
+        first_step: `None`: one pass over the dataset is one epoch, and each pass is the next epoch,
+            so that `fit(dataset, epochs=n)` sees new augmentations every epoch. A number: an
+            endless stream that starts at that step of the training, to be used with
+            `steps_per_epoch=num_steps(...)`.
+        missing: what a part without label teaches; see `codec.encode`.
+        center_map: whether the model has that input.
+
+    Returns:
+        `tf.data.Dataset` of (inputs, targets): "image" (B, H, W, 3) float32 RGB 0..255,
+        "center_map" (B, H, W, 1), "stage1" (B, h, w, C) with everybody's peaks, "stage2".. with the
+        primary person's only. With `stages=1` the target is that of "stage1" itself, as Keras wants
+        it.
+
+    Raises:
+        ValueError, FileNotFoundError: no records, no part in common, a person without centre or
+            height, a missing image.
+
+    Example:
+        >>> import tempfile
+        >>> from keras_cpm import PoseSpec, draw_records, make_dataset
+        >>> records = draw_records(tempfile.mkdtemp(), 4)
+        >>> dataset = make_dataset(records, PoseSpec(box_size=64), stages=2, batch_size=2)
+        >>> inputs, targets = next(iter(dataset))
+        >>> inputs["image"].shape.as_list(), targets["stage2"].shape.as_list()
+        ([2, 64, 64, 3], [2, 8, 8, 15])
+    """
+    check_records(records, spec)
+    table = _Table(records, spec)
+
+    def load(ticket):
+        return _load(table, ticket)
+
+    def place(sample):
+        return _place(sample, spec, augment)
+
+    def crop(sample):
+        return _crop(sample, spec)
+
+    def targets(sample):
+        return _targets(sample, spec, stages, missing, center_map)
+
+    tickets = _tickets(len(records), batch_size, shuffle, seed, first_step)
+    samples = tickets
+    for step in (load, place, crop, targets):
+        samples = samples.map(step, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    batches = samples.batch(batch_size, drop_remainder=_drops(len(records), batch_size, shuffle))
+    if first_step is None:
+        batches = batches.apply(
+            tf.data.experimental.assert_cardinality(num_steps(len(records), batch_size, shuffle))
+        )
+    return batches.prefetch(2)
+
+
+def num_steps(num_records, batch_size, shuffle):
+    """Steps of one epoch."""
+    if _drops(num_records, batch_size, shuffle):
+        return num_records // batch_size
+    return -(-num_records // batch_size)
+
+
+def check_records(records, spec):
+    """Raises one sentence about the first record that cannot be trained on or evaluated."""
+    if not records:
+        raise ValueError("`records` must hold at least one record. Received: none")
+    for number, record in enumerate(records):
+        where = f"Record {number} ({record.image})"
+        if not set(record.parts) & set(spec.skeleton.parts):
+            raise ValueError(
+                f"{where} must have parts of the skeleton {spec.skeleton.name!r}: "
+                f"{list(spec.skeleton.parts)}; rename them, or give the model's spec the data's skeleton. "
+                f"Received: {list(record.parts)}"
+            )
+        if record.people[0].center is None or record.people[0].height is None:
+            raise ValueError(
+                f"{where}: its primary person needs `center` and `height`; the reader knows them only where "
+                "the image file is present."
+            )
+    missing = [record.image for record in records if not os.path.isfile(record.image)]
+    if missing:
+        raise FileNotFoundError(
+            f"{len(missing)} of {len(records)} images are missing, the first is {missing[0]}; put the images "
+            "there, or write the records again with `keras-cpm prepare`."
+        )
+
+
+def find_unreadable(records):
+    """The first record's image that cannot be decoded, as a sentence, or `None`."""
+    for record in records:
+        try:
+            images.open_image(record.image)
+        except (ValueError, OSError) as error:
+            return str(error)
+    return None
+
+
+def keypoints_of(person, parts, skeleton):
+    """A person's labels in the order of `skeleton`, matched by part name.
+
+    Returns:
+        keypoints (P, 2) float32 and visible (P,) int32; parts the record does not have are not
+        labelled.
+    """
+    keypoints = np.zeros((skeleton.num_parts, 2), np.float32)
+    visible = np.full(skeleton.num_parts, NOT_LABELLED, np.int32)
+    for i, part in enumerate(skeleton.parts):
+        if part in parts:
+            keypoints[i] = person.keypoints[parts.index(part)]
+            visible[i] = person.visible[parts.index(part)]
+    return keypoints, visible
+
+
+class _Table:
+    """All records as a few flat tensors; the people of record i are rows start[i] to start[i + 1]."""
+
+    def __init__(self, records, spec):
+        labels = [
+            keypoints_of(person, record.parts, spec.skeleton)
+            for record in records
+            for person in record.people
+        ]
+        self.image = tf.constant([record.image for record in records])
+        self.start = tf.constant(np.cumsum([0, *(len(record.people) for record in records)]))
+        self.keypoints = tf.constant(np.stack([keypoints for keypoints, _ in labels]))
+        self.visible = tf.constant(np.stack([visible for _, visible in labels]))
+        primary = [record.people[0] for record in records]
+        self.center = tf.constant([person.center for person in primary], tf.float32)
+        self.height = tf.constant([person.height for person in primary], tf.float32)
+
+
+def _drops(num_records, batch_size, shuffle):
+    return shuffle and num_records >= batch_size
+
+
+def _tickets(num_records, batch_size, shuffle, seed, first_step):
+    """Dataset of (record number, seed of the sample), epoch after epoch."""
+    steps = num_steps(num_records, batch_size, shuffle)
+    # only whole batches in the endless stream: what lacks at the end of an epoch comes from its
+    # start
+    whole = first_step is not None or _drops(num_records, batch_size, shuffle)
+    length = steps * batch_size if whole else num_records
+    start_epoch, start_step = divmod(first_step or 0, steps)
+
+    def epoch_tickets(epoch):
+        epoch_seed = _fold_in(tf.constant([seed, 0], tf.int64), epoch)
+        order = tf.range(num_records)
+        if shuffle:
+            order = tf.random.experimental.stateless_shuffle(order, epoch_seed)
+        k = tf.range(length)
+        tickets = tf.data.Dataset.from_tensor_slices((tf.gather(order, k % num_records), k))
+        done = tf.where(epoch == start_epoch, start_step * batch_size, 0)
+        tickets = tickets.skip(tf.cast(done, tf.int64))
+        return tickets.map(lambda record, k: {"record": record, "seed": _fold_in(epoch_seed, k)})
+
+    if first_step is None:
+        passes = tf.Variable(-1, dtype=tf.int64, trainable=False)
+        epochs = tf.data.Dataset.from_tensors(0).map(lambda _: passes.assign_add(1))
+    else:
+        epochs = tf.data.Dataset.range(start_epoch, _NO_END)
+    return epochs.flat_map(epoch_tickets)
+
+
+def _fold_in(seed, number):
+    return tf.random.experimental.stateless_fold_in(seed, tf.cast(number, tf.int64))
+
+
+def _load(table, ticket):
+    """Record number -> pixels, and everything that is known of the people in them."""
+    record = ticket["record"]
+    pixels, upright_from_stored = images.read_image(tf.io.read_file(table.image[record]))
+    people = slice(table.start[record], table.start[record + 1])
+    return {
+        "pixels": pixels,
+        "upright_from_stored": upright_from_stored,
+        "keypoints": table.keypoints[people],
+        "visible": table.visible[people],
+        "center": table.center[record],
+        "height": table.height[record],
+        "seed": ticket["seed"],
+    }
+
+
+def _place(sample, spec, augment):
+    """Draws the augmentation and puts everything that changes a coordinate into one matrix."""
+    draw = draw_augmentation(augment, sample["seed"])
+    network_from_image = geometry.network_from_image(
+        sample["center"],
+        sample["height"],
+        spec,
+        rotation=draw["rotation"],
+        scale=draw["scale"],
+        flip=draw["flip"],
+        shift=draw["shift"] * spec.box_size,
+    )
+    return {**sample, **draw, "network_from_image": network_from_image}
+
+
+def _crop(sample, spec):
+    """Pixels and points into the network frame."""
+    matrix = sample["network_from_image"]
+    image = geometry.warp(
+        sample["pixels"],
+        geometry.compose(matrix, sample["upright_from_stored"]),
+        (spec.box_size, spec.box_size),
+        fill=spec.pad_value,
+    )
+    keypoints, visible = geometry.apply(matrix, sample["keypoints"]), sample["visible"]
+    mirrored = sample["flip"] > 0
+    return {
+        "image": image,
+        "keypoints": tf.where(
+            mirrored, codec.swap_left_right(keypoints, spec.skeleton, 1), keypoints
+        ),
+        "visible": tf.where(mirrored, codec.swap_left_right(visible, spec.skeleton, 1), visible),
+        "center": geometry.apply(matrix, sample["center"]),
+    }
+
+
+def _targets(sample, spec, stages, missing, center_map):
+    """Belief maps: of everybody in sight for stage 1, of the primary person for the later stages."""
+    keypoints, visible = sample["keypoints"], sample["visible"]
+    # a peak reaches three sigma; whoever is farther outside leaves no trace, labelled or not
+    near = geometry.inside_box(keypoints, spec, margin=3 * spec.part_sigma) & (visible > 0)
+    in_sight = tf.reduce_any(near, axis=-1) | (tf.range(tf.shape(visible)[0]) == 0)
+    everybody = codec.encode(
+        tf.boolean_mask(keypoints, in_sight),
+        tf.boolean_mask(visible, in_sight),
+        spec,
+        missing=missing,
+    )
+    primary = codec.encode(keypoints[:1], visible[:1], spec, missing=missing)
+    inputs = {"image": sample["image"]}
+    if center_map:
+        inputs["center_map"] = codec.encode_center(sample["center"], spec)
+    targets = {f"stage{t}": everybody if t == 1 else primary for t in range(1, stages + 1)}
+    # Keras takes the target of a model with a single output without its name
+    return inputs, targets if stages > 1 else everybody

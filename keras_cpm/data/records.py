@@ -1,0 +1,303 @@
+"""`Person` and `Record`: the one annotation format. Every reader makes it, everything else reads it.
+
+One record is one line of JSON; see `Record`. Coordinates are (x, y) in pixels of the upright
+photograph; (0, 0) is the centre of its top-left pixel.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+RECORD_VERSION = 1
+NOT_LABELLED, OCCLUDED, VISIBLE = 0, 1, 2
+
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """One annotated figure.
+
+    Args:
+        keypoints: (P, 2) points (x, y), image frame, pixels; P and its order are the record's
+            `parts`.
+        visible: (P,) 0 = not labelled (its point means nothing), 1 = labelled but occluded, 2 =
+            visible.
+        center: (x, y) of the figure, image frame. `None` where a reader cannot know it.
+        height: of the figure in pixels (MPII: 200 x `scale`). `None` where a reader cannot know it.
+        box: (x0, y0, x1, y1), image frame, if the data set has one.
+        head_size: pixels, the normaliser of PCKh, if the data set has one.
+        attributes: anything else, JSON values by name.
+
+    Raises:
+        ValueError: naming the part and the remedy.
+    """
+
+    keypoints: np.ndarray
+    visible: np.ndarray
+    center: tuple[float, float] | None = None
+    height: float | None = None
+    box: tuple[float, float, float, float] | None = None
+    head_size: float | None = None
+    attributes: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        keypoints = np.array(self.keypoints, np.float32)
+        visible = np.array(self.visible, np.int32)
+        if keypoints.ndim != 2 or keypoints.shape[1] != 2 or visible.shape != keypoints.shape[:1]:
+            raise ValueError(
+                "`keypoints` must be (P, 2) and `visible` (P,). "
+                f"Received: shapes {keypoints.shape} and {visible.shape}"
+            )
+        _set_optional_numbers(self)
+        # What an unlabelled point holds is noise (LSPET: negative numbers); nobody shall use it.
+        keypoints[visible == NOT_LABELLED] = 0
+        for array in (keypoints, visible):
+            array.flags.writeable = False
+        object.__setattr__(self, "keypoints", keypoints)
+        object.__setattr__(self, "visible", visible)
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """(P,) bool."""
+        return self.visible > NOT_LABELLED
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One sample: a photograph and the people in it; `people[0]` is the primary person.
+
+    Args:
+        image: path of the photograph. In a file it is relative to that file's folder;
+            `read_records` makes it absolute.
+        size: (height, width) of the upright photograph, or `None` where a reader cannot know it.
+        parts: P part names, the order of all keypoints of this record.
+        people: the primary person first, then everybody else who is annotated in the photograph.
+        split: "train", "validation" or "test", or whatever the data set says.
+        dataset: its name.
+        attributes: anything else, JSON values by name.
+
+    Example:
+        >>> from keras_cpm import Person, Record
+        >>> person = Person([(10, 20), (12, 40)], [2, 1], center=(11, 30), height=60)
+        >>> record = Record("a.jpg", (96, 128), ("head", "tail"), (person,))
+        >>> record.people[0].labelled.tolist()
+        [True, True]
+    """
+
+    image: str
+    size: tuple[int, int] | None
+    parts: tuple[str, ...]
+    people: tuple[Person, ...]
+    split: str = "train"
+    dataset: str = ""
+    attributes: dict = field(default_factory=dict)
+    version: int = RECORD_VERSION
+
+    def __post_init__(self):
+        object.__setattr__(self, "image", os.fspath(self.image))
+        object.__setattr__(self, "parts", tuple(self.parts))
+        object.__setattr__(self, "people", tuple(self.people))
+        if self.size is not None:
+            object.__setattr__(self, "size", _checked_size(self.size))
+        if not self.people:
+            raise ValueError("`people` must hold at least the primary person. Received: none")
+        for i, person in enumerate(self.people):
+            if len(person.keypoints) != len(self.parts):
+                raise ValueError(
+                    f"person {i} must have one keypoint for each of the {len(self.parts)} parts. "
+                    f"Received: {len(person.keypoints)} keypoints"
+                )
+            _check_person(person, self.parts, f"person {i}")
+
+    def to_dict(self) -> dict:
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        fields["people"] = [_person_to_dict(person) for person in self.people]
+        return fields
+
+    @classmethod
+    def from_dict(cls, fields: dict) -> Record:
+        """The record that `to_dict` described; raises `ValueError` with the remedy."""
+        if not isinstance(fields, dict):
+            raise ValueError("a record must be a JSON object; write one with `write_records`.")
+        known = {f.name for f in dataclasses.fields(cls)}
+        _check_names(fields, known, {"image", "parts", "people"}, "a record")
+        if fields.get("version", RECORD_VERSION) != RECORD_VERSION:
+            raise ValueError(
+                f"records of version {RECORD_VERSION} are read; install the keras_cpm that wrote "
+                f"this one. Received: version={fields['version']!r}"
+            )
+        parts = tuple(fields["parts"])
+        people = tuple(_person_from_dict(p, parts, i) for i, p in enumerate(fields["people"]))
+        return cls(**{"size": None, **fields, "parts": parts, "people": people})
+
+
+def _checked_size(size):
+    if np.shape(size) != (2,) or not all(side >= 1 for side in size):
+        raise ValueError(
+            "`size` must be (height, width) in pixels, or null where it is unknown. "
+            f"Received: size={size!r}"
+        )
+    return tuple(int(side) for side in size)
+
+
+def _set_optional_numbers(person):
+    for name, length in (("center", 2), ("box", 4)):
+        value = getattr(person, name)
+        if value is None:
+            continue
+        if np.shape(value) != (length,):
+            raise ValueError(f"`{name}` must be {length} numbers. Received: {name}={value!r}")
+        object.__setattr__(person, name, tuple(float(v) for v in value))
+    for name in ("height", "head_size"):
+        if getattr(person, name) is not None:
+            object.__setattr__(person, name, float(getattr(person, name)))
+
+
+def _check_person(person, parts, who):
+    for part, point, visible in zip(parts, person.keypoints, person.visible, strict=True):
+        if visible not in (NOT_LABELLED, OCCLUDED, VISIBLE):
+            raise ValueError(
+                f"{who}, part {part!r}: visible must be 0 (not labelled), 1 (occluded) or 2 (visible). "
+                f"Received: {int(visible)}"
+            )
+        if not np.isfinite(point).all():
+            raise ValueError(
+                f"{who}, part {part!r}: the point is {point.tolist()}; give finite pixels, or "
+                "visible 0 for a part without label."
+            )
+    for name in ("height", "head_size"):
+        value = getattr(person, name)
+        if value is not None and not 0 < value < np.inf:
+            raise ValueError(
+                f"{who}: `{name}` must be a positive number of pixels, or null where it is unknown. "
+                f"Received: {name}={value}"
+            )
+    for name in ("center", "box"):
+        value = getattr(person, name)
+        if value is not None and not np.isfinite(value).all():
+            raise ValueError(f"{who}: `{name}` must be finite pixels. Received: {name}={value}")
+    if person.box is not None and not (
+        person.box[0] < person.box[2] and person.box[1] < person.box[3]
+    ):
+        raise ValueError(
+            f"{who}: `box` must be (x0, y0, x1, y1) with x0 < x1 and y0 < y1. Received: {person.box}"
+        )
+
+
+def _check_names(fields, known, needed, what):
+    unknown, missing = sorted(set(fields) - known), sorted(needed - set(fields))
+    if unknown:
+        raise ValueError(
+            f"{what} has no field {unknown[0]!r}; put other values under `attributes`. "
+            f"Known: {sorted(known)}"
+        )
+    if missing:
+        raise ValueError(f"{what} needs the field {missing[0]!r}.")
+
+
+def _person_to_dict(person):
+    rows = np.concatenate(
+        [np.round(person.keypoints.astype(float), 3), person.visible[:, None]], axis=1
+    )
+    return {
+        # rows of x, y, visible
+        "keypoints": [[x, y, int(v)] for x, y, v in rows.tolist()],
+        "center": person.center,
+        "height": person.height,
+        "box": person.box,
+        "head_size": person.head_size,
+        "attributes": person.attributes,
+    }
+
+
+def _person_from_dict(fields, parts, number):
+    who = f"person {number}"
+    if not isinstance(fields, dict):
+        raise ValueError(f"{who} must be a JSON object. Received: {fields!r}")
+    known = {f.name for f in dataclasses.fields(Person)} - {"visible"}
+    _check_names(fields, known, {"keypoints"}, who)
+    rows = fields["keypoints"]
+    if len(rows) != len(parts):
+        raise ValueError(
+            f"{who} must have one keypoint for each of the {len(parts)} parts. "
+            f"Received: {len(rows)} keypoints"
+        )
+    for part, row in zip(parts, rows, strict=True):
+        if len(row) != 3 or not all(isinstance(v, (int, float)) for v in row):
+            raise ValueError(
+                f"{who}, part {part!r}: a keypoint is three numbers [x, y, visible]. Received: {row!r}"
+            )
+        if not np.isfinite(row).all():
+            raise ValueError(
+                f"{who}, part {part!r}: the point is {row}; give finite pixels, or [0, 0, 0] for a "
+                "part without label."
+            )
+    values = np.array(rows, np.float64).reshape(-1, 3)
+    return Person(
+        values[:, :2], values[:, 2], **{k: v for k, v in fields.items() if k != "keypoints"}
+    )
+
+
+def read_records(path) -> list[Record]:
+    """Reads a file of records, one JSON object a line.
+
+    Image paths become absolute: they are relative to the folder of `path`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: naming the file, the line, the person and the part, and what to do.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no file of records at {path}; `keras-cpm prepare` makes one from a data set."
+        )
+    records = []
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                record = Record.from_dict(json.loads(line))
+            except json.JSONDecodeError as error:
+                raise ValueError(
+                    f"{path}, line {number}: not a JSON object ({error}); the file may be cut off: "
+                    "write it again with `write_records`."
+                ) from None
+            except (ValueError, TypeError) as error:
+                raise ValueError(f"{path}, line {number}: {error}") from None
+            image = os.path.normpath(path.parent.absolute() / record.image)
+            records.append(dataclasses.replace(record, image=image))
+    if not records:
+        raise ValueError(
+            f"{path} holds no records; `keras-cpm prepare` makes them from a data set."
+        )
+    return records
+
+
+def write_records(records, path):
+    """Writes records as JSON lines that `read_records` reads; image paths relative to the folder of `path`.
+
+    The file appears whole or not at all.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = path.parent.absolute()
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", encoding="utf-8") as file:
+        for record in records:
+            fields = record.to_dict() | {"image": _relative(record.image, folder)}
+            file.write(json.dumps(fields, allow_nan=False) + "\n")
+    os.replace(partial, path)
+
+
+def _relative(image, folder):
+    try:
+        return Path(os.path.relpath(image, folder)).as_posix()
+    except ValueError:  # another drive on Windows
+        return os.path.abspath(image)

@@ -1,0 +1,111 @@
+"""Shapes, text, sheets of pictures and files, with OpenCV and to a fraction of a pixel.
+
+Images are (H, W, 3) uint8 RGB, points (x, y) in their pixels. Shapes are drawn in place.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+INK, PAPER, FAINT = (30, 30, 30), (255, 255, 255), (225, 225, 225)
+GAP, CAPTION = 4, 28
+_SUBPIXEL_BITS = 8
+_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+def copy_rgb(image):
+    """A copy to draw on.
+
+    Raises:
+        ValueError: not (H, W, 3) uint8.
+    """
+    image = np.array(image, order="C")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(
+            "`image` must be (height, width, 3) uint8 RGB; `images.upright_array` makes it from a "
+            f"file or an array. Received: {image.dtype} of shape {image.shape}"
+        )
+    return image
+
+
+def fill_disc(image, center, radius, color):
+    turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+    _fill(image, center + radius * np.stack([np.cos(turn), np.sin(turn)], -1), color)
+
+
+def fill_line(image, start, end, width, color):
+    """A straight line with flat ends; `cv2.line` knows whole widths only."""
+    along = end - start
+    across = np.array([-along[1], along[0]]) * 0.5 * width / max(np.hypot(*along), 1e-6)
+    _fill(image, [start + across, end + across, end - across, start - across], color)
+
+
+def draw_curve(image, points, color, width):
+    """A polyline of a whole `width`, broken where a point is not finite."""
+    gaps = np.flatnonzero(~np.isfinite(points).all(1))
+    for run in np.split(points, gaps):
+        run = _fixed_point(run[np.isfinite(run).all(1)])
+        cv2.polylines(image, [run], False, color, width, cv2.LINE_AA, _SUBPIXEL_BITS)
+
+
+def _fill(image, outline, color):
+    # cv2.fillPoly and cv2.circle are up to a pixel off; this one is exact, if given enough bits
+    cv2.fillConvexPoly(image, _fixed_point(outline), color, cv2.LINE_AA, _SUBPIXEL_BITS)
+
+
+def _fixed_point(points):
+    # a million pixels outside is as good as further; more would not fit into 32 bits
+    return np.rint(np.clip(points, -1e6, 1e6) * 2**_SUBPIXEL_BITS).astype(np.int32)
+
+
+def write_text(image, text, x, y, *, height=11, color=INK, align=0.5):
+    """One line around row `y`: `align` 0 starts at `x`, 0.5 is centered on it, 1 ends there."""
+    scale = height / 22
+    (width, capital), _ = cv2.getTextSize(text, _FONT, scale, 1)
+    corner = (round(x - align * width), round(y + capital / 2))
+    cv2.putText(image, text, corner, _FONT, scale, color, 1, cv2.LINE_AA)
+
+
+def caption(text, width):
+    """(CAPTION, width, 3) dark text on white, smaller where it would not fit."""
+    image = np.full((CAPTION, width, 3), 255, np.uint8)
+    needed = cv2.getTextSize(text, _FONT, 0.6, 1)[0][0]
+    letters = 13 * min(1.0, (width - 4) / max(needed, 1))
+    write_text(image, text, width / 2, CAPTION / 2, height=letters)
+    return image
+
+
+def grid(rows):
+    """Rows of images as one picture with white gaps; heights agree in a row, widths in a column."""
+    lines = []
+    for row in rows:
+        gap = np.full((row[0].shape[0], GAP, 3), 255, np.uint8)
+        line = np.hstack([piece for image in row for piece in (image, gap)][:-1])
+        lines += [line, np.full((GAP, line.shape[1], 3), 255, np.uint8)]
+    return np.vstack(lines[:-1])
+
+
+def shade(values, colormap):
+    """(...) values within 0..1 to (..., 3) uint8 RGB by one of OpenCV's color maps."""
+    levels = np.rint(255 * np.asarray(values)).astype(np.uint8)
+    bgr = cv2.applyColorMap(levels.reshape(-1, 1), colormap)
+    return bgr.reshape(*levels.shape, 3)[..., ::-1]
+
+
+def save_image(path, image):
+    """Writes (H, W, 3) uint8 RGB as a file; makes its folder.
+
+    Raises:
+        ValueError: a name with an extension that is not known.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in _EXTENSIONS:
+        raise ValueError(
+            f"`path` must end in one of {', '.join(_EXTENSIONS)}. Received: path={str(path)!r}"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    bgr = np.ascontiguousarray(copy_rgb(image)[..., ::-1])
+    # imencode, because cv2.imwrite fails on some paths outside ASCII without saying so
+    path.write_bytes(cv2.imencode(path.suffix.lower(), bgr)[1])

@@ -1,0 +1,40 @@
+"""Command-line flags from the fields of a dataclass: a new field gives a new flag."""
+
+import dataclasses
+import re
+
+import click
+
+
+def fields_as_options(spec, leave_out=()):
+    """Click options for the fields of a dataclass: type and default from the field, help from its
+    docstring.
+    """
+    helps = dict(
+        re.findall(r"^        (\w+): (.+?)(?=\n        \w+:|\n\n|\Z)", spec.__doc__, re.M | re.S)
+    )
+
+    def decorate(command):
+        for field in reversed(dataclasses.fields(spec)):
+            if field.name in leave_out:
+                continue
+            value, numbers = field.default, {}
+            if isinstance(value, tuple):
+                numbers = {"nargs": len(value), "type": float}
+            elif field.name == "stage_weights":
+                numbers = {"type": float, "multiple": True}
+            elif not isinstance(value, bool):
+                numbers = {"type": float if value is None else type(value)}
+            flag = "--" + field.name.replace("_", "-")
+            names = f"{flag}/--no-{flag[2:]}" if isinstance(value, bool) else flag
+            text = " ".join(helps.get(field.name, "").split())
+            command = click.option(names, field.name, default=None, help=text, **numbers)(command)
+        return command
+
+    return decorate
+
+
+def given(spec, options):
+    """The options of `fields_as_options(spec)` that the user gave; taken out of `options`."""
+    given = {f.name: options.pop(f.name) for f in dataclasses.fields(spec) if f.name in options}
+    return {name: value for name, value in given.items() if value not in (None, ())}

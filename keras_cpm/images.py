@@ -1,0 +1,219 @@
+"""`read_image`: encoded bytes to pixels and the matrix that turns them upright.
+
+The one reader of image bytes, for the training pipeline, the predictor and the SavedModel.
+TensorFlow's decoders ignore EXIF; here the orientation is read from the bytes with TensorFlow
+operations and handed on as a matrix, so that turning costs nothing: it joins the one resample.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from . import geometry
+
+# Refused before a pixel is allocated; a phone's largest photographs have 200 million.
+MAX_PIXELS = 250_000_000
+# Metadata is looked for in here: an EXIF block is at most 64 kB, and thumbnails come after it.
+_HEAD_BYTES = 1 << 18
+_EXIF, _PNG_EXIF, _PNG, _PNG_PICTURE = list(b"Exif"), list(b"eXIf"), list(b"PNG"), list(b"IDAT")
+
+
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+def read_image(data):
+    """Decodes JPEG, PNG, GIF (first frame) or BMP.
+
+    Args:
+        data: scalar string tensor, the bytes of a file.
+
+    Returns:
+        pixels (H, W, 3) uint8 RGB as stored, and upright_from_stored (3, 3) float32.
+
+    Raises:
+        tf.errors.InvalidArgumentError: not an image, cut off, or more than `MAX_PIXELS`.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from keras_cpm import images
+        >>> pixels, upright_from_stored = images.read_image(tf.io.encode_png(tf.zeros([4, 6, 3], tf.uint8)))
+        >>> pixels.shape, upright_from_stored.numpy().diagonal().tolist()
+        (TensorShape([4, 6, 3]), [1.0, 1.0, 1.0])
+    """
+    # one zero at the end, for `_bytes` to point at where there is nothing
+    head = tf.io.decode_raw(tf.strings.substr(data, 0, _HEAD_BYTES) + b"\0", tf.uint8)
+    is_jpeg = tf.io.is_jpeg(data)
+    declared = _declared_size(data, head, is_jpeg)
+    with tf.control_dependencies([_refuse_bombs(declared)]):
+        data = tf.identity(data)
+    pixels = tf.cond(
+        is_jpeg,
+        # equal to OpenCV's decoder; TensorFlow's default differs by up to 4 levels
+        lambda: tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE"),
+        lambda: tf.io.decode_image(data, channels=3, expand_animations=False),
+    )
+    pixels = tf.ensure_shape(pixels, [None, None, 3])
+    orientation = _orientation(head, is_jpeg)
+    return pixels, geometry.upright_from_stored(orientation, tf.shape(pixels)[:2])
+
+
+def open_image(source):
+    """An image as people have it, for eager use.
+
+    Args:
+        source: a path, the bytes of an image file, or an array (H, W, 3) RGB 0..255 that is upright
+            already; (H, W) and (H, W, 1) grey and (H, W, 4) with alpha are taken too.
+
+    Returns:
+        pixels (H, W, 3) uint8 or float32 as stored, and upright_from_stored (3, 3).
+
+    Raises:
+        FileNotFoundError, ValueError: one sentence with the name and the remedy.
+    """
+    if not isinstance(source, (str, Path, bytes)):
+        return tf.convert_to_tensor(_as_rgb(source)), tf.eye(3)
+    name, data = "The image", source
+    if not isinstance(source, bytes):
+        name = f"The image {source}"
+        data = _read_bytes(Path(source))
+    if not data:
+        raise ValueError(f"{name} is empty (0 bytes); copy or download it again.")
+    try:
+        return read_image(tf.constant(data))
+    except tf.errors.InvalidArgumentError as error:
+        raise ValueError(f"{name} cannot be decoded: {_reason(data, error)}") from None
+
+
+def upright_array(source):
+    """(H, W, 3) uint8 RGB, turned upright: what drawings are made on. See `open_image`."""
+    pixels, upright_from_stored = open_image(source)
+    size = geometry.upright_size(tf.shape(pixels)[:2], upright_from_stored)
+    upright = geometry.warp(pixels, upright_from_stored, size, fill=0)
+    return tf.cast(tf.round(upright), tf.uint8).numpy()
+
+
+def _read_bytes(path):
+    if path.is_dir():
+        raise ValueError(f"The image {path} is a folder; name a file in it.")
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no image at {path}; check the path.")
+    return path.read_bytes()
+
+
+def _as_rgb(array):
+    array = np.asarray(array)
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or array.shape[-1] not in (1, 3, 4) or 0 in array.shape:
+        raise ValueError(
+            "`image` must be a path, the bytes of a file, or an array (height, width, 3) of RGB 0..255. "
+            f"Received: an array of shape {array.shape}"
+        )
+    if array.dtype != np.uint8:
+        array = array.astype(np.float32)
+        if not np.isfinite(array).all():
+            raise ValueError(
+                "`image` must be finite. Received: an array with NaN or infinite values"
+            )
+    array = array[..., :3]
+    return np.repeat(array, 3, axis=-1) if array.shape[-1] == 1 else array
+
+
+def _reason(data, error):
+    if "pixels" in error.message and "limit" in error.message:
+        return f"it declares more than {MAX_PIXELS:,} pixels; make it smaller first."
+    if data[:2] == b"\xff\xd8" or data[:4] in (b"\x89PNG", b"GIF8") or data[:2] == b"BM":
+        return "the file is cut off or damaged; copy or download it again."
+    return "it is not a JPEG, PNG, GIF or BMP file; convert it to one of these."
+
+
+def _refuse_bombs(size):
+    pixels = tf.reduce_prod(tf.cast(size, tf.int64))
+    return tf.debugging.assert_less_equal(
+        pixels, tf.constant(MAX_PIXELS, tf.int64), message="more pixels than the limit"
+    )
+
+
+def _declared_size(data, head, is_jpeg):
+    """(2,) int32 size that the header declares; (0, 0) where the format is not known."""
+    is_png = tf.reduce_all(_bytes(head, 1, 3) == _PNG)
+    is_bmp = tf.reduce_all(_bytes(head, 0, 2) == list(b"BM"))
+    is_gif = tf.reduce_all(_bytes(head, 0, 3) == list(b"GIF"))
+    png = tf.stack([_number(head, 20, 4, False), _number(head, 16, 4, False)])
+    bmp = tf.abs(tf.stack([_number(head, 22, 4, True), _number(head, 18, 4, True)]))
+    gif = tf.stack([_number(head, 8, 2, True), _number(head, 6, 2, True)])
+    other = tf.where(is_png, png, tf.where(is_bmp, bmp, tf.where(is_gif, gif, [0, 0])))
+    # a negative PNG side is one of 2^31 or more
+    other = tf.where(other < 0, MAX_PIXELS + 1, other)
+    return tf.cond(is_jpeg, lambda: tf.io.extract_jpeg_shape(data)[:2], lambda: other)
+
+
+def _orientation(head, is_jpeg):
+    start = tf.cond(is_jpeg, lambda: _tiff_start_jpeg(head), lambda: _tiff_start_png(head))
+    return tf.cond(start > 0, lambda: _tiff_orientation(head, start), lambda: 1)
+
+
+def _tiff_orientation(head, start):
+    little = _bytes(head, start, 2)[0] == 0x49
+    directory = start + _number(head, start + 4, 4, little)
+    count = tf.clip_by_value(_number(head, directory, 2, little), 0, 256)
+    entries = directory + 2 + 12 * tf.range(count)
+    is_orientation = _number(head, entries, 2, little) == 0x0112
+    values = tf.boolean_mask(_number(head, entries + 8, 2, little), is_orientation)
+    return tf.concat([values, [1]], 0)[0]
+
+
+def _tiff_start_jpeg(head):
+    """Walks the segments before the picture to the EXIF block; 0 where there is none."""
+
+    def is_exif(at):
+        return (_bytes(head, at + 1, 1)[0] == 0xE1) & tf.reduce_all(
+            _bytes(head, at + 4, 4) == _EXIF
+        )
+
+    def goes_on(at):
+        marker = _bytes(head, at, 2)
+        metadata = ((marker[1] >= 0xE0) & (marker[1] <= 0xEF)) | (marker[1] == 0xFE)
+        return (marker[0] == 0xFF) & metadata & ~is_exif(at)
+
+    def following(at):
+        return [at + 2 + tf.maximum(_number(head, at + 2, 2, False), 1)]
+
+    (at,) = tf.while_loop(goes_on, following, [tf.constant(2)])
+    return tf.where(is_exif(at), at + 10, 0)
+
+
+def _tiff_start_png(head):
+    """Walks the chunks before the picture to the EXIF block; 0 where there is none."""
+    is_png = tf.reduce_all(_bytes(head, 1, 3) == _PNG)
+
+    def is_exif(at):
+        return tf.reduce_all(_bytes(head, at + 4, 4) == _PNG_EXIF)
+
+    def goes_on(at):
+        inside = is_png & (at >= 0) & (at + 12 < tf.size(head))
+        is_picture = tf.reduce_all(_bytes(head, at + 4, 4) == _PNG_PICTURE)
+        return inside & ~is_picture & ~is_exif(at)
+
+    def following(at):
+        length = _number(head, at, 4, False)
+        return [tf.where((length < 0) | (length > _HEAD_BYTES), tf.size(head), at + 12 + length)]
+
+    (at,) = tf.while_loop(goes_on, following, [tf.constant(8)])
+    return tf.where(is_png & is_exif(at), at + 8, 0)
+
+
+def _bytes(head, start, count):
+    """`count` bytes from `start`; zeros outside. `start` may be a vector."""
+    index = tf.expand_dims(tf.cast(start, tf.int32), -1) + tf.range(count)
+    end = tf.size(head) - 1
+    return tf.cast(tf.gather(head, tf.where((index >= 0) & (index < end), index, end)), tf.int32)
+
+
+def _number(head, start, count, little):
+    """Unsigned whole number of `count` bytes (of four, the highest bit turns into the sign)."""
+    values = _bytes(head, start, count)
+    values = tf.where(little, values, tf.reverse(values, [-1]))
+    total = values[..., 0]
+    for i in range(1, count):
+        total += tf.bitwise.left_shift(values[..., i], 8 * i)
+    return total

@@ -1,0 +1,48 @@
+"""Runs an exported LiteRT file. Needs numpy and the runtime, not TensorFlow."""
+
+from pathlib import Path
+
+import numpy as np
+
+
+class LiteRTModel:
+    """A .tflite file as `export_tflite` writes it.
+
+    Args:
+        path: of the file.
+        threads: CPU threads.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ImportError: no runtime is installed.
+    """
+
+    def __init__(self, path, threads=1):
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"There is no LiteRT file at {path}; `keras-cpm export --to tflite` makes one."
+            )
+        self._run = _interpreter()(model_path=str(path), num_threads=threads).get_signature_runner()
+
+    def __call__(self, image):
+        """One network box (1, H, W, 3) float32 RGB 0..255 -> dict of arrays.
+
+        Returns:
+            "keypoints" (1, P, 2) network frame, pixels; "scores" (1, P); "beliefs" (1, h, w, C) of
+            the last stage.
+        """
+        return self._run(image=np.asarray(image, np.float32))
+
+
+def _interpreter():
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        try:
+            from tensorflow.lite import Interpreter
+        except ImportError:
+            raise ImportError(
+                "Running a .tflite file needs a runtime: pip install ai-edge-litert"
+            ) from None
+    return Interpreter

@@ -1,0 +1,82 @@
+"""Image towers: photograph to image features at stride 8, the x' of the paper.
+
+A backbone is a function `(image, *, width, name) -> features`. It takes RGB 0..255 and normalises
+it itself, so that a pipeline, a notebook, a server and a phone cannot disagree. Layer names are
+those of the released networks; weights load by name.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+
+from . import stages
+from .layers import conv, conv_norm, normalize, residual_pair
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A tower and how stage 1 uses it.
+
+    Args:
+        tower: `(image, *, width, name) -> features`; `name` ends the layer names, as in
+            "conv1_stage2".
+        first_stage: `(features, *, channels, width, dropout) -> beliefs`.
+        shared_with_stage1: stage 1 reads the features of the later stages (the release's VGG
+            network) or has a tower of its own (the paper's).
+    """
+
+    tower: Callable
+    first_stage: Callable = stages.first_pointwise
+    shared_with_stage1: bool = True
+
+
+def cpm(image, *, width, name):
+    """The paper's tower: three 9x9 convolutions, each with a 3x3 pool of stride 2 (genProto.py).
+
+    Caffe's pools round up without padding; "same" gives the same windows where the size is even.
+    """
+    x = normalize(image, name=f"normalize_{name}")
+    for i in (1, 2, 3):
+        x = conv(x, width, 9, name=f"conv{i}_{name}")
+        x = keras.layers.MaxPooling2D(3, 2, padding="same", name=f"pool{i}_{name}")(x)
+    return x
+
+
+def vgg19(image, *, width, name):
+    """VGG-19 up to conv4_2, then the release's convolutions down to `width` filters
+    (pose_deploy_resize.prototxt).
+    """
+    del name  # the release names these layers without a stage
+    x = normalize(image, name="normalize")
+    for block, (filters, depth) in enumerate([(width // 2, 2), (width, 2), (2 * width, 4)], 1):
+        for i in range(1, depth + 1):
+            x = conv(x, filters, 3, name=f"conv{block}_{i}")
+        x = keras.layers.MaxPooling2D(2, 2, padding="same", name=f"pool{block}_stage1")(x)
+    for i in (1, 2):
+        x = conv(x, 4 * width, 3, name=f"conv4_{i}")
+    for i, filters in enumerate([2 * width] * 4 + [width], 3):
+        x = conv(x, filters, 3, name=f"conv4_{i}_CPM")
+    return x
+
+
+def light(image, *, width, name):
+    """A tower for CPUs and phones: 3x3 convolutions with batch normalisation, three of them of
+    stride 2.
+    """
+    del name
+    x = normalize(image, name="normalize")
+    x = conv_norm(x, max(8, width // 4), 3, strides=2, name="conv1")
+    x = conv_norm(x, width // 2, 3, strides=2, name="conv2")
+    x = residual_pair(x, width // 2, 3, name="conv3")
+    x = conv_norm(x, width, 3, strides=2, name="conv4")
+    for i in (5, 6):
+        x = residual_pair(x, width, 3, name=f"conv{i}")
+    return x
+
+
+BACKBONES = {
+    "cpm": Backbone(cpm, stages.first_cpm, shared_with_stage1=False),
+    "vgg19": Backbone(vgg19),
+    "light": Backbone(light),
+}

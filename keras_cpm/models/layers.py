@@ -1,0 +1,57 @@
+"""The few layers that towers and stages are made of; small functions on Keras tensors."""
+
+import keras
+
+
+def normalize(image, *, name):
+    """(v - 128) / 256: -0.5 .. 0.496, and padding of 128 becomes exactly 0 (applyModel.m)."""
+    return keras.layers.Rescaling(1 / 256, offset=-0.5, name=name)(image)
+
+
+def conv(x, filters, kernel, *, name):
+    """Convolution with bias, "same" padding and ReLU: every inner convolution of the released
+    networks.
+    """
+    return keras.layers.Conv2D(
+        filters,
+        kernel,
+        padding="same",
+        activation="relu",
+        kernel_initializer="he_normal",
+        name=name,
+    )(x)
+
+
+def conv_beliefs(x, channels, *, name):
+    """The 1x1 convolution that ends a stage: linear, started near zero so that beliefs start near
+    zero.
+    """
+    return keras.layers.Conv2D(
+        channels,
+        1,
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+        name=name,
+    )(x)
+
+
+def conv_norm(x, filters, kernel, *, name, strides=1, dilation=1, relu=True):
+    """Convolution, batch normalisation and ReLU. LiteRT folds the three into one operation."""
+    x = keras.layers.Conv2D(
+        filters,
+        kernel,
+        strides=strides,
+        dilation_rate=dilation,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=name,
+    )(x)
+    x = keras.layers.BatchNormalization(momentum=0.98, name=f"{name}_norm")(x)
+    return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
+
+
+def residual_pair(x, filters, kernel, *, name, dilation=1):
+    """x + two normalised convolutions of x, as in He et al. 2016."""
+    y = conv_norm(x, filters, kernel, dilation=dilation, name=f"{name}_a")
+    y = conv_norm(y, filters, kernel, dilation=dilation, name=f"{name}_b", relu=False)
+    return keras.layers.ReLU(name=f"{name}_relu")(keras.layers.Add(name=f"{name}_add")([x, y]))

@@ -1,0 +1,105 @@
+"""The optimisers that recipes name. Keras only."""
+
+import re
+
+import keras
+
+
+def make_optimizer(recipe, total_steps):
+    """The Keras optimiser of a recipe.
+
+    Args:
+        recipe: `TrainSpec`.
+        total_steps: of the whole training; the cosine ends there.
+
+    Returns:
+        `keras.optimizers.Optimizer`.
+    """
+    ema = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
+    rate = _schedule(recipe, total_steps)
+    if recipe.optimizer == "sgd":
+        return ReleaseSGD(
+            rate,
+            momentum=recipe.momentum,
+            kernel_decay=recipe.weight_decay,
+            decay_biases=recipe.decay_biases,
+            stage1_multiplier=recipe.stage1_multiplier,
+            bias_multiplier=recipe.bias_multiplier,
+            **ema,
+        )
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, **ema)
+    if not recipe.decay_biases:
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+def _schedule(recipe, total_steps):
+    rate = recipe.learning_rate
+    if recipe.schedule == "cosine":
+        warmup = min(recipe.warmup_steps, total_steps // 2)
+        return keras.optimizers.schedules.CosineDecay(
+            0.0 if warmup else rate,
+            max(1, total_steps - warmup),
+            warmup_target=rate if warmup else None,
+            warmup_steps=warmup,
+        )
+    if recipe.schedule == "step":
+        return keras.optimizers.schedules.ExponentialDecay(
+            rate, recipe.step_size, recipe.step_factor, staircase=True
+        )
+    return rate
+
+
+@keras.saving.register_keras_serializable(package="keras_cpm")
+class ReleaseSGD(keras.optimizers.SGD):
+    """SGD as the release's Caffe runs it: rates by layer, and l2 decay in the gradient.
+
+    A factor on the gradient is a factor on the rate for SGD with momentum. Keras' own
+    `weight_decay` is decoupled from the gradient, Caffe's is not.
+
+    Args:
+        learning_rate, momentum: see `keras.optimizers.SGD`.
+        kernel_decay: l2 factor on kernels (5e-4).
+        decay_biases: l2 also on biases and normalisation; not in the release.
+        stage1_multiplier: factor of the rate of everything before stage 2 (5).
+        bias_multiplier: factor of the rate of biases (2).
+    """
+
+    def __init__(
+        self,
+        learning_rate=8e-5,
+        momentum=0.9,
+        kernel_decay=5e-4,
+        decay_biases=False,
+        stage1_multiplier=5.0,
+        bias_multiplier=2.0,
+        **kwargs,
+    ):
+        super().__init__(learning_rate, momentum=momentum, **kwargs)
+        self.kernel_decay, self.decay_biases = kernel_decay, decay_biases
+        self.stage1_multiplier, self.bias_multiplier = stage1_multiplier, bias_multiplier
+
+    def apply(self, grads, trainable_variables=None):
+        # `update_step` gets variables without a path inside `fit`; here they still have one
+        variables = (
+            self._trainable_variables if trainable_variables is None else list(trainable_variables)
+        )
+        grads = [self._caffe_gradient(g, v) for g, v in zip(grads, variables, strict=True)]
+        super().apply(grads, trainable_variables)
+
+    def _caffe_gradient(self, gradient, variable):
+        if gradient is None:
+            return None
+        if self.decay_biases or variable.path.endswith("kernel"):
+            gradient = gradient + self.kernel_decay * keras.ops.convert_to_tensor(variable)
+        return self.multiplier(variable.path) * gradient
+
+    def multiplier(self, path):
+        """Factor of the rate of the variable at `path`, such as "conv1_stage1/kernel"."""
+        later_stage = re.search(r"_stage([2-9]|\d\d)", path)
+        factor = 1.0 if later_stage else self.stage1_multiplier
+        return factor * (self.bias_multiplier if path.endswith("bias") else 1.0)
+
+    def get_config(self):
+        names = ("kernel_decay", "decay_biases", "stage1_multiplier", "bias_multiplier")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -1,0 +1,219 @@
+"""An image and where the person is -> a `Pose` in the pixels of that image."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from . import bundle, codec, geometry, images
+from .spec import PoseSpec
+
+
+@dataclass(frozen=True, eq=False)
+class Pose:
+    """Where the parts of one figure are.
+
+    Args:
+        keypoints: (P, 2) float32 points (x, y) of the last stage, image frame, pixels of the
+            upright image.
+        scores: (P,) float32 height of the belief peaks; about 1 where the network is sure.
+        parts: P names.
+        stage_keypoints: (T, P, 2), the same for every stage.
+        stage_scores: (T, P).
+        beliefs: list of T arrays (h, w, C), belief frame.
+        network_from_image: (3, 3), the crop.
+        spec: `PoseSpec` that says how to read `beliefs`; finer than the model's after a test at
+            several scales.
+
+    Example:
+        >>> import numpy as np, keras_cpm
+        >>> spec = keras_cpm.PoseSpec(box_size=64)
+        >>> predictor = keras_cpm.Predictor(keras_cpm.build_cpm(2, spec, width=8), spec)
+        >>> pose = predictor(np.zeros((48, 60, 3)))
+        >>> sorted(pose.to_dict()["keypoints"]["neck"])
+        ['score', 'x', 'y']
+    """
+
+    keypoints: np.ndarray
+    scores: np.ndarray
+    parts: tuple[str, ...]
+    stage_keypoints: np.ndarray
+    stage_scores: np.ndarray
+    beliefs: list
+    network_from_image: np.ndarray
+    spec: PoseSpec
+
+    def to_dict(self):
+        """JSON values: by part name x, y (image pixels) and score."""
+        points = zip(self.parts, self.keypoints.tolist(), self.scores.tolist(), strict=True)
+        return {
+            "keypoints": {
+                part: {"x": round(x, 2), "y": round(y, 2), "score": round(score, 4)}
+                for part, (x, y), score in points
+            }
+        }
+
+
+class Predictor:
+    """Finds one person's pose in an image.
+
+    Args:
+        model: `keras.Model` as `build_cpm` makes it.
+        spec: `PoseSpec` of the model.
+        scales: zooms of the person at which the network looks; their beliefs are averaged.
+        flip: also looks at the mirror image, and averages.
+        refine: how peaks are read, see `codec.decode`.
+
+    Raises:
+        ValueError: model and spec do not belong together, no scale, or a scale that is not
+            positive.
+
+    Example:
+        >>> import numpy as np, keras_cpm
+        >>> spec = keras_cpm.PoseSpec(box_size=64)
+        >>> predictor = keras_cpm.Predictor(keras_cpm.build_cpm(2, spec, width=8), spec, flip=True)
+        >>> pose = predictor(np.zeros((480, 640, 3)), center=(310, 204), person_height=280)
+        >>> pose.keypoints.shape
+        (14, 2)
+    """
+
+    def __init__(self, model, spec, *, scales=(1.0,), flip=False, refine="log"):
+        bundle.check_model(model, spec)
+        if not scales or not all(0 < scale < np.inf for scale in scales):
+            raise ValueError(
+                f"`scales` must be positive factors, at least one. Received: scales={scales!r}"
+            )
+        if refine not in codec.REFINEMENTS:
+            raise ValueError(
+                f"`refine` must be one of {list(codec.REFINEMENTS)}. Received: refine={refine!r}"
+            )
+        self.model, self.spec, self.refine = model, spec, refine
+        self.scales, self.flip = tuple(scales), flip
+        self._center_map = codec.encode_center([spec.center] * 2, spec).numpy()[None]
+
+    def __call__(self, image, *, center=None, person_height=None, box=None):
+        """Predicts.
+
+        Args:
+            image: path, bytes of an image file, or array (H, W, 3) RGB 0..255.
+            center: (x, y) of the person, image frame; together with `person_height`.
+            person_height: pixels; MPII: 200 x `scale`.
+            box: (x0, y0, x1, y1) around the person, image frame. Its longest side counts as the
+                height. With neither, the person is taken to fill the image
+                (`geometry.network_from_size`).
+
+        Returns:
+            `Pose`.
+
+        Raises:
+            FileNotFoundError, ValueError: one sentence about the image, the box, or the centre.
+        """
+        pixels, upright_from_stored = images.open_image(image)
+        size = geometry.upright_size(tf.shape(pixels)[:2], upright_from_stored)
+        network_from_image = self._place(size, center, person_height, box)
+        crops = _crops(
+            pixels,
+            geometry.compose(network_from_image, upright_from_stored),
+            tf.constant(self.scales),
+            self.spec,
+            self.flip,
+        )
+        return self._read(self._run(crops.numpy()), network_from_image)
+
+    def _place(self, size, center, person_height, box):
+        if box is not None:
+            if center is not None or person_height is not None:
+                raise ValueError(
+                    "Give either `box` or `center` and `person_height`. Received: both"
+                )
+            return geometry.network_from_box(_checked_box(box, size.numpy()), self.spec)
+        if (center is None) != (person_height is None):
+            raise ValueError(
+                "`center` and `person_height` belong together. "
+                f"Received: center={center!r}, person_height={person_height!r}"
+            )
+        if center is None:
+            return geometry.network_from_size(size, self.spec)
+        if (
+            np.shape(center) != (2,)
+            or not np.isfinite(center).all()
+            or not 0 < person_height < np.inf
+        ):
+            raise ValueError(
+                "`center` must be a finite (x, y) and `person_height` positive, in image pixels. "
+                f"Received: center={center!r}, person_height={person_height!r}"
+            )
+        return geometry.network_from_image(center, person_height, self.spec)
+
+    def _run(self, crops):
+        """(n, H, W, 3) -> list of T arrays (n, h, w, C)."""
+        inputs = [crops]
+        if bundle.takes_center_map(self.model):
+            inputs.append(np.repeat(self._center_map, len(crops), axis=0))
+        outputs = self.model.predict_on_batch(inputs)
+        return [
+            np.asarray(stage) for stage in (outputs if isinstance(outputs, list) else [outputs])
+        ]
+
+    def _read(self, stages, network_from_image):
+        merged = [self._merge(beliefs) for beliefs in stages]
+        spec = merged[-1][1]
+        beliefs = np.stack([b for b, _ in merged])
+        keypoints, scores = codec.decode(beliefs, spec, refine=self.refine)
+        image_from_network = geometry.invert(network_from_image)
+        keypoints = geometry.apply(image_from_network, np.asarray(keypoints)).numpy()
+        scores = np.asarray(scores)
+        return Pose(
+            keypoints=keypoints[-1],
+            scores=scores[-1],
+            parts=self.spec.skeleton.parts,
+            stage_keypoints=keypoints,
+            stage_scores=scores,
+            beliefs=list(beliefs),
+            network_from_image=network_from_image.numpy(),
+            spec=spec,
+        )
+
+    def _merge(self, beliefs):
+        """One stage's beliefs of all scales (and mirror images) -> (h, w, C) and the spec to read
+        it with.
+        """
+        if self.flip:
+            straight, mirrored = np.split(beliefs, 2)
+            beliefs = (straight + np.asarray(codec.mirror(mirrored, self.spec))) / 2
+        if self.scales == (1.0,):
+            return beliefs[0], self.spec
+        merged, spec = codec.merge_zooms(np.split(beliefs, len(beliefs)), self.scales, self.spec)
+        return merged[0].numpy(), spec
+
+
+def _crops(pixels, network_from_stored, scales, spec, flip):
+    """(n, H, W, 3): one crop a scale, then the same mirrored."""
+    crops = [
+        geometry.warp(
+            pixels,
+            geometry.compose(geometry.zoomed_from_network(scale, spec), network_from_stored),
+            (spec.box_size, spec.box_size),
+            fill=spec.pad_value,
+        )
+        for scale in tf.unstack(scales)
+    ]
+    crops = tf.stack(crops)
+    return tf.concat([crops, tf.reverse(crops, [2])], 0) if flip else crops
+
+
+def _checked_box(box, size):
+    height, width = size
+    if (
+        np.shape(box) != (4,)
+        or not np.isfinite(box).all()
+        or not (box[0] < box[2] and box[1] < box[3])
+    ):
+        raise ValueError(
+            f"`box` must be (x0, y0, x1, y1) with x0 < x1 and y0 < y1, in image pixels. Received: box={box!r}"
+        )
+    if box[2] < 0 or box[3] < 0 or box[0] > width - 1 or box[1] > height - 1:
+        raise ValueError(
+            f"`box` must overlap the image of {width} x {height} pixels (width x height). Received: box={box!r}"
+        )
+    return box

@@ -1,0 +1,166 @@
+"""What a network input and a belief map mean: the one object data, model, predictor and exports
+share.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from .skeleton import CPM14, Skeleton
+
+SPEC_VERSION = 1
+
+# 200 * 41/35 of 368 pixels: genProto.py, run_benchmark.m. A person of MPII `scale` s is 200 s tall.
+_PERSON_SHARE = 200 * (41 / 35) / 368
+
+
+@dataclass(frozen=True)
+class PoseSpec:
+    """What a network input and a belief map mean. Shared by training, prediction, serving and mobile.
+
+    Saved as spec.json beside every model and every export.
+
+    Args:
+        skeleton: `Skeleton`; its parts are the first P belief channels.
+        box_size: height and width of the network input in pixels (Sec. 4.2); a multiple of 8.
+        stride: network pixels per belief cell (Sec. 3.2.2).
+        person_height: how tall the person stands in the network box, in network pixels. `None`: the
+            release's share of the box, 234.3 of 368.
+        background: adds a last channel, 1 - max over the parts. The person network of the release
+            has none.
+        part_sigma: of a belief peak, in network pixels (not cells); 7 in the release.
+        center_sigma: of the center map, in network pixels; 21 in the release.
+        pad_value: grey level outside the photograph; 128 becomes exactly 0 after normalisation.
+        version: of the file format.
+
+    Raises:
+        ValueError: a value no network could have, naming the field and the value.
+
+    Example:
+        >>> from keras_cpm import PoseSpec
+        >>> spec = PoseSpec()
+        >>> spec.grid_size, spec.num_channels, spec.center
+        (46, 15, 183.5)
+        >>> PoseSpec.from_json(spec.to_json()) == spec
+        True
+    """
+
+    skeleton: Skeleton = CPM14
+    box_size: int = 368
+    stride: int = 8
+    person_height: float | None = None
+    background: bool = True
+    part_sigma: float = 7.0
+    center_sigma: float = 21.0
+    pad_value: int = 128
+    version: int = SPEC_VERSION
+
+    def __post_init__(self):
+        if self.person_height is None:
+            object.__setattr__(self, "person_height", self.box_size * _PERSON_SHARE)
+        if self.version != SPEC_VERSION:
+            raise ValueError(
+                f"This keras_cpm reads specs of version {SPEC_VERSION}; install the one that wrote "
+                f"this file. Received: version={self.version!r}"
+            )
+        # Caffe pools round up; Keras "same" pools agree only where every pool sees an even size.
+        if not isinstance(self.box_size, int) or self.box_size < 8 or self.box_size % 8:
+            near = max(8, 8 * round(float(self.box_size) / 8))
+            raise ValueError(
+                f"`box_size` must be a positive multiple of 8, for example {near}. "
+                f"Received: box_size={self.box_size!r}"
+            )
+        if not isinstance(self.stride, int) or self.stride < 1 or self.box_size % self.stride:
+            raise ValueError(
+                f"`stride` must be a whole number that divides box_size={self.box_size}. "
+                f"Received: stride={self.stride!r}"
+            )
+        for field in ("person_height", "part_sigma", "center_sigma"):
+            value = getattr(self, field)
+            if not 0 < value < float("inf"):
+                raise ValueError(
+                    f"`{field}` must be positive and finite. Received: {field}={value!r}"
+                )
+        if not 0 <= self.pad_value <= 255:
+            raise ValueError(
+                f"`pad_value` must be a grey level 0..255. Received: pad_value={self.pad_value!r}"
+            )
+
+    @property
+    def grid_size(self) -> int:
+        """Belief cells along one side of the box: 46."""
+        return self.box_size // self.stride
+
+    @property
+    def num_parts(self) -> int:
+        return self.skeleton.num_parts
+
+    @property
+    def num_channels(self) -> int:
+        """P + 1 with a background channel, P without."""
+        return self.num_parts + int(self.background)
+
+    @property
+    def center(self) -> float:
+        """Middle of the box in the network frame, the same in x and y: 183.5."""
+        return (self.box_size - 1) / 2
+
+    def replace(self, **changes) -> PoseSpec:
+        """A copy with some fields changed. A new `box_size` keeps the person's share of the box."""
+        if "box_size" in changes and "person_height" not in changes:
+            changes["person_height"] = self.person_height * changes["box_size"] / self.box_size
+        return dataclasses.replace(self, **changes)
+
+    def to_json(self) -> str:
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        fields["skeleton"] = self.skeleton.to_dict()
+        return json.dumps(fields, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> PoseSpec:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ValueError: not JSON, an unknown version, unknown fields, or values of another type.
+        """
+        try:
+            fields = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"A spec must be JSON as `PoseSpec.to_json` writes it. {error}"
+            ) from None
+        known = {f.name for f in dataclasses.fields(cls)}
+        if not isinstance(fields, dict) or fields.get("version") != SPEC_VERSION:
+            version = fields.get("version") if isinstance(fields, dict) else None
+            raise ValueError(
+                f"This keras_cpm reads specs of version {SPEC_VERSION}; install the one that wrote "
+                f"this file. Received: version={version!r}"
+            )
+        unknown = sorted(set(fields) - known)
+        if unknown or "skeleton" not in fields:
+            raise ValueError(
+                f"A spec holds the fields {sorted(known)}. Received also: {unknown}"
+                if unknown
+                else "A spec must have a `skeleton`. Received none."
+            )
+        try:
+            return cls(**{**fields, "skeleton": Skeleton(**fields["skeleton"])})
+        except TypeError as error:
+            raise ValueError(f"A spec must hold what `PoseSpec.to_json` writes. {error}") from None
+
+    def save(self, path):
+        Path(path).write_text(self.to_json(), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path) -> PoseSpec:
+        """Reads a spec.json; errors name the file."""
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no spec at {path}.")
+        try:
+            return cls.from_json(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None

@@ -1,0 +1,82 @@
+"""What people read on the terminal: tables, progress, and not TensorFlow's start-up messages."""
+
+import contextlib
+import json
+import os
+import re
+import sys
+
+import click
+
+
+def load_tensorflow():
+    """Imports TensorFlow without its start-up messages."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _silent_stderr():
+        import tensorflow as tf
+
+        # the last messages come with the first operation
+        tf.zeros([])
+
+
+@contextlib.contextmanager
+def _silent_stderr():
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def progress(title):
+    """A wrapper for iterables that shows a bar on stderr."""
+    from rich.console import Console
+    from rich.progress import track
+
+    return lambda items: track(items, title, console=Console(stderr=True), transient=True)
+
+
+def print_scores(table):
+    """Prints what `Evaluation.scores` returns, a row a stage, left and right averaged."""
+    from rich.console import Console
+    from rich.table import Table
+
+    metric = next(iter(next(iter(table.values()))))
+    parts = next(iter(table.values()))[metric]["parts"]
+    groups = {}
+    for part in parts:
+        groups.setdefault(re.sub(r"^(left|right)_", "", part), []).append(part)
+    view = Table(title=f"{metric} in percent; left and right averaged")
+    view.add_column("")
+    for name in ("total", *groups):
+        view.add_column(name, justify="right")
+    for row, entry in table.items():
+        scores = entry[metric]
+        means = [_mean([scores["parts"][part] for part in group]) for group in groups.values()]
+        cells = [scores["total"], *means]
+        view.add_row(row, *("-" if cell is None else f"{cell:.2f}" for cell in cells))
+    Console(width=None if sys.stdout.isatty() else 160).print(view)
+
+
+def _mean(values):
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def print_pose(result):
+    """Prints what `Pose.to_dict` returns, a row a part."""
+    for part, point in result["keypoints"].items():
+        click.echo(
+            f"{part:18s} x {point['x']:8.2f}  y {point['y']:8.2f}  score {point['score']:.3f}"
+        )
+
+
+def write_json(path, value):
+    """Writes `value` for programs; nothing where `path` is `None`."""
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Trained bundles; see README.md."""

@@ -1,0 +1,52 @@
+"""Metadata of the package; tool settings are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "keras_cpm/__init__.py").read_text("utf-8"))[
+    1
+]
+
+setup(
+    name="keras-cpm",
+    version=VERSION,
+    description="Convolutional Pose Machines for Keras: train, evaluate, predict and export pose networks",
+    long_description=(ROOT / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    packages=[*find_packages(include=["keras_cpm", "keras_cpm.*"]), "keras_cpm.saved_models"],
+    # trained bundles live beside the package in the repository and inside it in a wheel
+    package_dir={"keras_cpm.saved_models": "saved_models"},
+    package_data={"keras_cpm.saved_models": ["*.md", "*/*"]},
+    install_requires=[
+        "tensorflow>=2.18",
+        # older ones can be made to run code or read files by a model file: CVE-2025-9905, -9906,
+        # CVE-2026-1669
+        "keras>=3.13.2",
+        "numpy>=1.26",
+        # 5 drops the Caffe importer that the tests compare with
+        "opencv-python>=4.9,<5",
+        "click>=8.1",
+        "rich>=13",
+        # .mat files of the data sets
+        "scipy>=1.11",
+    ],
+    extras_require={
+        # runs exported .tflite files without TensorFlow
+        "mobile": ["ai-edge-litert>=1.2"],
+        "explain": ["tf-keras-vis>=0.8.7"],
+        "jax": ["jax>=0.4.30"],
+        "test": ["pytest>=8", "ai-edge-litert>=1.2", "jax>=0.4.30", "pillow>=10"],
+        "dev": ["black", "isort", "ruff"],
+    },
+    entry_points={"console_scripts": ["keras-cpm=keras_cpm.cli:main"]},
+    classifiers=[
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+    ],
+)

@@ -1,0 +1,37 @@
+"""Shared fixtures: everything is tiny, so that the whole suite runs on a laptop's CPU."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import pytest
+
+import keras_cpm
+
+
+@pytest.fixture(scope="session")
+def tiny_spec():
+    """A box of 64 pixels: 8 x 8 cells, 15 channels."""
+    return keras_cpm.PoseSpec(box_size=64)
+
+
+@pytest.fixture
+def tiny_model(tiny_spec):
+    """Two stages of the paper's network at width 8, untrained."""
+    return keras_cpm.build_cpm(2, tiny_spec, width=8)
+
+
+@pytest.fixture(scope="session")
+def drawn_records(tmp_path_factory):
+    """Six drawn people, some with a neighbour."""
+    return keras_cpm.draw_records(tmp_path_factory.mktemp("drawn"), 6, image_size=(96, 128))
+
+
+@pytest.fixture(scope="session")
+def data_root():
+    """Folder of the real data sets."""
+    root = os.environ.get("KERAS_CPM_DATA")
+    if not root or not Path(root).is_dir():
+        pytest.skip("set KERAS_CPM_DATA to the folder of the data sets")
+    return Path(root)

@@ -1,0 +1,67 @@
+import shutil
+
+import numpy as np
+import pytest
+
+import keras_cpm
+from keras_cpm import bundle
+
+
+@pytest.fixture
+def folder(tiny_model, tiny_spec, tmp_path):
+    keras_cpm.save_bundle(tmp_path / "bundle", tiny_model, tiny_spec)
+    return tmp_path / "bundle"
+
+
+def test_round_trip_keeps_outputs_and_spec(folder, tiny_model, tiny_spec):
+    model, spec = keras_cpm.load(folder)
+    assert spec == tiny_spec
+    inputs = [np.full((1, 64, 64, 3), 99.0), np.zeros((1, 64, 64, 1))]
+    for ours, theirs in zip(tiny_model(inputs), model(inputs), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_compiled_model_leaves_its_optimiser_behind(tiny_model, tiny_spec, tmp_path):
+    keras_cpm.save_bundle(tmp_path / "plain", tiny_model, tiny_spec)
+    keras_cpm.compile_cpm(tiny_model, spec=tiny_spec, total_steps=5)
+    tiny_model.optimizer.build(tiny_model.trainable_variables)
+    keras_cpm.save_bundle(tmp_path / "compiled", tiny_model, tiny_spec)
+    sizes = [(tmp_path / name / "model.keras").stat().st_size for name in ("plain", "compiled")]
+    assert abs(sizes[0] - sizes[1]) < 2000
+
+
+def test_missing_parts_are_named(folder, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no folder nowhere.*Shipped"):
+        keras_cpm.load("nowhere")
+    (folder / "spec.json").rename(tmp_path / "kept.json")
+    with pytest.raises(FileNotFoundError, match=r"has no spec\.json"):
+        keras_cpm.load(folder)
+    shutil.copy(tmp_path / "kept.json", folder / "spec.json")
+    (folder / "model.keras").unlink()
+    with pytest.raises(FileNotFoundError, match=r"has no model\.keras"):
+        keras_cpm.load(folder)
+
+
+def test_damaged_files_are_named(folder):
+    whole = (folder / "model.keras").read_bytes()
+    (folder / "model.keras").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"model\.keras is cut off"):
+        keras_cpm.load(folder)
+    (folder / "model.keras").write_bytes(whole)
+    (folder / "spec.json").write_text('{"version": 99}')
+    with pytest.raises(ValueError, match=r"spec\.json.*version=99"):
+        keras_cpm.load(folder)
+
+
+def test_model_and_spec_must_belong_together(tiny_model, tiny_spec, folder):
+    with pytest.raises(ValueError, match="10 belief channels"):
+        keras_cpm.save_bundle(folder, tiny_model, tiny_spec.replace(skeleton=keras_cpm.FLIC9))
+    tiny_spec.replace(box_size=96).save(folder / "spec.json")
+    with pytest.raises(ValueError, match="boxes of 96 pixels"):
+        keras_cpm.load(folder)
+
+
+def test_shipped_bundles_load_by_name():
+    for name in bundle.shipped_bundles():
+        model, spec = keras_cpm.load(name)
+        assert model.outputs[0].shape[-1] == spec.num_channels

@@ -1,0 +1,278 @@
+"""Every verb once on drawn people, and the mistakes of a first-time user."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+import keras_cpm
+from keras_cpm.cli import main
+
+VERBS = [
+    "check-data",
+    "demo",
+    "doctor",
+    "evaluate",
+    "export",
+    "inspect",
+    "predict",
+    "prepare",
+    "train",
+]
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def failure(*arguments, code=1):
+    """The one sentence a mistake ends in."""
+    lines = [line for line in run(*arguments, code=code).splitlines() if line.startswith("Error:")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    """Eight drawn people as a file of records."""
+    root = tmp_path_factory.mktemp("people")
+    output = run("prepare", "synthetic", root / "images", root / "people.jsonl", "--count", 8)
+    assert "8 records" in output and "--flip-probability 0" in output
+    return root / "people.jsonl"
+
+
+TRAIN = ["--box-size", 64, "--width", 8, "--stages", 2, "--batch-size", 4, "--epochs", 1]
+
+
+@pytest.fixture(scope="module")
+def model(people, tmp_path_factory):
+    """A bundle that `keras-cpm train` made."""
+    out = tmp_path_factory.mktemp("run") / "bundle"
+    output = run("train", people, "--validation", people, "--out", out, *TRAIN)
+    assert "8 people, 8 held out" in output
+    assert (out / "curves.png").is_file()
+    return out
+
+
+def test_help_lists_every_verb_without_loading_tensorflow():
+    script = (
+        "import sys; from keras_cpm.cli import main; main(['--help'], standalone_mode=False); "
+        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert all(f"  {verb} " in done.stdout for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb):
+    output = run(verb, "--help")
+    assert output.startswith(f"Usage: main {verb}") and "-h, --help" in output
+
+
+def test_flags_come_from_the_fields():
+    output = run("train", "--help")
+    for flag in (
+        "--learning-rate",
+        "--part-sigma",
+        "--rotation-degrees",
+        "--decay-biases",
+        "--max-minutes",
+    ):
+        assert flag in output
+
+
+def test_prepare_keeps_a_range(tmp_path):
+    run(
+        "prepare",
+        "synthetic",
+        tmp_path,
+        tmp_path / "a.jsonl",
+        "--count",
+        5,
+        "--first",
+        2,
+        "--last",
+        3,
+    )
+    kept = keras_cpm.read_records(tmp_path / "a.jsonl")
+    assert [record.image[-6:] for record in kept] == ["01.jpg", "02.jpg"]
+
+
+def test_prepare_draws_hands_that_train(tmp_path):
+    run("prepare", "synthetic", tmp_path, tmp_path / "h.jsonl", "--count", 4, "--figure", "hand")
+    run("train", tmp_path / "h.jsonl", "--out", tmp_path / "bundle", *TRAIN)
+    assert keras_cpm.load(tmp_path / "bundle")[1].skeleton == keras_cpm.HAND21
+
+
+def test_check_data_finds_nothing_and_draws(people, tmp_path):
+    output = run("check-data", people, "--draw", tmp_path, "--json", tmp_path / "found.json")
+    assert "8 records, 0 findings" in output
+    assert (tmp_path / "labels.png").is_file() and (tmp_path / "targets.png").is_file()
+    assert json.loads((tmp_path / "found.json").read_text()) == {"records": 8, "findings": []}
+
+
+def test_evaluate_prints_and_writes_the_same(model, people, tmp_path):
+    path = tmp_path / "scores.json"
+    output = run(
+        "evaluate", model, people, "--baseline", people, "--alpha", 0.2, "--alpha", 0.5, "--json", path,
+        "--draw", tmp_path, "--count", 2,
+    )  # fmt: skip
+    scores = json.loads(path.read_text())
+    assert list(scores) == ["mean pose", "stage1", "stage2"]
+    assert set(scores["stage2"]) == {"pck@0.2", "pck@0.5"}
+    assert set(scores["stage2"]["pck@0.2"]["parts"]) == set(keras_cpm.CPM14.parts)
+    assert f"{scores['mean pose']['pck@0.2']['total']:.2f}" in output
+    assert (tmp_path / "predictions.png").is_file()
+
+
+def test_predict_one_image(model, people, tmp_path):
+    image = keras_cpm.read_records(people)[0].image
+    output = run("predict", image, "--model", model, "--draw", tmp_path / "p.png", "--part", "neck")
+    assert output.splitlines()[1].startswith("neck")
+    for name in ("p.png", "p.neck.png", "p.neck.stages.png"):
+        assert (tmp_path / name).is_file()
+
+
+def test_predict_several_images_as_json(model, people, tmp_path):
+    images = [record.image for record in keras_cpm.read_records(people)[:2]]
+    run(
+        "predict",
+        *images,
+        "--model",
+        model,
+        "--json",
+        tmp_path / "poses.json",
+        "--draw",
+        tmp_path / "d",
+    )
+    poses = json.loads((tmp_path / "poses.json").read_text())
+    assert list(poses) == images and len(list((tmp_path / "d").iterdir())) == 2
+    network, spec = keras_cpm.load(model)
+    pose = keras_cpm.Predictor(network, spec)(images[1])
+    assert poses[images[1]]["keypoints"]["neck"]["y"] == pytest.approx(
+        pose.keypoints[1, 1], abs=0.02
+    )
+
+
+def test_export_and_inspect(model, tmp_path):
+    assert "serving_default" in run(
+        "export", model, "--to", "savedmodel", "--out", tmp_path / "served"
+    )
+    assert "keypoints" in run("export", model, "--to", "tflite", "--out", tmp_path / "m.tflite")
+    assert (tmp_path / "served/1/saved_model.pb").is_file() and (tmp_path / "m.tflite").is_file()
+    run("inspect", model, "--json", tmp_path / "facts.json")
+    facts = json.loads((tmp_path / "facts.json").read_text())
+    assert facts["parameters"] == keras_cpm.load(model)[0].count_params()
+    assert facts["outputs"] == {"stage1": [None, 8, 8, 15], "stage2": [None, 8, 8, 15]}
+
+
+def test_train_starts_from_another_skeleton(model, people, tmp_path):
+    run(
+        "prepare",
+        "synthetic",
+        tmp_path,
+        tmp_path / "q.jsonl",
+        "--count",
+        4,
+        "--figure",
+        "quadruped",
+    )
+    output = run(
+        "train", tmp_path / "q.jsonl", "--init", model, "--out", tmp_path / "b", *TRAIN[2:]
+    )
+    assert "new layers: " in output and "Mconv5_stage2" in output
+    spec = keras_cpm.load(tmp_path / "b")[1]
+    assert spec.skeleton == keras_cpm.QUADRUPED17 and spec.box_size == 64
+
+
+def test_train_by_the_release_recipe(people, tmp_path):
+    run("train", people, "--out", tmp_path, *TRAIN, "--recipe", "release", "--backbone", "cpm",
+        "--stage-block", "classic", "--dropout", 0.5)  # fmt: skip
+    assert (tmp_path / "model.keras").is_file()
+
+
+def test_doctor_looks_at_what_is_installed():
+    output = run("doctor", code=CliRunner().invoke(main, ["doctor"]).exit_code)
+    assert "tensorflow" in output and "Keras backend" in output
+
+
+class TestMistakes:
+    def test_missing_records(self, tmp_path):
+        message = failure("check-data", tmp_path / "absent.jsonl")
+        assert "absent.jsonl" in message and "prepare" in message
+
+    def test_nan_names_line_part_and_remedy(self, people, tmp_path):
+        lines = people.read_text().splitlines()
+        record = json.loads(lines[1])
+        record["people"][0]["keypoints"][3] = [float("nan"), 1, 2]
+        (tmp_path / "bad.jsonl").write_text("\n".join([lines[0], json.dumps(record)]))
+        message = failure("check-data", tmp_path / "bad.jsonl")
+        assert "line 2" in message and "right_elbow" in message and "[0, 0, 0]" in message
+
+    def test_wrong_number_of_parts(self, people, tmp_path):
+        record = json.loads(people.read_text().splitlines()[0])
+        del record["people"][0]["keypoints"][0]
+        (tmp_path / "bad.jsonl").write_text(json.dumps(record))
+        assert "13 keypoints" in failure("train", tmp_path / "bad.jsonl", "--out", tmp_path / "b")
+
+    def test_missing_empty_truncated_and_foreign_images(self, model, people, tmp_path):
+        image = keras_cpm.read_records(people)[0].image
+        data = open(image, "rb").read()
+        (tmp_path / "empty.jpg").write_bytes(b"")
+        (tmp_path / "cut.jpg").write_bytes(data[: len(data) // 2])
+        (tmp_path / "text.jpg").write_text("hello")
+        for name, words in {
+            "absent.jpg": "no image at",
+            "empty.jpg": "is empty",
+            "cut.jpg": "cut off or damaged",
+            "text.jpg": "not a JPEG",
+        }.items():
+            message = failure("predict", tmp_path / name, "--model", model)
+            assert name in message and words in message
+
+    def test_missing_image_in_training(self, people, tmp_path):
+        record = json.loads(people.read_text().splitlines()[0]) | {"image": "gone.jpg"}
+        (tmp_path / "bad.jsonl").write_text(json.dumps(record))
+        message = failure("train", tmp_path / "bad.jsonl", "--out", tmp_path / "b")
+        assert "gone.jpg" in message and "1 of 1 images are missing" in message
+
+    def test_box_outside_the_image(self, model, people):
+        image = keras_cpm.read_records(people)[0].image
+        message = failure("predict", image, "--model", model, "--box", 900, 900, 990, 990)
+        assert "overlap the image" in message
+
+    def test_a_box_belongs_to_one_image(self, model, people):
+        images = [record.image for record in keras_cpm.read_records(people)[:2]]
+        assert "one image" in failure(
+            "predict", *images, "--model", model, "--box", 1, 1, 9, 9, code=2
+        )
+
+    def test_a_folder_that_is_no_bundle(self, people, tmp_path):
+        message = failure("evaluate", tmp_path, people)
+        assert "spec.json" in message
+        assert "no folder" in failure("inspect", "no-such-model")
+
+    def test_a_box_size_that_is_no_multiple_of_8(self, people, tmp_path):
+        message = failure("train", people, "--out", tmp_path, "--box-size", 100)
+        assert "multiple of 8" in message and "box_size=100" in message
+
+    def test_unknown_backbone_and_skeleton(self, people, tmp_path):
+        message = failure("train", people, "--out", tmp_path, "--backbone", "resnet", code=2)
+        assert "'cpm', 'vgg19', 'light'" in message
+        message = failure("train", people, "--out", tmp_path, "--skeleton", "snake")
+        assert "cpm14" in message and "snake" in message
+
+    def test_missing_data_set(self, tmp_path):
+        assert "lsp_dataset" in failure("prepare", "lsp", tmp_path, tmp_path / "o.jsonl")
+
+    def test_predict_without_any_model(self, people, monkeypatch):
+        from keras_cpm import bundle
+
+        monkeypatch.setattr(bundle, "shipped_bundles", dict)
+        image = keras_cpm.read_records(people)[0].image
+        assert "--model" in failure("predict", image)

@@ -1,0 +1,162 @@
+import io
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_cpm
+from keras_cpm import geometry
+
+
+@pytest.fixture(scope="module")
+def spec():
+    return keras_cpm.PoseSpec(box_size=64)
+
+
+@pytest.fixture(scope="module")
+def model(spec):
+    """Peaks with character: an untrained network with strong last layers."""
+    keras.utils.set_random_seed(3)
+    model = keras_cpm.build_cpm(3, spec, backbone="light", stage_block="light", width=8)
+    for layer in model.layers:
+        if layer.name.startswith(("conv5_2_CPM", "Mconv5")):
+            layer.kernel.assign(layer.kernel * 40)
+    return model
+
+
+@pytest.fixture(scope="module")
+def saved(model, spec, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved")
+    keras_cpm.export_saved_model(model, spec, folder)
+    return tf.saved_model.load(str(folder / "1")).signatures, folder
+
+
+@pytest.fixture(scope="module")
+def mobile(model, spec, tmp_path_factory):
+    path = tmp_path_factory.mktemp("mobile") / "cpm.tflite"
+    keras_cpm.export_tflite(model, spec, path)
+    return path
+
+
+def bytes_of(records):
+    return tf.constant([open(record.image, "rb").read() for record in records])
+
+
+def test_serving_default_gives_the_predictors_points(saved, model, spec, drawn_records):
+    served = saved[0]["serving_default"](image=bytes_of(drawn_records))
+    find = keras_cpm.Predictor(model, spec)
+    for i, record in enumerate(drawn_records):
+        pose = find(record.image)
+        np.testing.assert_allclose(served["keypoints"][i], pose.keypoints, atol=0.01)
+        np.testing.assert_allclose(served["scores"][i], pose.scores, atol=1e-4)
+
+
+def test_boxes_give_the_predictors_points(saved, model, spec, drawn_records):
+    boxes = np.array([record.people[0].box for record in drawn_records], np.float32)
+    served = saved[0]["boxes"](image=bytes_of(drawn_records), box=boxes)
+    find = keras_cpm.Predictor(model, spec)
+    for i, record in enumerate(drawn_records):
+        np.testing.assert_allclose(
+            served["keypoints"][i], find(record.image, box=boxes[i]).keypoints, atol=0.01
+        )
+
+
+def test_a_batch_may_mix_sizes_formats_and_orientations(saved, model, spec):
+    image = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+    sources = []
+    for kind, size, turn in (("JPEG", (40, 90), 6), ("PNG", (120, 64), 1), ("BMP", (33, 57), 1)):
+        picture = image.fromarray(rng.integers(0, 255, (*size, 3), np.uint8))
+        exif = image.Exif()
+        exif[0x0112] = turn
+        file = io.BytesIO()
+        picture.save(file, kind, **({"exif": exif} if kind != "BMP" else {}))
+        sources.append(file.getvalue())
+    served = saved[0]["serving_default"](image=tf.constant(sources))
+    find = keras_cpm.Predictor(model, spec)
+    for i, source in enumerate(sources):
+        np.testing.assert_allclose(served["keypoints"][i], find(source).keypoints, atol=0.01)
+
+
+def test_crops_and_beliefs_take_network_boxes(saved, model, spec):
+    crops = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
+    center = np.repeat(keras_cpm.Predictor(model, spec)._center_map, 2, axis=0)
+    expected = model.predict_on_batch([crops, center])
+    beliefs = saved[0]["beliefs"](image=tf.constant(crops))
+    assert sorted(beliefs) == ["stage1", "stage2", "stage3"]
+    for t in (1, 2, 3):
+        np.testing.assert_allclose(beliefs[f"stage{t}"], expected[t - 1], atol=1e-4)
+    served = saved[0]["crops"](image=tf.constant(crops))
+    from keras_cpm import codec
+
+    keypoints, scores = codec.decode(expected[-1], spec)
+    np.testing.assert_allclose(served["keypoints"], keypoints, atol=0.01)
+    np.testing.assert_allclose(served["scores"], scores, atol=1e-4)
+
+
+def test_the_spec_lies_beside_both(saved, mobile, spec):
+    assert keras_cpm.PoseSpec.load(saved[1] / "spec.json") == spec
+    assert keras_cpm.PoseSpec.load(mobile.with_suffix(".spec.json")) == spec
+
+
+def test_exporting_again_replaces_version_1(saved, model, spec):
+    keras_cpm.export_saved_model(model, spec, saved[1])
+    assert sorted(path.name for path in saved[1].iterdir()) == ["1", "spec.json"]
+
+
+def test_litert_gives_the_models_points(mobile, model, spec, drawn_records):
+    run = keras_cpm.LiteRTModel(mobile)
+    find = keras_cpm.Predictor(model, spec)
+    for record in drawn_records:
+        pose = find(record.image)
+        pixels = tf.io.decode_jpeg(tf.io.read_file(record.image), dct_method="INTEGER_ACCURATE")
+        crop = geometry.warp(pixels, pose.network_from_image, (64, 64), fill=128)
+        found = run(crop[None])
+        in_image = geometry.apply(geometry.invert(pose.network_from_image), found["keypoints"][0])
+        np.testing.assert_allclose(in_image, pose.keypoints, atol=0.02)
+        np.testing.assert_allclose(found["scores"][0], pose.scores, atol=1e-3)
+        np.testing.assert_allclose(found["beliefs"][0], pose.beliefs[-1], atol=1e-3)
+
+
+def test_litert_reproduces_its_golden_file(mobile):
+    golden = np.load(mobile.with_suffix(".golden.npz"))
+    found = keras_cpm.LiteRTModel(mobile)(golden["image"])
+    assert sorted(found) == ["beliefs", "keypoints", "scores"]
+    assert (
+        np.abs(golden["beliefs"]).max() > 0.01
+    )  # not the file without weights that converters can leave
+    np.testing.assert_allclose(found["beliefs"], golden["beliefs"], atol=1e-3)
+    np.testing.assert_allclose(found["keypoints"], golden["keypoints"], atol=0.02)
+
+
+def test_litert_has_builtin_operations_only(mobile):
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter")
+    operations = interpreter.Interpreter(model_path=str(mobile))._get_ops_details()
+    assert not [op["op_name"] for op in operations if op["op_name"].startswith("Flex")]
+
+
+def test_a_model_without_center_map_exports(spec, tmp_path):
+    model = keras_cpm.build_cpm(
+        1, spec, backbone="light", stage_block="light", width=8, center_map=False
+    )
+    keras_cpm.export_saved_model(model, spec, tmp_path)
+    keras_cpm.export_tflite(model, spec, tmp_path / "m.tflite")
+    crops = np.full((1, 64, 64, 3), 77, np.float32)
+    served = tf.saved_model.load(str(tmp_path / "1")).signatures["beliefs"](
+        image=tf.constant(crops)
+    )
+    expected = model.predict_on_batch(crops)
+    np.testing.assert_allclose(served["stage1"], expected, atol=1e-5)
+    found = keras_cpm.LiteRTModel(tmp_path / "m.tflite")(crops)
+    np.testing.assert_allclose(found["beliefs"], expected, atol=1e-4)
+
+
+def test_errors_name_the_remedy(model, spec, tmp_path):
+    with pytest.raises(ValueError, match=r"end in \.tflite"):
+        keras_cpm.export_tflite(model, spec, tmp_path / "m.lite")
+    anywhere = keras_cpm.build_cpm(1, spec, width=8, input_size="any")
+    with pytest.raises(ValueError, match="one input size"):
+        keras_cpm.export_saved_model(anywhere, spec, tmp_path)
+    with pytest.raises(FileNotFoundError, match="no LiteRT file"):
+        keras_cpm.LiteRTModel(tmp_path / "absent.tflite")

@@ -1,0 +1,119 @@
+"""Imports go down the floors of the house, and heavy packages stay where they belong."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "keras_cpm"
+
+# Lowest first. A module imports from lower floors only, never from its own, except inside models/
+# and data/.
+FLOORS = [
+    {"skeleton", "recipes"},
+    {"spec"},
+    {"geometry"},
+    {"images", "codec", "data.records", "data.augment"},
+    {"losses", "metrics", "optimizers", "drawing", "data.lsp", "data.figures", "data.synthetic"}
+    | {
+        f"models.{name}"
+        for name in ("layers", "stages", "backbones", "cpm", "receptive_field", "transfer")
+    },
+    {"data.pipeline", "bundle", "plots"},
+    {"predictor", "visualize", "terminal", "litert", "doctor", "flags"},
+    {"training", "evaluation", "export", "checks"},
+    {"demo"},
+    {"cli"},
+]
+HEAVY = {
+    "cv2": {"drawing", "plots", "visualize", "data.synthetic"},
+    "scipy": {"data.lsp"},
+    "click": {"cli", "demo", "flags", "terminal"},
+    "rich": {"terminal"},
+    "tf_keras_vis": set(),
+    "tensorflow_addons": set(),
+    "ai_edge_litert": {"litert"},
+}
+
+
+def modules():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if path.name != "__init__.py":
+            yield ".".join(path.relative_to(PACKAGE).with_suffix("").parts), path
+
+
+def imports(name, path):
+    """(package, module of this package or None) for every import in a file, also inside
+    functions.
+    """
+    package = ["keras_cpm", *name.split(".")[:-1]]
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name.split(".")[0], None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            target = [*base, *(node.module or "").split(".")] if node.module else base
+            if target[:1] != ["keras_cpm"]:
+                yield target[0], None
+                continue
+            for alias in node.names:
+                full = ".".join([*target[1:], alias.name])
+                inner = (
+                    full
+                    if (PACKAGE / (full.replace(".", "/") + ".py")).is_file()
+                    else ".".join(target[1:])
+                )
+                if inner:
+                    yield "keras_cpm", inner
+
+
+def floor(name):
+    found = [level for level, names in enumerate(FLOORS) if name in names]
+    assert found, f"{name} stands on no floor: give it one"
+    return found[0]
+
+
+@pytest.mark.parametrize(("name", "path"), list(modules()))
+def test_imports_go_down(name, path):
+    for _, inner in imports(name, path):
+        if inner is None or inner == name:
+            continue
+        same_room = "." in name and name.split(".")[0] == inner.split(".")[0]
+        if same_room:
+            assert floor(inner) <= floor(name), f"{name} imports {inner}"
+        else:
+            assert floor(inner) < floor(name), f"{name} imports {inner}"
+
+
+@pytest.mark.parametrize(("name", "path"), list(modules()))
+def test_heavy_packages_stay_in_their_rooms(name, path):
+    for package, _ in imports(name, path):
+        assert name in HEAVY.get(package, {name}), f"{name} imports {package}"
+
+
+@pytest.mark.parametrize(("name", "path"), list(modules()))
+def test_models_and_data_know_only_the_spec(name, path):
+    room, others = name.split(".")[0], {"models": "data", "data": "models"}
+    for package, inner in imports(name, path):
+        assert inner is None or inner.split(".")[0] != others.get(room), f"{name} imports {inner}"
+        if room == "models" or name in ("losses", "metrics", "optimizers"):
+            assert package != "tensorflow", f"{name} must train under any backend"
+
+
+def test_every_floor_is_lived_on():
+    known = {name for name, _ in modules()}
+    assert {name for names in FLOORS for name in names} == known
+
+
+def test_no_file_is_a_drawer():
+    banned = {"utils", "helpers", "common", "base", "misc"}
+    assert not banned & {name.split(".")[-1] for name, _ in modules()}
+
+
+def test_a_file_that_reads_at_a_glance():
+    for name, path in modules():
+        lines = len(path.read_text("utf-8").splitlines())
+        # the command line is one flat list of verbs
+        assert lines <= (
+            450 if name == "cli" else 330
+        ), f"{name} has {lines} lines: split it along a noun"

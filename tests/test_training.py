@@ -1,0 +1,185 @@
+import csv
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+import keras_cpm
+from keras_cpm import training
+
+FAST = dataclasses.replace(keras_cpm.MODERN, batch_size=4, epochs=2, warmup_steps=2, ema=0.5)
+
+
+def small_model(spec, stages=2, **options):
+    keras.utils.set_random_seed(0)
+    options = {"backbone": "light", "stage_block": "light", "width": 8, **options}
+    return keras_cpm.build_cpm(stages, spec, **options)
+
+
+def log_of(folder):
+    with open(folder / training.LOG_FILE) as file:
+        return list(csv.DictReader(file))
+
+
+def test_plain_compile_and_fit_in_five_lines(tiny_spec, drawn_records):
+    model = small_model(tiny_spec)
+    dataset = keras_cpm.make_dataset(drawn_records, tiny_spec, stages=2, batch_size=3)
+    model.compile(
+        "adam", keras_cpm.stage_losses(model), loss_weights={"stage1": 0.5, "stage2": 1.0}
+    )
+    history = model.fit(dataset, epochs=2, verbose=0).history
+    expected = 0.5 * history["stage1_loss"][1] + history["stage2_loss"][1]
+    assert history["loss"][1] == pytest.approx(expected, rel=1e-5)
+    assert history["loss"][1] < history["loss"][0]
+
+
+def test_overfits_four_people(drawn_records, tmp_path):
+    spec = keras_cpm.PoseSpec(box_size=96, part_sigma=9.0)
+    model, four = small_model(spec, width=32), drawn_records[:4]
+    recipe = dataclasses.replace(FAST, epochs=1, learning_rate=3e-3, warmup_steps=20, ema=0.9)
+    still = keras_cpm.AugmentSpec(0.0, (1.0, 1.0), 0.0)
+    keras_cpm.train(
+        model, four * 250, (), recipe, spec, directory=tmp_path, augment=still, verbose=0
+    )
+    scores = keras_cpm.evaluate(model, four, spec).scores(0.2)
+    assert scores["stage2"]["pck@0.2"]["total"] == 100
+
+
+def test_train_leaves_a_bundle_a_log_and_the_best_weights(tiny_spec, drawn_records, tmp_path):
+    model = small_model(tiny_spec)
+    history = keras_cpm.train(
+        model, drawn_records, drawn_records[:4], FAST, tiny_spec, directory=tmp_path, verbose=0
+    )
+    assert len(history.history["val_stage2_pck"]) == 2
+    assert [row["epoch"] for row in log_of(tmp_path)] == ["0", "1"]
+    loaded, spec = keras_cpm.load(tmp_path)
+    assert spec == tiny_spec
+    for ours, theirs in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_second_call_goes_on_where_the_first_stopped(tiny_spec, drawn_records, tmp_path):
+    model = small_model(tiny_spec)
+    keras_cpm.train(model, drawn_records, (), FAST, tiny_spec, directory=tmp_path, verbose=0)
+    longer = dataclasses.replace(FAST, epochs=3)
+    history = keras_cpm.train(
+        small_model(tiny_spec), drawn_records, (), longer, tiny_spec, directory=tmp_path, verbose=0
+    )
+    assert history.epoch == [2]
+    assert [row["epoch"] for row in log_of(tmp_path)] == ["0", "1", "2"]
+
+
+def test_resumed_training_equals_an_uninterrupted_one(tiny_spec, drawn_records, tmp_path):
+    straight, halves = small_model(tiny_spec), small_model(tiny_spec)
+    recipe = dataclasses.replace(FAST, epochs=4, schedule="constant")
+    keras_cpm.train(
+        straight, drawn_records, (), recipe, tiny_spec, directory=tmp_path / "a", verbose=0
+    )
+    half = dataclasses.replace(recipe, epochs=2)
+    keras_cpm.train(halves, drawn_records, (), half, tiny_spec, directory=tmp_path / "b", verbose=0)
+    fresh = small_model(tiny_spec)
+    keras_cpm.train(
+        fresh, drawn_records, (), recipe, tiny_spec, directory=tmp_path / "b", verbose=0
+    )
+    for ours, theirs in zip(straight.get_weights(), fresh.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_finished_or_foreign_checkpoints_are_refused(tiny_spec, drawn_records, tmp_path):
+    keras_cpm.train(
+        small_model(tiny_spec), drawn_records, (), FAST, tiny_spec, directory=tmp_path, verbose=0
+    )
+    with pytest.raises(ValueError, match="has finished its 2 epochs"):
+        keras_cpm.train(
+            small_model(tiny_spec), drawn_records, (), FAST, tiny_spec, directory=tmp_path
+        )
+    other = small_model(tiny_spec, width=16)
+    longer = dataclasses.replace(FAST, epochs=3)
+    with pytest.raises(ValueError, match="of another model"):
+        keras_cpm.train(other, drawn_records, (), longer, tiny_spec, directory=tmp_path)
+
+
+def test_mixed_precision_trains_and_leaves_a_float32_bundle(tiny_spec, drawn_records, tmp_path):
+    model = small_model(tiny_spec)
+    recipe = dataclasses.replace(FAST, epochs=1, precision="mixed_bfloat16")
+    seen = []
+    fit = model.fit
+
+    def watched_fit(*args, **kwargs):
+        seen.append(
+            {
+                layer.compute_dtype
+                for layer in model.layers
+                if isinstance(layer, keras.layers.Conv2D)
+            }
+        )
+        return fit(*args, **kwargs)
+
+    model.fit = watched_fit
+    keras_cpm.train(model, drawn_records, (), recipe, tiny_spec, directory=tmp_path, verbose=0)
+    assert seen == [{"bfloat16"}]
+    for network in (model, keras_cpm.load(tmp_path)[0]):
+        assert {layer.compute_dtype for layer in network.layers} == {"float32"}
+
+
+def test_the_time_limit_ends_after_an_epoch(tiny_spec, drawn_records, tmp_path):
+    recipe = dataclasses.replace(FAST, epochs=50, max_minutes=1e-6)
+    history = keras_cpm.train(
+        small_model(tiny_spec), drawn_records, (), recipe, tiny_spec, directory=tmp_path, verbose=0
+    )
+    assert history.epoch == [0]
+    assert (tmp_path / "model.keras").is_file()
+
+
+def test_compile_checks_weights_and_channels(tiny_spec):
+    model = small_model(tiny_spec)
+    with pytest.raises(ValueError, match="2 stages"):
+        training.compile_cpm(
+            model, dataclasses.replace(FAST, stage_weights=(1.0,)), tiny_spec, total_steps=10
+        )
+    with pytest.raises(ValueError, match="belief channels"):
+        training.compile_cpm(
+            model, FAST, tiny_spec.replace(skeleton=keras_cpm.FLIC9), total_steps=10
+        )
+
+
+def test_release_recipe_trains(tiny_spec, drawn_records, tmp_path):
+    model = small_model(tiny_spec, backbone="cpm", stage_block="classic", dropout=0.5)
+    keras_cpm.initialize_release(model)
+    recipe = dataclasses.replace(keras_cpm.RELEASE, epochs=1, batch_size=4)
+    history = keras_cpm.train(
+        model, drawn_records, (), recipe, tiny_spec, directory=tmp_path, verbose=0
+    )
+    assert np.isfinite(history.history["loss"]).all()
+
+
+def test_an_unreadable_image_is_named(tiny_spec, drawn_records, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(open(drawn_records[0].image, "rb").read()[:500])
+    people = [*drawn_records[:3], dataclasses.replace(drawn_records[3], image=str(broken))]
+    with pytest.raises(ValueError, match=r"broken\.jpg.*cut off or damaged"):
+        keras_cpm.train(
+            small_model(tiny_spec),
+            people,
+            (),
+            FAST,
+            tiny_spec,
+            directory=tmp_path / "run",
+            verbose=0,
+        )
+
+
+def test_transfer_to_another_skeleton_keeps_the_tower(tiny_spec):
+    source = small_model(tiny_spec, 3)
+    target = small_model(tiny_spec.replace(skeleton=keras_cpm.HAND21), 3)
+    keras.utils.set_random_seed(1)
+    fresh = keras_cpm.transfer_weights(source, target)
+    for t in (2, 3):
+        assert f"Mconv5_stage{t}" in fresh and f"Mconv1_stage{t}" in fresh
+        assert f"Mconv2_stage{t}_a" not in fresh
+    np.testing.assert_array_equal(
+        source.get_layer("conv1").kernel.numpy(), target.get_layer("conv1").kernel.numpy()
+    )
+    with pytest.raises(ValueError, match="none in common"):
+        keras_cpm.transfer_weights(source, small_model(tiny_spec, width=64))
