@@ -25,9 +25,8 @@ setup(
     package_data={"keras_cpm.saved_models": ["*.md", "*/*"]},
     install_requires=[
         "tensorflow>=2.18",
-        # older ones can be made to run code or read files by a model file: CVE-2025-9905, -9906,
-        # CVE-2026-1669
-        "keras>=3.13.2",
+        # older ones can be made to run code or read files by a model file: CVE-2026-1669 and kin
+        "keras>=3.15.1",
         "numpy>=1.26",
         # 5 drops the Caffe importer that the tests compare with
         "opencv-python>=4.9,<5",

@@ -51,6 +51,14 @@ def load(name_or_directory):
     Raises:
         FileNotFoundError, ValueError: naming the folder, what is missing in it, and the bundles
             there are.
+
+    Example:
+        >>> import tempfile, keras_cpm
+        >>> spec, folder = keras_cpm.PoseSpec(box_size=64), tempfile.mkdtemp()
+        >>> keras_cpm.save_bundle(folder, keras_cpm.build_cpm(2, spec, width=8), spec)
+        >>> model, spec = keras_cpm.load(folder)
+        >>> spec.box_size
+        64
     """
     directory = bundle_directory(name_or_directory)
     for name in (SPEC_FILE, MODEL_FILE):

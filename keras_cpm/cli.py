@@ -15,7 +15,7 @@ from . import __version__
 from .flags import fields_as_options, given
 from .recipes import MODERN, RELEASE, AugmentSpec, TrainSpec
 from .spec import PoseSpec
-from .terminal import load_tensorflow, print_pose, print_scores, progress, write_json
+from .terminal import load_tensorflow, print_pose, print_scores, progress, silent_stderr, write_json
 
 _PATH = click.Path(path_type=Path)
 _SPLITS = ("train", "test", "extended")
@@ -33,6 +33,7 @@ class _Verbs(click.Group):
             ImportError,
             PermissionError,
             IsADirectoryError,
+            RuntimeError,
         ) as error:
             if os.environ.get("KERAS_CPM_TRACEBACK"):
                 raise
@@ -317,11 +318,13 @@ def predict(images, model, box, center, height, flip, scales, draw, part, json_p
 @click.argument("model")
 @click.option("--to", "target", type=click.Choice(["savedmodel", "tflite"]), required=True)
 @click.option("--out", type=_PATH, required=True, help="A folder (savedmodel) or a .tflite file.")
-def export(model, target, out):
+@click.option("--check", type=_PATH, help="Records: compares keypoints on the first 50 images.")
+def export(model, target, out, check):
     """Writes MODEL for TensorFlow Serving (savedmodel) or for phones (tflite)."""
     load_tensorflow()
-    from . import bundle
+    from . import agreement, bundle
     from . import export as exporting
+    from .data.records import read_records
 
     network, spec = bundle.load(model)
     if target == "savedmodel":
@@ -330,6 +333,12 @@ def export(model, target, out):
     else:
         exporting.export_tflite(network, spec, out)
         click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB; outputs keypoints, scores, beliefs")
+    if check:
+        compared = read_records(check)[:50]
+        compare = agreement.compare_tflite if target == "tflite" else agreement.compare_saved_model
+        with silent_stderr():
+            difference = compare(network, spec, compared, out)
+        click.echo(f"{len(compared)} images: keypoints differ by at most {difference:.5f} px")
 
 
 @main.command()

@@ -1,5 +1,6 @@
 """What is installed, and one line to mend what is missing. Standard library only."""
 
+import importlib
 import os
 import platform
 import re
@@ -10,7 +11,7 @@ from importlib import metadata
 # package, lowest version that is tested, what it is for; None = the package needs it
 _PACKAGES = (
     ("tensorflow", "2.18", None),
-    ("keras", "3.13.2", None),
+    ("keras", "3.15.1", None),
     ("numpy", "1.26", None),
     ("opencv-python", "4.9", None),
     ("scipy", "1.11", None),
@@ -65,7 +66,11 @@ def _one_opencv():
     ]
     if len(builds) > 1:
         return f"{' and '.join(builds)} overwrite each other; pip uninstall all but one", False
-    return "one build of OpenCV", True
+    try:
+        importlib.import_module("cv2")
+    except ImportError as error:
+        return f"OpenCV does not load ({error}); install libgl1, or opencv-python-headless", False
+    return "one build of OpenCV, and it loads", True
 
 
 def _backend():

@@ -22,6 +22,15 @@ class Evaluation:
         normalizer: (S,) pixels; NaN where it is not known.
         metric: "pck" or "pckh", what the normalizer makes of it.
         skeleton: `Skeleton`.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_cpm import Evaluation, Skeleton
+        >>> points, labelled = np.zeros((1, 2, 2)), np.ones((1, 2), bool)
+        >>> pair = Skeleton("pair", ("a", "b"))
+        >>> result = Evaluation({"stage1": points}, points, labelled, np.ones(1), "pck", pair)
+        >>> result.scores(0.2)["stage1"]["pck@0.2"]["total"]
+        100.0
     """
 
     predicted: dict
@@ -124,6 +133,13 @@ def mean_pose(training_records, records, spec):
 
     Returns:
         (S, P, 2) image frame, pixels.
+
+    Example:
+        >>> import tempfile
+        >>> from keras_cpm import PoseSpec, draw_records, mean_pose
+        >>> records = draw_records(tempfile.mkdtemp(), 3)
+        >>> mean_pose(records[:2], records[2:], PoseSpec()).shape
+        (1, 14, 2)
     """
     keypoints, visible = _labels(training_records, spec)
     placed = geometry.apply(_network_from_image(training_records, spec), keypoints).numpy()

@@ -15,6 +15,16 @@ class LiteRTModel:
     Raises:
         FileNotFoundError: no such file.
         ImportError: no runtime is installed.
+
+    Example:
+        >>> import tempfile, keras_cpm
+        >>> import numpy as np
+        >>> spec, folder = keras_cpm.PoseSpec(box_size=64), tempfile.mkdtemp()
+        >>> model = keras_cpm.build_cpm(1, spec, width=8)
+        >>> keras_cpm.export_tflite(model, spec, f"{folder}/cpm.tflite")
+        >>> run = keras_cpm.LiteRTModel(f"{folder}/cpm.tflite")
+        >>> run(np.zeros((1, 64, 64, 3)))["keypoints"].shape
+        (1, 14, 2)
     """
 
     def __init__(self, path, threads=1):

@@ -32,7 +32,14 @@ def belief_l2(y_true, y_pred):
 
 @keras.saving.register_keras_serializable(package="keras_cpm")
 class BeliefL2(keras.losses.Loss):
-    """`belief_l2` as a Keras loss, the mean over the batch."""
+    """`belief_l2` as a Keras loss, the mean over the batch.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_cpm import BeliefL2
+        >>> float(BeliefL2()(np.ones((2, 2, 2, 1)), np.zeros((2, 2, 2, 1))))
+        2.0
+    """
 
     def __init__(self, name="belief_l2", reduction="sum_over_batch_size", **kwargs):
         super().__init__(name=name, reduction=reduction, **kwargs)

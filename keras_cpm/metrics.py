@@ -42,7 +42,13 @@ def pck(predicted, truth, labelled, normalizer, alpha):
 
 
 def pckh(predicted, truth, labelled, head_size, alpha=0.5):
-    """`pck` relative to the head: MPII takes 0.6 of the diagonal of the head box. See `pck`."""
+    """`pck` relative to the head: MPII takes 0.6 of the diagonal of the head box. See `pck`.
+
+    Example:
+        >>> from keras_cpm import pckh
+        >>> pckh([[[0, 4]]], [[[0, 0]]], [[True]], [10.0])[1]
+        1.0
+    """
     return pck(predicted, truth, labelled, head_size, alpha)
 
 
@@ -55,6 +61,11 @@ def auc(predicted, truth, labelled, normalizer, alphas):
 
     Returns:
         Per part (P,), and pooled over all labelled keypoints; between 0 and 1.
+
+    Example:
+        >>> from keras_cpm import auc
+        >>> auc([[[0, 0]]], [[[0, 0]]], [[True]], [10.0], [0.0, 0.1, 0.2])[1]
+        1.0
     """
     curves = [pck(predicted, truth, labelled, normalizer, alpha) for alpha in alphas]
     widths = np.diff(alphas) / (alphas[-1] - alphas[0])
@@ -80,6 +91,12 @@ def reference_length(truth, labelled, skeleton):
 
     Returns:
         (S,) float, in the units of `truth`; NaN where it is not known.
+
+    Example:
+        >>> from keras_cpm import Skeleton, reference_length
+        >>> snake = Skeleton("snake", ("head", "middle", "tail"))
+        >>> reference_length([[[0, 0], [3, 1], [8, 2]]], [[True] * 3], snake).tolist()
+        [8.0]
     """
     length, known = _reference_length(
         keras.ops.convert_to_tensor(truth, "float32"), labelled, skeleton

@@ -34,6 +34,12 @@ class TrainSpec:
         precision: "float32" or "mixed_bfloat16" while training; bundles are always float32.
         seed: of order and augmentation.
         max_minutes: ends after the last epoch that fits; 0 = no limit.
+
+    Example:
+        >>> import dataclasses
+        >>> from keras_cpm import MODERN, RELEASE
+        >>> dataclasses.replace(MODERN, epochs=5).epochs, RELEASE.learning_rate
+        (5, 8e-05)
     """
 
     optimizer: str = "adamw"

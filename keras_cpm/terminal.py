@@ -12,7 +12,7 @@ import click
 def load_tensorflow():
     """Imports TensorFlow without its start-up messages."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _silent_stderr():
+    with silent_stderr():
         import tensorflow as tf
 
         # the last messages come with the first operation
@@ -20,7 +20,8 @@ def load_tensorflow():
 
 
 @contextlib.contextmanager
-def _silent_stderr():
+def silent_stderr():
+    """Keeps what compiled libraries say on stderr from the terminal."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

@@ -35,6 +35,15 @@ def draw_pose(image, pose, skeleton, *, threshold=0.15):
 
     Returns:
         (H, W, 3) uint8.
+
+    Example:
+        >>> import tempfile, keras_cpm
+        >>> from keras_cpm.images import upright_array
+        >>> spec = keras_cpm.PoseSpec(box_size=64)
+        >>> path = keras_cpm.draw_records(tempfile.mkdtemp(), 1)[0].image
+        >>> pose = keras_cpm.Predictor(keras_cpm.build_cpm(2, spec, width=8), spec)(path)
+        >>> keras_cpm.draw_pose(upright_array(path), pose, spec.skeleton).shape
+        (224, 224, 3)
     """
     if tuple(pose.parts) != skeleton.parts:
         raise ValueError(
@@ -162,6 +171,15 @@ def draw_beliefs(image, pose, spec, part, *, stage=-1):
 
     Raises:
         ValueError: unknown part or stage.
+
+    Example:
+        >>> import tempfile, keras_cpm
+        >>> from keras_cpm.images import upright_array
+        >>> spec = keras_cpm.PoseSpec(box_size=64)
+        >>> path = keras_cpm.draw_records(tempfile.mkdtemp(), 1)[0].image
+        >>> pose = keras_cpm.Predictor(keras_cpm.build_cpm(2, spec, width=8), spec)(path)
+        >>> keras_cpm.draw_beliefs(upright_array(path), pose, spec, "neck").shape
+        (224, 224, 3)
     """
     if not -len(pose.beliefs) <= stage < len(pose.beliefs):
         raise ValueError(
@@ -185,6 +203,15 @@ def draw_stages(image, pose, spec, part):
 
     Returns:
         (h, w, 3) uint8: square panels of at least 256 pixels, stage 1 first, with their titles.
+
+    Example:
+        >>> import tempfile, keras_cpm
+        >>> from keras_cpm.images import upright_array
+        >>> spec = keras_cpm.PoseSpec(box_size=64)
+        >>> path = keras_cpm.draw_records(tempfile.mkdtemp(), 1)[0].image
+        >>> pose = keras_cpm.Predictor(keras_cpm.build_cpm(2, spec, width=8), spec)(path)
+        >>> keras_cpm.draw_stages(upright_array(path), pose, spec, "neck").ndim
+        3
     """
     parts = [part] if isinstance(part, str) else list(part)
     side = max(spec.box_size, 256)

@@ -160,3 +160,17 @@ def test_errors_name_the_remedy(model, spec, tmp_path):
         keras_cpm.export_saved_model(anywhere, spec, tmp_path)
     with pytest.raises(FileNotFoundError, match="no LiteRT file"):
         keras_cpm.LiteRTModel(tmp_path / "absent.tflite")
+
+
+def test_agreement_measures_and_refuses(model, spec, drawn_records, saved, mobile, monkeypatch):
+    from keras_cpm import agreement
+
+    monkeypatch.setattr(agreement, "SURE", 0.0)  # an untrained network is never sure
+    right = ((agreement.compare_saved_model, saved[1]), (agreement.compare_tflite, mobile))
+    for compare, path in right:
+        assert compare(model, spec, drawn_records[:2], path) < 0.02
+    keras.utils.set_random_seed(4)
+    other = keras_cpm.build_cpm(3, spec, backbone="light", stage_block="light", width=8)
+    for compare, path in right:
+        with pytest.raises(RuntimeError, match="differs from the Keras model"):
+            compare(other, spec, drawn_records[:2], path)

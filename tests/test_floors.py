@@ -21,7 +21,7 @@ FLOORS = [
     },
     {"data.pipeline", "bundle", "plots"},
     {"predictor", "visualize", "terminal", "litert", "doctor", "flags"},
-    {"training", "evaluation", "export", "checks"},
+    {"training", "evaluation", "export", "agreement", "checks"},
     {"demo"},
     {"cli"},
 ]

@@ -95,7 +95,13 @@ def make_dataset(
 
 
 def num_steps(num_records, batch_size, shuffle):
-    """Steps of one epoch."""
+    """Steps of one epoch.
+
+    Example:
+        >>> from keras_cpm import num_steps
+        >>> num_steps(10, 4, shuffle=True), num_steps(10, 4, shuffle=False)
+        (2, 3)
+    """
     if _drops(num_records, batch_size, shuffle):
         return num_records // batch_size
     return -(-num_records // batch_size)

@@ -35,6 +35,11 @@ class Person:
 
     Raises:
         ValueError: naming the part and the remedy.
+
+    Example:
+        >>> from keras_cpm import Person
+        >>> Person([(10, 20), (0, 0)], [2, 0], center=(10, 20), height=60).labelled.tolist()
+        [True, False]
     """
 
     keypoints: np.ndarray
@@ -251,6 +256,14 @@ def read_records(path) -> list[Record]:
     Raises:
         FileNotFoundError: no such file.
         ValueError: naming the file, the line, the person and the part, and what to do.
+
+    Example:
+        >>> import tempfile
+        >>> from keras_cpm import draw_records, read_records, write_records
+        >>> folder = tempfile.mkdtemp()
+        >>> write_records(draw_records(folder, 2), f"{folder}/people.jsonl")
+        >>> len(read_records(f"{folder}/people.jsonl"))
+        2
     """
     path = Path(path)
     if not path.is_file():
@@ -284,6 +297,14 @@ def write_records(records, path):
     """Writes records as JSON lines that `read_records` reads; image paths relative to the folder of `path`.
 
     The file appears whole or not at all.
+
+    Example:
+        >>> import tempfile
+        >>> from keras_cpm import draw_records, read_records, write_records
+        >>> folder = tempfile.mkdtemp()
+        >>> write_records(draw_records(folder, 2), f"{folder}/people.jsonl")
+        >>> len(read_records(f"{folder}/people.jsonl"))
+        2
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -282,6 +282,9 @@ def draw_records(
 
     The same arguments write the same files; a larger `count` continues the series.
 
+    Left limbs are darker than right ones, seen from the front and from behind. A mirror image breaks
+    that rule, so train on these with `AugmentSpec(flip_probability=0)`.
+
     Args:
         directory: of the pictures; made if it does not exist.
         count: how many.
