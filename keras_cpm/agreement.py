@@ -44,13 +44,11 @@ def compare_tflite(model, spec, records, path):
     See `compare_saved_model`.
     """
     run, find = LiteRTModel(path), Predictor(model, spec)
-    size = (spec.box_size, spec.box_size)
 
     def difference(record):
         pose = find(record.image)
         pixels, upright_from_stored = images.open_image(record.image)
-        network_from_stored = geometry.compose(pose.network_from_image, upright_from_stored)
-        crop = geometry.warp(pixels, network_from_stored, size, fill=spec.pad_value)
+        crop = geometry.crop(pixels, upright_from_stored, pose.network_from_image, spec)
         keypoints = run(crop[None])["keypoints"][0]
         image_from_network = geometry.invert(pose.network_from_image)
         return _difference(pose, geometry.apply(image_from_network, keypoints).numpy())

@@ -1,7 +1,6 @@
 """A bundle: a trained model and what its numbers mean, in one folder (model.keras and spec.json)."""
 
 import os
-import shutil
 import zipfile
 from importlib import resources
 from pathlib import Path
@@ -73,8 +72,10 @@ def load(name_or_directory):
         raise ValueError(f"{path} is cut off or no Keras file; copy it again.")
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        raise ValueError(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from error
+    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path} cannot be loaded: {(str(error) or repr(error)).splitlines()[0]}"
+        ) from error
     check_model(model, spec)
     return model, spec
 
@@ -120,8 +121,3 @@ def check_model(model, spec):
 def takes_center_map(model):
     """Whether `model` has the second input."""
     return len(model.inputs) > 1
-
-
-def copy_bundle(name_or_directory, target):
-    """Copies a bundle's files to another folder."""
-    shutil.copytree(bundle_directory(name_or_directory), target, dirs_exist_ok=True)

@@ -62,7 +62,9 @@ def _image_problems(record):
 
 
 def _people_problems(record):
-    problems = []
+    primary, problems = record.people[0], []
+    if primary.center is None or primary.height is None:
+        problems.append("the primary person needs `center` and `height`; give both")
     for i, person in enumerate(record.people):
         if not person.labelled.any():
             problems.append(f"person {i} has no labelled part; remove the person or label it")

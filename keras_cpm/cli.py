@@ -15,10 +15,22 @@ from . import __version__
 from .flags import fields_as_options, given
 from .recipes import MODERN, RELEASE, AugmentSpec, TrainSpec
 from .spec import PoseSpec
-from .terminal import load_tensorflow, print_pose, print_scores, progress, silent_stderr, write_json
+from .terminal import (
+    load_tensorflow,
+    print_pose,
+    print_scores,
+    progress,
+    read_json,
+    silent_stderr,
+    write_json,
+)
 
 _PATH = click.Path(path_type=Path)
 _SPLITS = ("train", "test", "extended")
+_COUNT = click.IntRange(min=1)
+# what `train` builds unless told otherwise; kept beside a bundle for those who start from it
+_NETWORK = {"stages": 3, "backbone": "light", "stage_block": "light", "width": 64, "dropout": 0.0}
+_NETWORK_FILE = "network.json"
 
 
 class _Verbs(click.Group):
@@ -73,10 +85,10 @@ def demo(out):
 @click.option(
     "--split", type=click.Choice(_SPLITS), default="train", show_default=True, help="Part of LSP."
 )
-@click.option("--first", type=int, help="Keep the records from this one on, counted from 1.")
-@click.option("--last", type=int, help="Keep the records up to this one.")
+@click.option("--first", type=_COUNT, help="Keep the records from this one on, counted from 1.")
+@click.option("--last", type=_COUNT, help="Keep the records up to this one.")
 @click.option(
-    "--count", type=int, default=1000, show_default=True, help="Pictures to draw (synthetic)."
+    "--count", type=_COUNT, default=1000, show_default=True, help="Pictures to draw (synthetic)."
 )
 @click.option(
     "--figure",
@@ -94,7 +106,8 @@ def prepare(dataset, root, out, split, first, last, count, figure, seed):
     lsp        ROOT holds lsp_dataset/ and lspet_dataset/; --split extended is all of the second.
     synthetic  draws figures into the folder ROOT.
     """
-    from .data.records import write_records
+    load_tensorflow()
+    from .data.jsonl import write_records
 
     if dataset == "lsp":
         from .data.lsp import load_lsp
@@ -121,14 +134,14 @@ def prepare(dataset, root, out, split, first, last, count, figure, seed):
 @click.option(
     "--draw", type=_PATH, help="Folder for pictures of samples, their labels and their targets."
 )
-@click.option("--count", type=int, default=16, show_default=True, help="Samples to draw.")
+@click.option("--count", type=_COUNT, default=16, show_default=True, help="Samples to draw.")
 @click.option("--json", "json_path", type=_PATH, help="Write the findings as JSON.")
 @fields_as_options(PoseSpec, leave_out=("skeleton", "stride", "background", "version"))
 def check_data(records, draw, count, json_path, **options):
     """Lists what is wrong with records, and draws samples, before a training finds out."""
     load_tensorflow()
     from .checks import check, draw_samples
-    from .data.records import read_records
+    from .data.jsonl import read_records
 
     loaded = read_records(records)
     spec = PoseSpec(skeleton=_skeleton_of(loaded), **given(PoseSpec, options))
@@ -156,26 +169,19 @@ def check_data(records, draw, count, json_path, **options):
     "--recipe", type=click.Choice(["modern", "release"]), default="modern", show_default=True
 )
 @click.option("--init", help="Start from a trained MODEL, also of another skeleton.")
-@click.option("--stages", type=int, default=3, show_default=True)
+@click.option("--stages", type=int, help="T of the paper; 3 unless given.")
 @click.option(
-    "--backbone", type=click.Choice(["cpm", "vgg19", "light"]), default="light", show_default=True
+    "--backbone", type=click.Choice(["cpm", "vgg19", "light"]), help="light unless given."
 )
 @click.option(
     "--stage-block",
     type=click.Choice(["classic", "vgg", "residual", "light"]),
-    default="light",
-    show_default=True,
+    help="light unless given.",
 )
 @click.option(
-    "--width",
-    type=int,
-    default=64,
-    show_default=True,
-    help="Filters of towers and stages; 128 in the paper.",
+    "--width", type=int, help="Filters of towers and stages; 64 unless given, 128 in the paper."
 )
-@click.option(
-    "--dropout", type=float, default=0.0, show_default=True, help="In stage 1; 0.5 in the release."
-)
+@click.option("--dropout", type=float, help="In stage 1; 0.5 in the release, 0 unless given.")
 @click.option("--skeleton", help="Name of a built-in skeleton; otherwise that of the records.")
 @fields_as_options(PoseSpec, leave_out=("skeleton", "stride", "version"))
 @fields_as_options(AugmentSpec)
@@ -183,8 +189,10 @@ def check_data(records, draw, count, json_path, **options):
 def train(records, out, validation, recipe, init, skeleton, **options):
     """Trains on the files RECORDS; the same command again goes on where it stopped."""
     load_tensorflow()
+    import keras
+
     from . import bundle, training
-    from .data.records import read_records
+    from .data.jsonl import read_records
     from .models.cpm import build_cpm, initialize_release
     from .models.transfer import transfer_weights
 
@@ -194,20 +202,25 @@ def train(records, out, validation, recipe, init, skeleton, **options):
         MODERN if recipe == "modern" else RELEASE, **given(TrainSpec, options)
     )
     augment = AugmentSpec(**given(AugmentSpec, options))
-    asked = given(PoseSpec, options)
-    source = None
+    changes = given(PoseSpec, options)
+    source, base, network = None, PoseSpec(), _NETWORK
     if init:
-        source, source_spec = bundle.load(init)
-        # the box and the peaks of the trained model, unless told otherwise
-        asked = {**dataclasses.asdict(source_spec), **asked}
-        asked.pop("skeleton")
-    spec = PoseSpec(**{**asked, "skeleton": _skeleton_of(people, skeleton)})
-    model = build_cpm(spec=spec, **options)
+        # the box, the peaks and the network of the trained model, unless told otherwise
+        source, base = bundle.load(init)
+        network = read_json(bundle.bundle_directory(init) / _NETWORK_FILE, default=_NETWORK)
+    spec = base.replace(**changes, skeleton=_skeleton_of(people, skeleton, base.skeleton))
+    network = network | {name: value for name, value in options.items() if value is not None}
+    keras.utils.set_random_seed(settings.seed)
+    model = build_cpm(spec=spec, **network)
     if source is not None:
-        fresh = transfer_weights(source, model)
+        same_parts = spec.skeleton.parts == base.skeleton.parts
+        fresh = transfer_weights(source, model, same_parts=same_parts)
         click.echo(f"Started from {init}; new layers: {', '.join(fresh) or 'none'}")
     elif recipe == "release":
         initialize_release(model, settings.seed)
+    if augment.flip_probability and not spec.skeleton.flip_pairs:
+        click.echo("No part has a mirror partner: mirrored samples keep their part names.")
+    write_json(out / _NETWORK_FILE, network)
     click.echo(
         f"{model.count_params():,} parameters, {len(people)} people, {len(held_out)} held out"
     )
@@ -243,13 +256,13 @@ def train(records, out, validation, recipe, init, skeleton, **options):
     "--scale", "scales", type=float, multiple=True, help="Zooms to average; may be given again."
 )
 @click.option("--draw", type=_PATH, help="Folder for drawings of the first predictions.")
-@click.option("--count", type=int, default=12, show_default=True, help="Predictions to draw.")
+@click.option("--count", type=_COUNT, default=12, show_default=True, help="Predictions to draw.")
 @click.option("--json", "json_path", type=_PATH, help="Write the table as JSON, in percent.")
 def evaluate(model, records, alpha, metric, baseline, flip, scales, draw, count, json_path):
     """Scores MODEL on RECORDS: accuracy per part and per stage, in percent."""
     load_tensorflow()
     from . import bundle, evaluation
-    from .data.records import read_records
+    from .data.jsonl import read_records
 
     loaded = read_records(records)
     network, spec = bundle.load(model)
@@ -297,21 +310,32 @@ def predict(images, model, box, center, height, flip, scales, draw, part, json_p
         raise click.UsageError("--box and --center belong to one image; give one image.")
     if part and not draw:
         raise click.UsageError("--part needs --draw.")
+    if draw and draw.suffix and len(images) > 1:
+        raise click.UsageError("--draw must be a folder when there are several images.")
     load_tensorflow()
     from . import bundle
     from .predictor import Predictor
 
     network, spec = bundle.load(model or _shipped_model())
     predictor = Predictor(network, spec, scales=scales or (1.0,), flip=flip)
-    results = {}
+    results, failures = {}, []
     for path in progress("predicting")(images) if len(images) > 1 else images:
-        pose = predictor(path, center=center or None, person_height=height, box=box or None)
+        try:
+            pose = predictor(path, center=center or None, person_height=height, box=box or None)
+        except (ValueError, FileNotFoundError) as error:
+            # one bad image among many does not cost the others
+            failures.append(str(error))
+            continue
         results[str(path)] = pose.to_dict()
         if draw:
             _draw_pose(path, pose, spec, part, _drawing_path(draw, path, images))
-    if len(images) == 1 and not json_path:
-        print_pose(next(iter(results.values())))
     write_json(json_path, results)
+    if not json_path:
+        for path, result in results.items():
+            click.echo(f"{path}:" if len(images) > 1 else "", nl=len(images) > 1)
+            print_pose(result)
+    if failures:
+        raise click.ClickException("\n".join(failures))
 
 
 @main.command()
@@ -324,7 +348,7 @@ def export(model, target, out, check):
     load_tensorflow()
     from . import agreement, bundle
     from . import export as exporting
-    from .data.records import read_records
+    from .data.jsonl import read_records
 
     network, spec = bundle.load(model)
     if target == "savedmodel":
@@ -353,6 +377,7 @@ def inspect(model, json_path):
     network, spec = bundle.load(model)
     facts = {
         "parameters": network.count_params(),
+        "built with": read_json(bundle.bundle_directory(model) / _NETWORK_FILE, default={}),
         "inputs": {tensor.name: list(tensor.shape) for tensor in network.inputs},
         "outputs": {
             name: list(tensor.shape)
@@ -383,25 +408,19 @@ def doctor():
     raise SystemExit(0 if healthy else 1)
 
 
-def _skeleton_of(records, name=None):
-    """A built-in skeleton by name, or the one that has the records' parts; else a plain one without
-    limbs.
-    """
-    from . import skeleton as skeletons
+def _skeleton_of(records, name=None, trained=None):
+    """The skeleton that is named, or the one that the records' parts make."""
+    from .skeleton import built_in, skeleton_of
 
-    built_in = {s.name: s for s in vars(skeletons).values() if isinstance(s, skeletons.Skeleton)}
     if name is not None:
-        if name not in built_in:
-            raise ValueError(
-                f"`skeleton` must be one of {sorted(built_in)}. Received: skeleton={name!r}"
-            )
-        return built_in[name]
-    parts = records[0].parts
-    # CPM14 and LSP14 have the same parts; CPM14 is the order of the released networks
-    for known in built_in.values():
-        if set(known.parts) == set(parts):
-            return known
-    return skeletons.Skeleton("custom", parts)
+        return built_in(name)
+    kinds = {frozenset(record.parts): record.parts for record in records}
+    if len(kinds) > 1:
+        raise ValueError(
+            "The records have different parts; name the skeleton to train with --skeleton. "
+            f"Received: {[list(parts) for parts in kinds.values()]}"
+        )
+    return skeleton_of(records[0].parts, trained)
 
 
 def _shipped_model():
@@ -425,20 +444,20 @@ def _draw_pose(path, pose, spec, part, target):
     if part:
         save_image(
             target.with_name(f"{target.stem}.{part}{target.suffix}"),
-            draw_beliefs(image, pose, pose.spec, part),
+            draw_beliefs(image, pose, part),
         )
         save_image(
             target.with_name(f"{target.stem}.{part}.stages{target.suffix}"),
-            draw_stages(image, pose, pose.spec, part),
+            draw_stages(image, pose, part),
         )
 
 
 def _drawing_path(draw, image, images):
     if len(images) == 1 and draw.suffix:
         return draw
-    if draw.suffix and not draw.is_dir():
-        raise click.UsageError("--draw must be a folder when there are several images.")
-    return draw / f"{image.stem}.png"
+    same_name = [path for path in images if path.stem == image.stem]
+    number = f".{same_name.index(image) + 1}" if len(same_name) > 1 else ""
+    return draw / f"{image.stem}{number}.png"
 
 
 def _draw_predictions(network, spec, records, folder, looks):

@@ -103,9 +103,9 @@ def _draw(model, records, result, out):
     visualize.save_image(out / "predictions.png", visualize.contact_sheet(poses))
     number, parts = _most_corrected(result)
     picture, pose = look(records[number])
-    stages = visualize.draw_stages(picture, pose, SPEC, parts)
+    stages = visualize.draw_stages(picture, pose, parts)
     visualize.save_image(out / "stages.png", stages)
-    beliefs = visualize.draw_beliefs(picture, pose, SPEC, parts[0])
+    beliefs = visualize.draw_beliefs(picture, pose, parts[0])
     visualize.save_image(out / "beliefs.png", beliefs)
     visualize.plot_training(out / "model" / training.LOG_FILE, out / "curves.png")
 

@@ -65,7 +65,7 @@ class Evaluation:
     def _entry(self, metric, predicted, threshold):
         parts, total = metric(predicted, self.truth, self.labelled, self.normalizer, threshold)
         return {
-            "total": 100 * total,
+            "total": None if np.isnan(total) else 100 * total,
             "parts": {
                 name: None if np.isnan(value) else 100 * float(value)
                 for name, value in zip(self.skeleton.parts, parts, strict=True)

@@ -200,10 +200,13 @@ def _crop(data, box, spec):
         size = geometry.upright_size(tf.shape(pixels)[:2], upright_from_stored)
         network_from_image = geometry.network_from_size(size, spec)
     else:
-        network_from_image = geometry.network_from_box(box, spec)
-    network_from_stored = geometry.compose(network_from_image, upright_from_stored)
-    size = (spec.box_size, spec.box_size)
-    return geometry.warp(pixels, network_from_stored, size, fill=spec.pad_value), network_from_image
+        sound = tf.debugging.assert_less(
+            box[:2], box[2:], message="box must be x0, y0, x1, y1 with x0 < x1 and y0 < y1"
+        )
+        with tf.control_dependencies([sound]):
+            network_from_image = geometry.network_from_box(tf.identity(box), spec)
+    crop = geometry.crop(pixels, upright_from_stored, network_from_image, spec)
+    return crop, network_from_image
 
 
 def _as_numpy(outputs):

@@ -1,6 +1,7 @@
 """Command-line flags from the fields of a dataclass: a new field gives a new flag."""
 
 import dataclasses
+import inspect
 import re
 
 import click
@@ -10,9 +11,8 @@ def fields_as_options(spec, leave_out=()):
     """Click options for the fields of a dataclass: type and default from the field, help from its
     docstring.
     """
-    helps = dict(
-        re.findall(r"^        (\w+): (.+?)(?=\n        \w+:|\n\n|\Z)", spec.__doc__, re.M | re.S)
-    )
+    text = inspect.cleandoc(spec.__doc__ or "")
+    helps = dict(re.findall(r"^    (\w+): (.+?)(?=\n    \w+:|\n\n|\Z)", text, re.M | re.S))
 
     def decorate(command):
         for field in reversed(dataclasses.fields(spec)):

@@ -221,15 +221,25 @@ def warp(image, target_from_source, size, *, fill):
     return tf.ensure_shape(warped, [*_static(size), image.shape[-1]])
 
 
+def crop(pixels, upright_from_stored, network_from_image, spec):
+    """The network box of a photograph as it is stored: what every network is shown.
+
+    Args:
+        pixels: (H, W, 3) as stored, RGB 0..255.
+        upright_from_stored: (3, 3), see `images.read_image`.
+        network_from_image: (3, 3).
+        spec: `PoseSpec`.
+
+    Returns:
+        (box_size, box_size, 3) float32; `spec.pad_value` outside the photograph.
+    """
+    network_from_stored = compose(network_from_image, upright_from_stored)
+    return warp(pixels, network_from_stored, (spec.box_size,) * 2, fill=spec.pad_value)
+
+
 def belief_axis(spec):
     """(w,) float32 network-frame position of the cells along one axis: 3.5, 11.5, ..."""
     return network_from_cells(tf.range(spec.grid_size, dtype=tf.float32), spec)
-
-
-def belief_grid(spec):
-    """(h, w, 2) network-frame position (x, y) of each belief cell."""
-    axis = belief_axis(spec)
-    return tf.stack(tf.meshgrid(axis, axis), axis=-1)
 
 
 def inside_box(points, spec, *, margin=0.0):

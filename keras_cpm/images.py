@@ -16,6 +16,7 @@ from . import geometry
 MAX_PIXELS = 250_000_000
 # Metadata is looked for in here: an EXIF block is at most 64 kB, and thumbnails come after it.
 _HEAD_BYTES = 1 << 18
+_MAX_BLOCKS = 256
 _EXIF, _PNG_EXIF, _PNG, _PNG_PICTURE = list(b"Exif"), list(b"eXIf"), list(b"PNG"), list(b"IDAT")
 
 
@@ -43,7 +44,7 @@ def read_image(data):
     head = tf.io.decode_raw(tf.strings.substr(data, 0, _HEAD_BYTES) + b"\0", tf.uint8)
     is_jpeg = tf.io.is_jpeg(data)
     declared = _declared_size(data, head, is_jpeg)
-    with tf.control_dependencies([_refuse_bombs(declared)]):
+    with tf.control_dependencies(_refuse_bombs(declared)):
         data = tf.identity(data)
     pixels = tf.cond(
         is_jpeg,
@@ -114,6 +115,11 @@ def _as_rgb(array):
             raise ValueError(
                 "`image` must be finite. Received: an array with NaN or infinite values"
             )
+        if 0 < array.max() <= 1:
+            raise ValueError(
+                "`image` must be RGB 0..255; multiply it by 255. "
+                f"Received: values up to {array.max():g}"
+            )
     array = array[..., :3]
     return np.repeat(array, 3, axis=-1) if array.shape[-1] == 1 else array
 
@@ -128,9 +134,12 @@ def _reason(data, error):
 
 def _refuse_bombs(size):
     pixels = tf.reduce_prod(tf.cast(size, tf.int64))
-    return tf.debugging.assert_less_equal(
-        pixels, tf.constant(MAX_PIXELS, tf.int64), message="more pixels than the limit"
-    )
+    limit = tf.constant(MAX_PIXELS, tf.int64)
+    return [
+        # what else TensorFlow can decode would come with a size and an orientation not read here
+        tf.debugging.assert_positive(pixels, message="not a JPEG, PNG, GIF or BMP"),
+        tf.debugging.assert_less_equal(pixels, limit, message="more pixels than the limit"),
+    ]
 
 
 def _declared_size(data, head, is_jpeg):
@@ -178,7 +187,7 @@ def _tiff_start_jpeg(head):
     def following(at):
         return [at + 2 + tf.maximum(_number(head, at + 2, 2, False), 1)]
 
-    (at,) = tf.while_loop(goes_on, following, [tf.constant(2)])
+    (at,) = tf.while_loop(goes_on, following, [tf.constant(2)], maximum_iterations=_MAX_BLOCKS)
     return tf.where(is_exif(at), at + 10, 0)
 
 
@@ -198,7 +207,7 @@ def _tiff_start_png(head):
         length = _number(head, at, 4, False)
         return [tf.where((length < 0) | (length > _HEAD_BYTES), tf.size(head), at + 12 + length)]
 
-    (at,) = tf.while_loop(goes_on, following, [tf.constant(8)])
+    (at,) = tf.while_loop(goes_on, following, [tf.constant(8)], maximum_iterations=_MAX_BLOCKS)
     return tf.where(is_png & is_exif(at), at + 8, 0)
 
 

@@ -4,6 +4,8 @@ Letters: S samples, P parts. Points may be of any frame as long as it is the sam
 Parts that are not labelled never count; a predicted point that is NaN counts as wrong.
 """
 
+import math
+
 import keras
 import numpy as np
 
@@ -151,8 +153,9 @@ class BeliefPCK(keras.metrics.Metric):
         ops = keras.ops
         truth, peaks = codec.decode(y_true, self.spec)
         predicted, _ = codec.decode(y_pred, self.spec)
-        # a peak between four cells is 0.72 high; lower ones are tails of parts outside the box
-        labelled = peaks > 0.5
+        # a peak between four cells is the lowest; what is lower is the tail of a part outside
+        lowest = math.exp(-((self.spec.stride / 2) ** 2) / self.spec.part_sigma**2)
+        labelled = peaks > 0.7 * lowest
         length, known = _reference_length(truth, labelled, self.spec.skeleton)
         counts = ops.cast(ops.logical_and(labelled, known[:, None]), "float32")
         if sample_weight is not None:

@@ -15,7 +15,9 @@ def make_optimizer(recipe, total_steps):
     Returns:
         `keras.optimizers.Optimizer`.
     """
-    ema = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
+    # in a short training a slow average would still hold the untrained weights
+    momentum = min(recipe.ema, 1 - 1 / max(1.0, 0.1 * total_steps))
+    ema = {"use_ema": True, "ema_momentum": momentum} if recipe.ema else {}
     rate = _schedule(recipe, total_steps)
     if recipe.optimizer == "sgd":
         return ReleaseSGD(

@@ -112,11 +112,7 @@ class Predictor:
         size = geometry.upright_size(tf.shape(pixels)[:2], upright_from_stored)
         network_from_image = self._place(size, center, person_height, box)
         crops = _crops(
-            pixels,
-            geometry.compose(network_from_image, upright_from_stored),
-            tf.constant(self.scales),
-            self.spec,
-            self.flip,
+            pixels, upright_from_stored, network_from_image, self.scales, self.spec, self.flip
         )
         return self._read(self._run(crops.numpy()), network_from_image)
 
@@ -187,17 +183,13 @@ class Predictor:
         return merged[0].numpy(), spec
 
 
-def _crops(pixels, network_from_stored, scales, spec, flip):
+def _crops(pixels, upright_from_stored, network_from_image, scales, spec, flip):
     """(n, H, W, 3): one crop a scale, then the same mirrored."""
-    crops = [
-        geometry.warp(
-            pixels,
-            geometry.compose(geometry.zoomed_from_network(scale, spec), network_from_stored),
-            (spec.box_size, spec.box_size),
-            fill=spec.pad_value,
-        )
-        for scale in tf.unstack(scales)
+    zoomed = [
+        geometry.compose(geometry.zoomed_from_network(scale, spec), network_from_image)
+        for scale in scales
     ]
+    crops = [geometry.crop(pixels, upright_from_stored, matrix, spec) for matrix in zoomed]
     crops = tf.stack(crops)
     return tf.concat([crops, tf.reverse(crops, [2])], 0) if flip else crops
 

@@ -66,7 +66,7 @@ class TrainSpec:
         _check_choice("optimizer", self.optimizer, ("adamw", "sgd"))
         _check_choice("schedule", self.schedule, ("cosine", "step", "constant"))
         _check_choice("missing", self.missing, ("ignore", "zero"))
-        _check_choice("precision", self.precision, ("float32", "mixed_bfloat16", "mixed_float16"))
+        _check_choice("precision", self.precision, ("float32", "mixed_bfloat16"))
         for field in ("epochs", "batch_size", "learning_rate"):
             if not getattr(self, field) > 0:
                 raise ValueError(

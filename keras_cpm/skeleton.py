@@ -215,3 +215,33 @@ QUADRUPED17 = Skeleton(
     flip_pairs=_pairs(*(f"{e}_{p}" for e in ("front", "hind") for p in ("top", "knee", "paw"))),
     torso=("neck", "rump"),
 )
+
+_BUILT_IN = {s.name: s for s in (CPM14, LSP14, MPII16, FLIC9, COCO17, HAND21, QUADRUPED17)}
+
+
+def built_in(name: str) -> Skeleton:
+    """The built-in skeleton called `name`, such as "cpm14"."""
+    if name not in _BUILT_IN:
+        raise ValueError(
+            f"`skeleton` must be one of {list(_BUILT_IN)}. Received: skeleton={name!r}"
+        )
+    return _BUILT_IN[name]
+
+
+def skeleton_of(parts, preferred: Skeleton | None = None) -> Skeleton:
+    """A skeleton with exactly these part names, in any order.
+
+    `preferred` if it has them, else a built-in one (CPM14, the order of the released networks, before
+    LSP14, which has the same parts), else a plain one without limbs, in which parts called right... and
+    left... are each other's mirror images.
+
+    Example:
+        >>> from keras_cpm.skeleton import skeleton_of
+        >>> skeleton_of(("nose", "right_fin", "left_fin")).flip_pairs
+        (('right_fin', 'left_fin'),)
+    """
+    for known in [*([preferred] if preferred else []), *_BUILT_IN.values()]:
+        if set(known.parts) == set(parts):
+            return known
+    twins = [(part, part.replace("right", "left")) for part in parts if "right" in part]
+    return Skeleton("custom", tuple(parts), flip_pairs=tuple(t for t in twins if t[1] in parts))

@@ -68,15 +68,18 @@ class PoseSpec:
             )
         # Caffe pools round up; Keras "same" pools agree only where every pool sees an even size.
         if not isinstance(self.box_size, int) or self.box_size < 8 or self.box_size % 8:
-            near = max(8, 8 * round(float(self.box_size) / 8))
             raise ValueError(
-                f"`box_size` must be a positive multiple of 8, for example {near}. "
+                "`box_size` must be a positive multiple of 8, for example 368 or 192. "
                 f"Received: box_size={self.box_size!r}"
             )
         if not isinstance(self.stride, int) or self.stride < 1 or self.box_size % self.stride:
             raise ValueError(
                 f"`stride` must be a whole number that divides box_size={self.box_size}. "
                 f"Received: stride={self.stride!r}"
+            )
+        if not isinstance(self.background, bool):
+            raise ValueError(
+                f"`background` must be True or False. Received: background={self.background!r}"
             )
         for field in ("person_height", "part_sigma", "center_sigma"):
             value = getattr(self, field)

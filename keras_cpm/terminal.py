@@ -76,6 +76,11 @@ def print_pose(result):
         )
 
 
+def read_json(path, *, default):
+    """What `write_json` wrote, or `default` where there is no such file."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else default
+
+
 def write_json(path, value):
     """Writes `value` for programs; nothing where `path` is `None`."""
     if path is not None:

@@ -1,6 +1,7 @@
 """`compile_cpm` and `train`: `fit` with one loss per stage, checkpoints, a log and PCK."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import time
@@ -73,7 +74,7 @@ def train(
 
     After every epoch the folder holds a checkpoint; the same call again goes on from there. The
     bundle is the epoch with the best validation PCK of the last stage, or the last epoch where
-    there are no validation records; `model` ends with its weights.
+    there are no validation records or only one stage; `model` ends with its weights.
 
     Args:
         model: `keras.Model` as `build_cpm` makes it.
@@ -107,7 +108,7 @@ def train(
     directory.mkdir(parents=True, exist_ok=True)
     steps = pipeline.num_steps(len(records), recipe.batch_size, shuffle=True)
     compile_cpm(model, recipe, spec, total_steps=steps * recipe.epochs)
-    state = _resume(model, directory, recipe, spec)
+    state = _resume(model, directory, _settings(recipe, spec, records), recipe.epochs, steps)
     shared = {
         "stages": len(model.outputs),
         "batch_size": recipe.batch_size,
@@ -137,8 +138,8 @@ def train(
             verbose=verbose,
             shuffle=False,  # the dataset is shuffled already
         )
-    best, _ = bundle.load(directory)
-    model.set_weights(best.get_weights())
+    # weights only: the best epoch's, and the moving average instead of the raw ones
+    keras.Model(model.inputs, model.outputs).load_weights(directory / bundle.MODEL_FILE)
     return history
 
 
@@ -147,7 +148,7 @@ def _callbacks(model, spec, recipe, directory, state):
     swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema else []
     return [
         keras.callbacks.CSVLogger(directory / LOG_FILE, append=state["epoch"] > 0),
-        Checkpoint(directory, state),
+        Checkpoint(directory),
         *swap,
         SaveBest(directory, spec, state),
         TimeLimit(recipe.max_minutes),
@@ -155,25 +156,22 @@ def _callbacks(model, spec, recipe, directory, state):
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """After every epoch: weights, optimiser and how far the training is. A new file replaces the
-    old one whole.
-    """
+    """After every epoch: weights and optimiser. A new file replaces the old one whole."""
 
-    def __init__(self, directory, state):
+    def __init__(self, directory):
         super().__init__()
-        self.directory, self.state = Path(directory), state
+        self.directory = Path(directory)
 
     def on_epoch_end(self, epoch, logs=None):
         partial = self.directory / f"partial.{WEIGHTS_FILE}"
         self.model.save_weights(partial)
         os.replace(partial, self.directory / WEIGHTS_FILE)
-        self.state["epoch"] = epoch + 1
-        _write_state(self.directory, self.state)
 
 
 class SaveBest(keras.callbacks.Callback):
-    """Keeps the bundle of the best validation PCK of the last stage, or of the last epoch without
-    validation.
+    """Keeps the bundle of the best validation PCK of the last stage, and how far the training is.
+
+    Without validation, or with one stage, whose target holds everybody, the bundle is the last epoch.
     """
 
     def __init__(self, directory, spec, state):
@@ -181,14 +179,12 @@ class SaveBest(keras.callbacks.Callback):
         self.directory, self.spec, self.state = Path(directory), spec, state
 
     def on_epoch_end(self, epoch, logs=None):
-        watched = f"val_{self.model.output_names[-1]}_pck"
-        value = (logs or {}).get(watched)
-        if value is not None:
-            if value < self.state["best"]:
-                return
-            self.state["best"] = float(value)
-        with _precision(self.model, "float32"):
-            bundle.save_bundle(self.directory, self.model, self.spec)
+        value = (logs or {}).get(f"val_{self.model.output_names[-1]}_pck")
+        if value is None or value >= self.state["best"]:
+            self.state["best"] = float(value or 0.0)
+            with _precision(self.model, "float32"):
+                bundle.save_bundle(self.directory, self.model, self.spec)
+        self.state["epoch"] = epoch + 1
         _write_state(self.directory, self.state)
 
 
@@ -210,26 +206,41 @@ class TimeLimit(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-def _resume(model, directory, recipe, spec):
-    """The state of a training in `directory`, its weights loaded into `model`; a fresh one where
-    there is none.
-    """
+def _settings(recipe, spec, records):
+    """What must not change between the parts of one training."""
+    fields = dataclasses.asdict(recipe)
+    # more epochs or another time limit are what a resumed training is for
+    del fields["epochs"], fields["max_minutes"]
+    return {**fields, "spec": json.loads(spec.to_json()), "number of records": len(records)}
+
+
+def _resume(model, directory, settings, epochs, steps):
+    """The state of a training in `directory`, its weights loaded; a fresh one where there is none."""
     path = directory / STATE_FILE
     if not path.is_file():
-        return {"epoch": 0, "best": 0.0}
+        return {"epoch": 0, "best": 0.0, "settings": settings}
     state = json.loads(path.read_text(encoding="utf-8"))
+    for name, value in json.loads(json.dumps(settings)).items():
+        if state["settings"].get(name) != value:
+            raise ValueError(
+                f"The training in {directory} began with another `{name}`; go on with the same, or "
+                f"name another `directory`. Received: {value!r}, began with: "
+                f"{state['settings'].get(name)!r}"
+            )
     model.optimizer.build(model.trainable_variables)
     try:
         model.load_weights(directory / WEIGHTS_FILE)
     except (ValueError, OSError, KeyError) as error:
         raise ValueError(
-            f"The checkpoint in {directory} is of another model; name another `directory`, or delete it. "
-            f"({str(error).splitlines()[0]})"
+            f"The checkpoint in {directory} is of another model; name another `directory`, or "
+            f"delete it. ({(str(error) or repr(error)).splitlines()[0]})"
         ) from error
-    if state["epoch"] >= recipe.epochs:
+    # the weights are written before the state: a kill between the two leaves them ahead
+    state["epoch"] = int(model.optimizer.iterations) // steps
+    if state["epoch"] >= epochs:
         raise ValueError(
-            f"The training in {directory} has finished its {state['epoch']} epochs; raise `epochs`, or name "
-            "another `directory`."
+            f"The training in {directory} has finished its {state['epoch']} epochs; raise `epochs`, "
+            "or name another `directory`."
         )
     return state
 

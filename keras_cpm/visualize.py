@@ -156,15 +156,14 @@ def _draw_dot(image, center, radius, color, window=None):
         image[inside] = np.rint(share * window[inside] + (1 - share) * image[inside])
 
 
-def draw_beliefs(image, pose, spec, part, *, stage=-1):
+def draw_beliefs(image, pose, part, *, stage=None):
     """One part's belief map over the photograph.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         pose: `Pose` of that image.
-        spec: `PoseSpec` of its model.
-        part: name of a part, or "background" where `spec.background`.
-        stage: index of the stage; -1 is the last.
+        part: name of a part, or "background" where `pose.spec.background`.
+        stage: 1..T as in the paper; `None` is the last.
 
     Returns:
         (H, W, 3) uint8.
@@ -178,27 +177,26 @@ def draw_beliefs(image, pose, spec, part, *, stage=-1):
         >>> spec = keras_cpm.PoseSpec(box_size=64)
         >>> path = keras_cpm.draw_records(tempfile.mkdtemp(), 1)[0].image
         >>> pose = keras_cpm.Predictor(keras_cpm.build_cpm(2, spec, width=8), spec)(path)
-        >>> keras_cpm.draw_beliefs(upright_array(path), pose, spec, "neck").shape
+        >>> keras_cpm.draw_beliefs(upright_array(path), pose, "neck", stage=1).shape
         (224, 224, 3)
     """
-    if not -len(pose.beliefs) <= stage < len(pose.beliefs):
+    last = len(pose.beliefs)
+    if stage is not None and stage not in range(1, last + 1):
         raise ValueError(
-            f"`stage` must be an index into the pose's {len(pose.beliefs)} stages, from 0; -1 is "
-            f"the last. Received: stage={stage}"
+            f"`stage` must be in 1..{last}, or None for the last. Received: stage={stage!r}"
         )
-    beliefs = pose.beliefs[stage]
+    belief = pose.beliefs[(stage or last) - 1][..., _channel(part, pose.spec)]
     image_from_network = geometry.invert(np.float32(pose.network_from_image))
-    image_from_belief = geometry.compose(image_from_network, _network_from_belief(beliefs, spec))
-    return _overlay(copy_rgb(image), beliefs[..., _channel(part, spec)], image_from_belief)
+    image_from_belief = geometry.compose(image_from_network, _network_from_belief(pose.spec))
+    return _overlay(copy_rgb(image), belief, image_from_belief)
 
 
-def draw_stages(image, pose, spec, part):
+def draw_stages(image, pose, part):
     """The beliefs of all stages side by side on the network box, as in Fig. 7 of the paper.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         pose: `Pose` of that image.
-        spec: `PoseSpec` of its model.
         part: name of a part, or a list of them: one row each.
 
     Returns:
@@ -210,12 +208,13 @@ def draw_stages(image, pose, spec, part):
         >>> spec = keras_cpm.PoseSpec(box_size=64)
         >>> path = keras_cpm.draw_records(tempfile.mkdtemp(), 1)[0].image
         >>> pose = keras_cpm.Predictor(keras_cpm.build_cpm(2, spec, width=8), spec)(path)
-        >>> keras_cpm.draw_stages(upright_array(path), pose, spec, "neck").ndim
+        >>> keras_cpm.draw_stages(upright_array(path), pose, "neck").ndim
         3
     """
-    parts = [part] if isinstance(part, str) else list(part)
+    parts, spec = [part] if isinstance(part, str) else list(part), pose.spec
     side = max(spec.box_size, 256)
     panel_from_network = geometry.resize_matrix(side / spec.box_size)
+    panel_from_belief = geometry.compose(panel_from_network, _network_from_belief(spec))
     panel_from_image = geometry.compose(panel_from_network, np.float32(pose.network_from_image))
     crop = _to_uint8(
         geometry.warp(copy_rgb(image), panel_from_image, (side, side), fill=spec.pad_value)
@@ -226,8 +225,7 @@ def draw_stages(image, pose, spec, part):
     for name, label in zip(parts, names, strict=True):
         channel, row = _channel(name, spec), [label]
         for beliefs in pose.beliefs:
-            matrix = geometry.compose(panel_from_network, _network_from_belief(beliefs, spec))
-            row.append(_overlay(crop, beliefs[..., channel], matrix))
+            row.append(_overlay(crop, beliefs[..., channel], panel_from_belief))
         rows.append(row)
     return grid(rows)
 
@@ -250,17 +248,15 @@ def draw_targets(image, beliefs, spec):
             f"`geometry.network_from_image`. Received: shape {image.shape}"
         )
     heat = beliefs[..., : spec.num_parts].max(-1)
-    return _overlay(image, heat, _network_from_belief(beliefs, spec))
+    return _overlay(image, heat, _network_from_belief(spec))
 
 
 def _channel(part, spec):
     return spec.num_parts if part == "background" and spec.background else spec.skeleton.index(part)
 
 
-def _network_from_belief(beliefs, spec):
-    # beliefs merged over zooms have more cells than the model's
-    stride = spec.box_size // len(beliefs)
-    return geometry.invert(geometry.belief_from_network(spec.replace(stride=stride)))
+def _network_from_belief(spec):
+    return geometry.invert(geometry.belief_from_network(spec))
 
 
 def _overlay(image, belief, image_from_belief):

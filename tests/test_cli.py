@@ -201,6 +201,30 @@ def test_doctor_looks_at_what_is_installed():
     assert "tensorflow" in output and "Keras backend" in output
 
 
+def test_a_skeleton_of_ones_own_is_mirrored_by_its_names(people, tmp_path):
+    parts = ["mouth", "right_fin", "left_fin"]
+    lines = []
+    for line in people.read_text().splitlines():
+        record = json.loads(line) | {"parts": parts}
+        record["image"] = str(people.parent / record["image"])
+        for person in record["people"]:
+            person["keypoints"] = person["keypoints"][:3]
+        lines.append(json.dumps(record))
+    (tmp_path / "fish.jsonl").write_text("\n".join(lines))
+    run("train", tmp_path / "fish.jsonl", "--out", tmp_path / "b", *TRAIN)
+    skeleton = keras_cpm.load(tmp_path / "b")[1].skeleton
+    assert skeleton.parts == tuple(parts) and skeleton.flip_permutation == (0, 2, 1)
+    both = failure("train", people, tmp_path / "fish.jsonl", "--out", tmp_path / "c", *TRAIN)
+    assert "--skeleton" in both
+
+
+def test_one_bad_image_does_not_cost_the_others(model, people, tmp_path):
+    image = keras_cpm.read_records(people)[0].image
+    path = tmp_path / "poses.json"
+    message = failure("predict", tmp_path / "gone.jpg", image, "--model", model, "--json", path)
+    assert "gone.jpg" in message and list(json.loads(path.read_text())) == [image]
+
+
 class TestMistakes:
     def test_missing_records(self, tmp_path):
         message = failure("check-data", tmp_path / "absent.jsonl")

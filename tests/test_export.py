@@ -79,6 +79,12 @@ def test_a_batch_may_mix_sizes_formats_and_orientations(saved, model, spec):
         np.testing.assert_allclose(served["keypoints"][i], find(source).keypoints, atol=0.01)
 
 
+def test_a_box_inside_out_is_refused(saved, drawn_records):
+    data = bytes_of(drawn_records[:1])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="x0 < x1"):
+        saved[0]["boxes"](image=data, box=tf.constant([[50.0, 60.0, 10.0, 20.0]]))
+
+
 def test_crops_and_beliefs_take_network_boxes(saved, model, spec):
     crops = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
     center = np.repeat(keras_cpm.Predictor(model, spec)._center_map, 2, axis=0)

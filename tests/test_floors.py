@@ -14,7 +14,16 @@ FLOORS = [
     {"spec"},
     {"geometry"},
     {"images", "codec", "data.records", "data.augment"},
-    {"losses", "metrics", "optimizers", "drawing", "data.lsp", "data.figures", "data.synthetic"}
+    {
+        "losses",
+        "metrics",
+        "optimizers",
+        "drawing",
+        "data.jsonl",
+        "data.lsp",
+        "data.figures",
+        "data.synthetic",
+    }
     | {
         f"models.{name}"
         for name in ("layers", "stages", "backbones", "cpm", "receptive_field", "transfer")

@@ -183,6 +183,11 @@ def test_where_the_person_is_must_make_sense(predictor, where, message):
         predictor(np.zeros((*SIZE, 3)), **where)
 
 
+def test_pictures_of_zero_to_one_are_refused(predictor):
+    with pytest.raises(ValueError, match="multiply it by 255"):
+        predictor(np.full((*SIZE, 3), 0.5))
+
+
 def test_settings_must_make_sense(predictor):
     with pytest.raises(ValueError, match="scales"):
         Predictor(predictor.model, predictor.spec, scales=())

@@ -96,6 +96,16 @@ def test_finished_or_foreign_checkpoints_are_refused(tiny_spec, drawn_records, t
         )
     other = small_model(tiny_spec, width=16)
     longer = dataclasses.replace(FAST, epochs=3)
+    for change in ({"batch_size": 2}, {"optimizer": "sgd", "ema": 0.0}):
+        with pytest.raises(ValueError, match=f"another `{next(iter(change))}`"):
+            changed = dataclasses.replace(longer, **change)
+            keras_cpm.train(
+                small_model(tiny_spec), drawn_records, (), changed, tiny_spec, directory=tmp_path
+            )
+    with pytest.raises(ValueError, match="another `number of records`"):
+        keras_cpm.train(
+            small_model(tiny_spec), drawn_records[:5], (), longer, tiny_spec, directory=tmp_path
+        )
     with pytest.raises(ValueError, match="of another model"):
         keras_cpm.train(other, drawn_records, (), longer, tiny_spec, directory=tmp_path)
 

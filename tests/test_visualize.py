@@ -33,6 +33,7 @@ def make_pose(spec=SPEC, stages=2, rotation=0.5, flip=False, scores=None):
         parts=spec.skeleton.parts,
         beliefs=[beliefs * share for share in np.linspace(1, 0.6, stages)[::-1]],
         network_from_image=matrix.numpy(),
+        spec=spec,
         peaks=geometry.apply(geometry.invert(matrix), moved).numpy(),
     )
 
@@ -146,36 +147,52 @@ def test_right_is_warm_left_is_cool_and_fingers_differ():
 def test_beliefs_peak_at_the_keypoint_in_the_photograph(rotation, flip):
     pose = make_pose(rotation=rotation, flip=flip)
     for part in ("neck", "left_ankle"):
-        image = visualize.draw_beliefs(canvas(), pose, SPEC, part)
+        image = visualize.draw_beliefs(canvas(), pose, part)
         np.testing.assert_allclose(brightest(image), pose.peaks[CPM14.index(part)], atol=1.0)
 
 
 def test_beliefs_with_more_cells_than_the_model_has_lie_in_the_same_place():
-    fine = SPEC.replace(stride=2)
-    pose = make_pose(fine)
-    image = visualize.draw_beliefs(canvas(), pose, SPEC, "neck")
+    pose = make_pose(SPEC.replace(stride=2))
+    image = visualize.draw_beliefs(canvas(), pose, "neck")
     np.testing.assert_allclose(brightest(image), pose.peaks[1], atol=1.0)
+    panel = visualize.draw_stages(canvas(), pose, "neck")[32:, 32 : 32 + 256]
+    point = geometry.apply(pose.network_from_image, pose.peaks[1])
+    point = geometry.apply(geometry.resize_matrix(2.0), point)
+    np.testing.assert_allclose(brightest(panel), point, atol=2.0)
 
 
-def test_stages_and_the_background_can_be_chosen():
+def test_stages_count_from_one_and_the_last_is_the_default():
+    pose = make_pose(stages=3)
+    drawn = [visualize.draw_beliefs(canvas(), pose, "neck", stage=stage) for stage in (1, 2, 3)]
+    for image, beliefs in zip(drawn, pose.beliefs, strict=True):
+        alone = SimpleNamespace(**{**vars(pose), "beliefs": [beliefs]})
+        np.testing.assert_array_equal(visualize.draw_beliefs(canvas(), alone, "neck"), image)
+    np.testing.assert_array_equal(visualize.draw_beliefs(canvas(), pose, "neck"), drawn[-1])
+    x, y = np.rint(pose.peaks[1]).astype(int)
+    assert drawn[-1][y, x].sum() > drawn[0][y, x].sum() + 50
+
+
+@pytest.mark.parametrize("stage", [0, -1, 3])
+def test_a_stage_the_pose_does_not_have_is_named(stage):
+    message = rf"`stage` must be in 1\.\.2, or None .*Received: stage={stage}$"
+    with pytest.raises(ValueError, match=message):
+        visualize.draw_beliefs(canvas(), make_pose(), "neck", stage=stage)
+
+
+def test_the_background_can_be_chosen():
     pose = make_pose()
     x, y = np.rint(pose.peaks[1]).astype(int)
-    last, first = (visualize.draw_beliefs(canvas(), pose, SPEC, "neck", stage=s) for s in (-1, 0))
-    assert last[y, x].sum() > first[y, x].sum() + 50
-    np.testing.assert_array_equal(
-        visualize.draw_beliefs(canvas(), pose, SPEC, "neck", stage=1), last
-    )
-    background = visualize.draw_beliefs(canvas(), pose, SPEC, "background")
+    background = visualize.draw_beliefs(canvas(), pose, "background")
     assert background[85, 63].sum() > background[y, x].sum() + 60
     # outside the network box nothing is believed
-    tall = visualize.draw_beliefs(canvas(600, 600), pose, SPEC, "background")
+    tall = visualize.draw_beliefs(canvas(600, 600), pose, "background")
     np.testing.assert_array_equal(tall[590, 590], [90, 90, 90])
 
 
 def test_the_photograph_stays_visible_under_beliefs():
     rng = np.random.default_rng(0)
     photo = rng.integers(0, 256, (200, 160, 3), np.uint8)
-    image = visualize.draw_beliefs(photo, make_pose(), SPEC, "neck")
+    image = visualize.draw_beliefs(photo, make_pose(), "neck")
     assert np.corrcoef(photo.ravel(), image.ravel())[0, 1] > 0.9
     x, y = np.rint(make_pose().peaks[1]).astype(int)
     around = (slice(y - 4, y + 5), slice(x - 4, x + 5))
@@ -185,7 +202,7 @@ def test_the_photograph_stays_visible_under_beliefs():
 @pytest.mark.parametrize("stages", [1, 3])
 def test_stages_are_panels_in_their_order(stages):
     pose = make_pose(stages=stages)
-    strip = visualize.draw_stages(canvas(), pose, SPEC, "neck")
+    strip = visualize.draw_stages(canvas(), pose, "neck")
     side, label, gap = 256, 28, 4
     assert strip.shape == (label + gap + side, label + stages * (gap + side), 3)
     point = geometry.apply(pose.network_from_image, pose.peaks[1]).numpy()
@@ -202,9 +219,9 @@ def test_stages_are_panels_in_their_order(stages):
 
 def test_several_parts_make_several_rows():
     pose = make_pose()
-    both = visualize.draw_stages(canvas(), pose, SPEC, ["neck", "left_knee"])
+    both = visualize.draw_stages(canvas(), pose, ["neck", "left_knee"])
     for row, part in enumerate(["neck", "left_knee"]):
-        alone = visualize.draw_stages(canvas(), pose, SPEC, part)
+        alone = visualize.draw_stages(canvas(), pose, part)
         top = 32 + row * 260
         np.testing.assert_array_equal(both[top : top + 256], alone[32:])
     assert both.shape[0] == 32 + 2 * 260 - 4
@@ -233,8 +250,8 @@ def test_images_are_not_changed():
     beliefs = [b.copy() for b in pose.beliefs]
     visualize.draw_pose(image, pose, CPM14)
     visualize.draw_keypoints(image, POINTS, [1] * 14, CPM14)
-    visualize.draw_beliefs(image, pose, SPEC, "neck")
-    visualize.draw_stages(image, pose, SPEC, "neck")
+    visualize.draw_beliefs(image, pose, "neck")
+    visualize.draw_stages(image, pose, "neck")
     visualize.draw_targets(canvas(128, 128), pose.beliefs[0], SPEC)
     visualize.contact_sheet([image])
     assert (image == GREY).all()
@@ -308,15 +325,14 @@ def test_a_training_that_went_wrong_is_plotted_too(loss, tmp_path):
 
 def test_arguments_that_do_not_fit_are_named(tmp_path):
     pose, log = make_pose(), tmp_path / "log.csv"
-    bare = PoseSpec(box_size=128, background=False)
+    bare = make_pose(PoseSpec(box_size=128, background=False))
     cases = [
         (lambda: visualize.draw_pose(canvas(), pose, HAND21), "hand21"),
         (lambda: visualize.draw_keypoints(canvas(), POINTS[:3], [2] * 3, CPM14), r"\(3, 2\)"),
         (lambda: visualize.draw_pose(np.zeros((9, 9)), pose, CPM14), "float64.*upright|upright.*f"),
-        (lambda: visualize.draw_beliefs(canvas(), pose, SPEC, "ear"), "'ear'"),
-        (lambda: visualize.draw_beliefs(canvas(), pose, bare, "background"), "'background'"),
-        (lambda: visualize.draw_beliefs(canvas(), pose, SPEC, "neck", stage=2), "stage=2"),
-        (lambda: visualize.draw_stages(canvas(), pose, SPEC, ["neck", "ear"]), "'ear'"),
+        (lambda: visualize.draw_beliefs(canvas(), pose, "ear"), "'ear'"),
+        (lambda: visualize.draw_beliefs(canvas(), bare, "background"), "'background'"),
+        (lambda: visualize.draw_stages(canvas(), pose, ["neck", "ear"]), "'ear'"),
         (lambda: visualize.draw_targets(canvas(), pose.beliefs[0], SPEC), r"128.*\(200, 160, 3\)"),
         (lambda: visualize.contact_sheet([]), "0 images"),
         (lambda: visualize.contact_sheet([canvas()], titles=["a", "b"]), "2 titles"),

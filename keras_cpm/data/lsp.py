@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import geometry
 from ..skeleton import LSP14
+from ..spec import PoseSpec
 from .records import NOT_LABELLED, OCCLUDED, VISIBLE, Person, Record
 
 _SPLITS = {  # data set, 1-based numbers of its images
@@ -54,7 +56,6 @@ _RATIOS = np.array([ratio for *_, ratio in LIMB_RATIOS])
 _NOMINAL_HEIGHT = 200 * (41 / 35)
 _HEAD_LENGTH = 41
 _LARGEST_EXTENT = 368 - 64
-_TEST_IMAGE_HEIGHT = 0.8 * 368
 
 # Pixels of the photograph; "roughly 150 pixels in length", README.txt of both data sets.
 _TYPICAL_HEIGHT = 150.0
@@ -162,7 +163,7 @@ def _person(labels, split, size):
 
 
 def _image_center(size):
-    return None if size is None else ((size[1] - 1) / 2, (size[0] - 1) / 2)
+    return None if size is None else geometry.image_center(size).numpy()
 
 
 def _box_center(points):
@@ -171,7 +172,7 @@ def _box_center(points):
 
 def _test_height(size):
     """The photograph is shown 0.8 of the box tall, whatever is on it: run_benchmark.m."""
-    return None if size is None else size[0] * _NOMINAL_HEIGHT / _TEST_IMAGE_HEIGHT
+    return None if size is None else geometry.whole_image_height(size, PoseSpec()).numpy()
 
 
 def _height(points, visible):

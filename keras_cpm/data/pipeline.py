@@ -121,8 +121,8 @@ def check_records(records, spec):
             )
         if record.people[0].center is None or record.people[0].height is None:
             raise ValueError(
-                f"{where}: its primary person needs `center` and `height`; the reader knows them only where "
-                "the image file is present."
+                f"{where}: its primary person needs `center` and `height`; give both (a reader that "
+                "takes them from the image needs the image file)."
             )
     missing = [record.image for record in records if not os.path.isfile(record.image)]
     if missing:
@@ -246,12 +246,7 @@ def _place(sample, spec, augment):
 def _crop(sample, spec):
     """Pixels and points into the network frame."""
     matrix = sample["network_from_image"]
-    image = geometry.warp(
-        sample["pixels"],
-        geometry.compose(matrix, sample["upright_from_stored"]),
-        (spec.box_size, spec.box_size),
-        fill=spec.pad_value,
-    )
+    image = geometry.crop(sample["pixels"], sample["upright_from_stored"], matrix, spec)
     keypoints, visible = geometry.apply(matrix, sample["keypoints"]), sample["visible"]
     mirrored = sample["flip"] > 0
     return {

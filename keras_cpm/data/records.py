@@ -7,10 +7,8 @@ photograph; (0, 0) is the centre of its top-left pixel.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -52,7 +50,10 @@ class Person:
 
     def __post_init__(self):
         keypoints = np.array(self.keypoints, np.float32)
-        visible = np.array(self.visible, np.int32)
+        visible = np.array(self.visible, float)
+        if (visible != np.rint(visible)).any():
+            raise ValueError(f"`visible` must hold 0, 1 or 2. Received: {visible.tolist()}")
+        visible = visible.astype(np.int32)
         if keypoints.ndim != 2 or keypoints.shape[1] != 2 or visible.shape != keypoints.shape[:1]:
             raise ValueError(
                 "`keypoints` must be (P, 2) and `visible` (P,). "
@@ -107,6 +108,10 @@ class Record:
         object.__setattr__(self, "image", os.fspath(self.image))
         object.__setattr__(self, "parts", tuple(self.parts))
         object.__setattr__(self, "people", tuple(self.people))
+        if len(set(self.parts)) < len(self.parts) or not all(
+            isinstance(p, str) for p in self.parts
+        ):
+            raise ValueError(f"`parts` must be unique names. Received: {list(self.parts)}")
         if self.size is not None:
             object.__setattr__(self, "size", _checked_size(self.size))
         if not self.people:
@@ -131,6 +136,11 @@ class Record:
             raise ValueError("a record must be a JSON object; write one with `write_records`.")
         known = {f.name for f in dataclasses.fields(cls)}
         _check_names(fields, known, {"image", "parts", "people"}, "a record")
+        for name in ("parts", "people"):
+            if not isinstance(fields[name], list):
+                raise ValueError(f"`{name}` must be a list. Received: {fields[name]!r}")
+        if not isinstance(fields["image"], str):
+            raise ValueError(f"`image` must be a path. Received: {fields['image']!r}")
         if fields.get("version", RECORD_VERSION) != RECORD_VERSION:
             raise ValueError(
                 f"records of version {RECORD_VERSION} are read; install the keras_cpm that wrote "
@@ -142,7 +152,7 @@ class Record:
 
 
 def _checked_size(size):
-    if np.shape(size) != (2,) or not all(side >= 1 for side in size):
+    if not _numbers(size, 2) or not all(1 <= side < np.inf for side in size):
         raise ValueError(
             "`size` must be (height, width) in pixels, or null where it is unknown. "
             f"Received: size={size!r}"
@@ -155,12 +165,20 @@ def _set_optional_numbers(person):
         value = getattr(person, name)
         if value is None:
             continue
-        if np.shape(value) != (length,):
+        if not _numbers(value, length):
             raise ValueError(f"`{name}` must be {length} numbers. Received: {name}={value!r}")
         object.__setattr__(person, name, tuple(float(v) for v in value))
     for name in ("height", "head_size"):
-        if getattr(person, name) is not None:
-            object.__setattr__(person, name, float(getattr(person, name)))
+        value = getattr(person, name)
+        if value is not None and not _numbers([value], 1):
+            raise ValueError(f"`{name}` must be a number. Received: {name}={value!r}")
+        object.__setattr__(person, name, None if value is None else float(value))
+
+
+def _numbers(values, count):
+    if np.shape(values) != (count,):
+        return False
+    return all(isinstance(value, (int, float, np.number)) for value in values)
 
 
 def _check_person(person, parts, who):
@@ -227,13 +245,16 @@ def _person_from_dict(fields, parts, number):
     known = {f.name for f in dataclasses.fields(Person)} - {"visible"}
     _check_names(fields, known, {"keypoints"}, who)
     rows = fields["keypoints"]
+    if not isinstance(rows, list):
+        raise ValueError(f"{who}: `keypoints` must be a list. Received: {rows!r}")
     if len(rows) != len(parts):
         raise ValueError(
             f"{who} must have one keypoint for each of the {len(parts)} parts. "
             f"Received: {len(rows)} keypoints"
         )
     for part, row in zip(parts, rows, strict=True):
-        if len(row) != 3 or not all(isinstance(v, (int, float)) for v in row):
+        numbers = isinstance(row, list) and all(isinstance(v, (int, float)) for v in row)
+        if not numbers or len(row) != 3:
             raise ValueError(
                 f"{who}, part {part!r}: a keypoint is three numbers [x, y, visible]. Received: {row!r}"
             )
@@ -246,79 +267,3 @@ def _person_from_dict(fields, parts, number):
     return Person(
         values[:, :2], values[:, 2], **{k: v for k, v in fields.items() if k != "keypoints"}
     )
-
-
-def read_records(path) -> list[Record]:
-    """Reads a file of records, one JSON object a line.
-
-    Image paths become absolute: they are relative to the folder of `path`.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: naming the file, the line, the person and the part, and what to do.
-
-    Example:
-        >>> import tempfile
-        >>> from keras_cpm import draw_records, read_records, write_records
-        >>> folder = tempfile.mkdtemp()
-        >>> write_records(draw_records(folder, 2), f"{folder}/people.jsonl")
-        >>> len(read_records(f"{folder}/people.jsonl"))
-        2
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no file of records at {path}; `keras-cpm prepare` makes one from a data set."
-        )
-    records = []
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                record = Record.from_dict(json.loads(line))
-            except json.JSONDecodeError as error:
-                raise ValueError(
-                    f"{path}, line {number}: not a JSON object ({error}); the file may be cut off: "
-                    "write it again with `write_records`."
-                ) from None
-            except (ValueError, TypeError) as error:
-                raise ValueError(f"{path}, line {number}: {error}") from None
-            image = os.path.normpath(path.parent.absolute() / record.image)
-            records.append(dataclasses.replace(record, image=image))
-    if not records:
-        raise ValueError(
-            f"{path} holds no records; `keras-cpm prepare` makes them from a data set."
-        )
-    return records
-
-
-def write_records(records, path):
-    """Writes records as JSON lines that `read_records` reads; image paths relative to the folder of `path`.
-
-    The file appears whole or not at all.
-
-    Example:
-        >>> import tempfile
-        >>> from keras_cpm import draw_records, read_records, write_records
-        >>> folder = tempfile.mkdtemp()
-        >>> write_records(draw_records(folder, 2), f"{folder}/people.jsonl")
-        >>> len(read_records(f"{folder}/people.jsonl"))
-        2
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = path.parent.absolute()
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        for record in records:
-            fields = record.to_dict() | {"image": _relative(record.image, folder)}
-            file.write(json.dumps(fields, allow_nan=False) + "\n")
-    os.replace(partial, path)
-
-
-def _relative(image, folder):
-    try:
-        return Path(os.path.relpath(image, folder)).as_posix()
-    except ValueError:  # another drive on Windows
-        return os.path.abspath(image)

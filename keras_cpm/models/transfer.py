@@ -1,7 +1,7 @@
 """Starting from a trained model, also one of another skeleton."""
 
 
-def transfer_weights(source, target):
+def transfer_weights(source, target, *, same_parts=True):
     """Copies the weights of every layer that `source` and `target` share by name and shape.
 
     For another skeleton the tower and the inner layers of the stages come over; what depends on the
@@ -11,6 +11,8 @@ def transfer_weights(source, target):
     Args:
         source: trained `keras.Model`.
         target: `keras.Model`; changed in place.
+        same_parts: whether the channels of both mean the same parts. If not, the layers that depend on
+            them are left alone even where their shapes agree.
 
     Returns:
         Names of the layers of `target` that have weights and got none.
@@ -30,7 +32,8 @@ def transfer_weights(source, target):
     weighted = [layer for layer in target.layers if layer.weights]
     fresh = []
     for layer in weighted:
-        if layer.name in trained and _shapes(layer) == _shapes(trained[layer.name]):
+        usable = same_parts or not _depends_on_parts(layer, target.outputs[0].shape[-1])
+        if usable and layer.name in trained and _shapes(layer) == _shapes(trained[layer.name]):
             layer.set_weights(trained[layer.name].get_weights())
         else:
             fresh.append(layer.name)
@@ -40,6 +43,12 @@ def transfer_weights(source, target):
             f"backbone, stage block and width. Received: none in common, {fresh[0]!r} is the first"
         )
     return fresh
+
+
+def _depends_on_parts(layer, channels):
+    """The last convolution of a stage, and the first of one that reads beliefs."""
+    ends_stage = getattr(layer, "kernel_size", None) == (1, 1) and layer.filters == channels
+    return ends_stage or layer.name.startswith("Mconv1_stage")
 
 
 def _shapes(layer):
