@@ -39,6 +39,8 @@ class _Verbs(click.Group):
     def invoke(self, ctx):
         try:
             return super().invoke(ctx)
+        except (click.exceptions.Exit, click.Abort):  # RuntimeErrors to click
+            raise
         except (
             ValueError,
             FileNotFoundError,
@@ -195,6 +197,7 @@ def train(records, out, validation, recipe, init, skeleton, **options):
     from .data.jsonl import read_records
     from .models.cpm import build_cpm, initialize_release
     from .models.transfer import transfer_weights
+    from .visualize import plot_training
 
     people = [record for path in records for record in read_records(path)]
     held_out = [record for path in validation for record in read_records(path)]
@@ -234,7 +237,7 @@ def train(records, out, validation, recipe, init, skeleton, **options):
         augment=augment,
         verbose=1 if sys.stdout.isatty() else 2,
     )
-    _draw_curves(out)
+    plot_training(out / "log.csv", out / "curves.png")
     click.echo(f"The bundle is in {out}; next: keras-cpm evaluate {out} RECORDS.jsonl")
 
 
@@ -261,8 +264,9 @@ def train(records, out, validation, recipe, init, skeleton, **options):
 def evaluate(model, records, alpha, metric, baseline, flip, scales, draw, count, json_path):
     """Scores MODEL on RECORDS: accuracy per part and per stage, in percent."""
     load_tensorflow()
-    from . import bundle, evaluation
+    from . import bundle, evaluation, pictures
     from .data.jsonl import read_records
+    from .predictor import Predictor
 
     loaded = read_records(records)
     network, spec = bundle.load(model)
@@ -284,7 +288,8 @@ def evaluate(model, records, alpha, metric, baseline, flip, scales, draw, count,
             scores.setdefault(row, {}).update(entry)
     write_json(json_path, scores)
     if draw:
-        _draw_predictions(network, spec, loaded[:count], draw, looks)
+        picture = pictures.draw_predictions(Predictor(network, spec, **looks), loaded[:count], draw)
+        click.echo(f"Drawn: {picture}")
 
 
 @main.command()
@@ -313,7 +318,7 @@ def predict(images, model, box, center, height, flip, scales, draw, part, json_p
     if draw and draw.suffix and len(images) > 1:
         raise click.UsageError("--draw must be a folder when there are several images.")
     load_tensorflow()
-    from . import bundle
+    from . import bundle, pictures
     from .predictor import Predictor
 
     network, spec = bundle.load(model or _shipped_model())
@@ -328,7 +333,7 @@ def predict(images, model, box, center, height, flip, scales, draw, part, json_p
             continue
         results[str(path)] = pose.to_dict()
         if draw:
-            _draw_pose(path, pose, spec, part, _drawing_path(draw, path, images))
+            pictures.draw_prediction(path, pose, _drawing_path(draw, path, images), part)
     write_json(json_path, results)
     if not json_path:
         for path, result in results.items():
@@ -393,7 +398,7 @@ def inspect(model, json_path):
         click.echo(f"{name}:")
         rows = value.items() if isinstance(value, dict) else [("", value)]
         for key, entry in rows:
-            click.echo(f"  {key} {entry:,}" if isinstance(entry, int) else f"  {key} {entry}")
+            click.echo(f"  {key} {entry:,}" if type(entry) is int else f"  {key} {entry}")
 
 
 @main.command()
@@ -435,47 +440,9 @@ def _shipped_model():
     return shipped[0]
 
 
-def _draw_pose(path, pose, spec, part, target):
-    from .images import upright_array
-    from .visualize import draw_beliefs, draw_pose, draw_stages, save_image
-
-    image = upright_array(path)
-    save_image(target, draw_pose(image, pose, spec.skeleton))
-    if part:
-        save_image(
-            target.with_name(f"{target.stem}.{part}{target.suffix}"),
-            draw_beliefs(image, pose, part),
-        )
-        save_image(
-            target.with_name(f"{target.stem}.{part}.stages{target.suffix}"),
-            draw_stages(image, pose, part),
-        )
-
-
 def _drawing_path(draw, image, images):
     if len(images) == 1 and draw.suffix:
         return draw
     same_name = [path for path in images if path.stem == image.stem]
     number = f".{same_name.index(image) + 1}" if len(same_name) > 1 else ""
     return draw / f"{image.stem}{number}.png"
-
-
-def _draw_predictions(network, spec, records, folder, looks):
-    from .images import upright_array
-    from .predictor import Predictor
-    from .visualize import contact_sheet, draw_pose, save_image
-
-    predictor = Predictor(network, spec, **looks)
-    drawn = []
-    for record in records:
-        person = record.people[0]
-        pose = predictor(record.image, center=person.center, person_height=person.height)
-        drawn.append(draw_pose(upright_array(record.image), pose, spec.skeleton))
-    save_image(folder / "predictions.png", contact_sheet(drawn))
-    click.echo(f"Drawn: {folder / 'predictions.png'}")
-
-
-def _draw_curves(folder):
-    from .visualize import plot_training
-
-    plot_training(folder / "log.csv", folder / "curves.png")

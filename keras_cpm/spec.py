@@ -68,8 +68,10 @@ class PoseSpec:
             )
         # Caffe pools round up; Keras "same" pools agree only where every pool sees an even size.
         if not isinstance(self.box_size, int) or self.box_size < 8 or self.box_size % 8:
+            sides = isinstance(self.box_size, (int, float)) and self.box_size > 8
+            near = 8 * round(self.box_size / 8) if sides else 8
             raise ValueError(
-                "`box_size` must be a positive multiple of 8, for example 368 or 192. "
+                f"`box_size` must be a positive multiple of 8, for example {near}. "
                 f"Received: box_size={self.box_size!r}"
             )
         if not isinstance(self.stride, int) or self.stride < 1 or self.box_size % self.stride:

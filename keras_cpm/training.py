@@ -41,8 +41,8 @@ def compile_cpm(model, recipe=MODERN, spec=PoseSpec(), *, total_steps):  # noqa:
         >>> spec = PoseSpec(box_size=64)
         >>> model = build_cpm(2, spec, width=8)
         >>> compile_cpm(model, spec=spec, total_steps=100)
-        >>> model.optimizer.name
-        'adamw'
+        >>> type(model.optimizer).__name__
+        'AdamW'
     """
     bundle.check_model(model, spec)
     names = model.output_names

@@ -5,6 +5,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import keras
 import pytest
 
 import keras_cpm
@@ -19,6 +20,7 @@ def tiny_spec():
 @pytest.fixture
 def tiny_model(tiny_spec):
     """Two stages of the paper's network at width 8, untrained."""
+    keras.utils.set_random_seed(0)
     return keras_cpm.build_cpm(2, tiny_spec, width=8)
 
 

@@ -30,7 +30,7 @@ FLOORS = [
     },
     {"data.pipeline", "bundle", "plots"},
     {"predictor", "visualize", "terminal", "litert", "doctor", "flags"},
-    {"training", "evaluation", "export", "agreement", "checks"},
+    {"training", "evaluation", "export", "agreement", "checks", "pictures"},
     {"demo"},
     {"cli"},
 ]

@@ -186,10 +186,17 @@ def test_adamw_decays_kernels_only_unless_told(tiny_spec, decay_biases):
 
 
 def test_moving_average():
-    optimizer = make_optimizer(MODERN, 10)
+    optimizer = make_optimizer(MODERN, 100_000)
     assert optimizer.use_ema and optimizer.ema_momentum == 0.999
     assert not make_optimizer(dataclasses.replace(MODERN, ema=0.0), 10).use_ema
-    assert make_optimizer(dataclasses.replace(RELEASE, ema=0.9), 10).ema_momentum == 0.9
+    assert make_optimizer(dataclasses.replace(RELEASE, ema=0.9), 1000).ema_momentum == 0.9
+
+
+@pytest.mark.parametrize("total_steps", [180, 2000])
+def test_a_short_training_forgets_its_untrained_weights(total_steps):
+    momentum = make_optimizer(MODERN, total_steps).ema_momentum
+    assert momentum**total_steps < 1e-4
+    assert momentum > 0.9
 
 
 # recipes -----------------------------------------------------------------------------------------
