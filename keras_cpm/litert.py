@@ -50,9 +50,11 @@ def _interpreter():
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
         try:
-            from tensorflow.lite import Interpreter
+            import tensorflow as tf
         except ImportError:
             raise ImportError(
                 "Running a .tflite file needs a runtime: pip install ai-edge-litert"
             ) from None
+        # deprecated there, and what is at hand
+        return tf.lite.Interpreter
     return Interpreter

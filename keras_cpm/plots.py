@@ -62,7 +62,9 @@ def _read_log(path):
             f"{path} must have columns `epoch` and `loss` and at least one epoch; give the log.csv "
             "of a training."
         )
-    return {name: np.array([_number(row[name]) for row in rows]) for name in rows[0]}
+    log = {name: np.array([_number(row[name]) for row in rows]) for name in rows[0]}
+    # Keras writes columns of NA where nothing was validated
+    return {n: values for n, values in log.items() if np.isfinite(values).any() or n == "loss"}
 
 
 def _number(text):

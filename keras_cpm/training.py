@@ -108,7 +108,9 @@ def train(
     directory.mkdir(parents=True, exist_ok=True)
     steps = pipeline.num_steps(len(records), recipe.batch_size, shuffle=True)
     compile_cpm(model, recipe, spec, total_steps=steps * recipe.epochs)
-    state = _resume(model, directory, _settings(recipe, spec, records), recipe.epochs, steps)
+    state = _resume(
+        model, directory, _settings(recipe, augment, spec, records), recipe.epochs, steps
+    )
     shared = {
         "stages": len(model.outputs),
         "batch_size": recipe.batch_size,
@@ -206,12 +208,17 @@ class TimeLimit(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-def _settings(recipe, spec, records):
+def _settings(recipe, augment, spec, records):
     """What must not change between the parts of one training."""
     fields = dataclasses.asdict(recipe)
     # more epochs or another time limit are what a resumed training is for
     del fields["epochs"], fields["max_minutes"]
-    return {**fields, "spec": json.loads(spec.to_json()), "number of records": len(records)}
+    return {
+        **fields,
+        "augment": dataclasses.asdict(augment) if augment else None,
+        "spec": json.loads(spec.to_json()),
+        "number of records": len(records),
+    }
 
 
 def _resume(model, directory, settings, epochs, steps):

@@ -1,4 +1,5 @@
 import io
+import sys
 
 import keras
 import numpy as np
@@ -134,6 +135,20 @@ def test_litert_reproduces_its_golden_file(mobile):
     )  # not the file without weights that converters can leave
     np.testing.assert_allclose(found["beliefs"], golden["beliefs"], atol=1e-3)
     np.testing.assert_allclose(found["keypoints"], golden["keypoints"], atol=0.02)
+
+
+def test_litert_runs_with_tensorflow_alone(mobile, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    golden = np.load(mobile.with_suffix(".golden.npz"))
+    found = keras_cpm.LiteRTModel(mobile)(golden["image"])
+    np.testing.assert_allclose(found["keypoints"], golden["keypoints"], atol=0.02)
+
+
+def test_litert_without_any_runtime_says_what_to_install(mobile, monkeypatch):
+    for name in ("ai_edge_litert.interpreter", "tensorflow"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match="pip install ai-edge-litert"):
+        keras_cpm.LiteRTModel(mobile)
 
 
 def test_litert_has_builtin_operations_only(mobile):

@@ -102,6 +102,16 @@ def test_finished_or_foreign_checkpoints_are_refused(tiny_spec, drawn_records, t
             keras_cpm.train(
                 small_model(tiny_spec), drawn_records, (), changed, tiny_spec, directory=tmp_path
             )
+    with pytest.raises(ValueError, match="another `augment`"):
+        keras_cpm.train(
+            small_model(tiny_spec),
+            drawn_records,
+            (),
+            longer,
+            tiny_spec,
+            directory=tmp_path,
+            augment=keras_cpm.AugmentSpec(rotation_degrees=1.0),
+        )
     with pytest.raises(ValueError, match="another `number of records`"):
         keras_cpm.train(
             small_model(tiny_spec), drawn_records[:5], (), longer, tiny_spec, directory=tmp_path
