@@ -20,7 +20,8 @@ Matrices are (3, 3) and named by frames, right to left. A product is legal when 
     meet: belief_from_image = compose(belief_from_network, network_from_image)
 
 Everything is TensorFlow operations, so the same function runs eagerly, in tf.data and in a
-SavedModel.
+SavedModel. Small products are written out: matrix units, and the matrix kernels of some versions of
+TensorFlow, round coordinates or worse.
 """
 
 import tensorflow as tf
@@ -59,7 +60,7 @@ def network_from_image(
     cos, sin = zoom * tf.cos(rotation), zoom * tf.sin(rotation)
     linear = tf.stack([tf.stack([mirror * cos, -mirror * sin]), tf.stack([sin, cos])])
     target = spec.center + tf.cast(shift, tf.float32)
-    return _affine(linear, target - tf.linalg.matvec(linear, center))
+    return _affine(linear, target - tf.reduce_sum(linear * center, axis=-1))
 
 
 def network_from_box(box, spec):
@@ -162,16 +163,22 @@ def upright_size(size, matrix):
 
 
 def compose(*matrices):
-    """Product of (3, 3) matrices, the leftmost applied last; neighbouring frame names must meet."""
+    """Product of (..., 3, 3) matrices, the leftmost applied last; neighbouring frame names must meet."""
     product = matrices[0]
     for matrix in matrices[1:]:
-        product = tf.linalg.matmul(product, matrix)
+        product = tf.reduce_sum(product[..., :, :, None] * matrix[..., None, :, :], axis=-2)
     return product
 
 
 def invert(matrix):
-    """The way back: image_from_network = invert(network_from_image). (..., 3, 3)."""
-    return tf.linalg.inv(matrix)
+    """The way back: image_from_network = invert(network_from_image). (..., 3, 3), affine."""
+    matrix = tf.cast(matrix, tf.float32)
+    (a, b, x), (c, d, y), _ = (tf.unstack(row, axis=-1) for row in tf.unstack(matrix, axis=-2))
+    determinant = a * d - b * c
+    a, b, c, d = d / determinant, -b / determinant, -c / determinant, a / determinant
+    zero, one = tf.zeros_like(a), tf.ones_like(a)
+    rows = [[a, b, -(a * x + b * y)], [c, d, -(c * x + d * y)], [zero, zero, one]]
+    return tf.stack([tf.stack(row, axis=-1) for row in rows], axis=-2)
 
 
 def apply(matrix, points):
@@ -185,10 +192,9 @@ def apply(matrix, points):
         float32, shaped like `points`.
     """
     matrix, points = tf.cast(matrix, tf.float32), tf.cast(points, tf.float32)
-    if matrix.shape.rank == 2:
-        return tf.einsum("...j,ij->...i", points, matrix[:2, :2]) + matrix[:2, 2]
-    flat = tf.reshape(points, [tf.shape(matrix)[0], -1, 2])
-    moved = tf.einsum("bnj,bij->bni", flat, matrix[:, :2, :2]) + matrix[:, None, :2, 2]
+    samples = [tf.shape(matrix)[0]] if matrix.shape.rank == 3 else []
+    flat = tf.reshape(points, [*samples, -1, 1, 2])
+    moved = tf.reduce_sum(matrix[..., None, :2, :2] * flat, axis=-1) + matrix[..., None, :2, 2]
     return tf.reshape(moved, tf.shape(points))
 
 
@@ -301,7 +307,8 @@ def _halve_until_sampling_is_dense(image, target_from_source):
 
     def shrinks(image, matrix):
         enough_pixels = tf.reduce_min(tf.shape(image)[:2]) > 1
-        return enough_pixels & (tf.abs(tf.linalg.det(matrix[:2, :2])) < 0.25)
+        area = tf.abs(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0])
+        return enough_pixels & (area < 0.25)
 
     def halve(image, matrix):
         # "SAME" averages what there is at an odd border
