@@ -100,6 +100,17 @@ def shipped_bundles():
     return {path.parent.name: path.parent for path in sorted(folder.glob(f"*/{SPEC_FILE}"))}
 
 
+def default_bundle():
+    """The name of the shipped bundle that is used where none is named."""
+    shipped = sorted(shipped_bundles())
+    if not shipped:
+        raise ValueError(
+            "This version ships no trained model; name one with --model (`keras-cpm demo` and "
+            "`keras-cpm train` make one)."
+        )
+    return shipped[0]
+
+
 def check_model(model, spec):
     """Raises one sentence where `model` and `spec` cannot belong together."""
     channels = [output.shape[-1] for output in model.outputs]

@@ -62,9 +62,9 @@ def _image_problems(record):
 
 
 def _people_problems(record):
-    primary, problems = record.people[0], []
-    if primary.center is None or primary.height is None:
-        problems.append("the primary person needs `center` and `height`; give both")
+    problems = []
+    if not pipeline.is_placed(record):
+        problems.append("nothing says where the primary person is; give `center` and `height`")
     for i, person in enumerate(record.people):
         if not person.labelled.any():
             problems.append(f"person {i} has no labelled part; remove the person or label it")

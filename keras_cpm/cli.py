@@ -41,14 +41,7 @@ class _Verbs(click.Group):
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.Abort):  # RuntimeErrors to click
             raise
-        except (
-            ValueError,
-            FileNotFoundError,
-            ImportError,
-            PermissionError,
-            IsADirectoryError,
-            RuntimeError,
-        ) as error:
+        except (ValueError, ImportError, OSError, RuntimeError) as error:
             if os.environ.get("KERAS_CPM_TRACEBACK"):
                 raise
             raise click.ClickException(str(error)) from error
@@ -227,7 +220,7 @@ def train(records, out, validation, recipe, init, skeleton, **options):
     click.echo(
         f"{model.count_params():,} parameters, {len(people)} people, {len(held_out)} held out"
     )
-    training.train(
+    history = training.train(
         model,
         people,
         held_out,
@@ -238,6 +231,8 @@ def train(records, out, validation, recipe, init, skeleton, **options):
         verbose=1 if sys.stdout.isatty() else 2,
     )
     plot_training(out / "log.csv", out / "curves.png")
+    if not history.epoch:
+        click.echo(f"This training has finished; --epochs more than {settings.epochs} goes on.")
     click.echo(f"The bundle is in {out}; next: keras-cpm evaluate {out} RECORDS.jsonl")
 
 
@@ -295,8 +290,16 @@ def evaluate(model, records, alpha, metric, baseline, flip, scales, draw, count,
 @main.command()
 @click.argument("images", type=_PATH, nargs=-1, required=True)
 @click.option("--model", help="MODEL; without it, the shipped one.")
-@click.option("--box", type=float, nargs=4, help="X0 Y0 X1 Y1 around the person, in image pixels.")
-@click.option("--center", type=float, nargs=2, help="X Y of the person; with --height.")
+@click.option(
+    "--box",
+    type=float,
+    nargs=4,
+    metavar="X0 Y0 X1 Y1",
+    help="Around the person, in image pixels, with spaces.",
+)
+@click.option(
+    "--center", type=float, nargs=2, metavar="X Y", help="Middle of the person; with --height."
+)
 @click.option("--height", type=float, help="Height of the person in image pixels.")
 @click.option("--flip", is_flag=True, help="Also look at the mirror image.")
 @click.option(
@@ -321,9 +324,9 @@ def predict(images, model, box, center, height, flip, scales, draw, part, json_p
     from . import bundle, pictures
     from .predictor import Predictor
 
-    network, spec = bundle.load(model or _shipped_model())
+    network, spec = bundle.load(model or bundle.default_bundle())
     predictor = Predictor(network, spec, scales=scales or (1.0,), flip=flip)
-    results, failures = {}, []
+    results, drawn, failures = {}, [], []
     for path in progress("predicting")(images) if len(images) > 1 else images:
         try:
             pose = predictor(path, center=center or None, person_height=height, box=box or None)
@@ -333,12 +336,15 @@ def predict(images, model, box, center, height, flip, scales, draw, part, json_p
             continue
         results[str(path)] = pose.to_dict()
         if draw:
-            pictures.draw_prediction(path, pose, _drawing_path(draw, path, images), part)
+            target = _drawing_path(draw, path, images)
+            drawn += pictures.draw_prediction(path, pose, target, part)
     write_json(json_path, results)
     if not json_path:
         for path, result in results.items():
             click.echo(f"{path}:" if len(images) > 1 else "", nl=len(images) > 1)
             print_pose(result)
+    for path in [*drawn, *([json_path] if json_path else [])]:
+        click.echo(f"Written: {path}")
     if failures:
         raise click.ClickException("\n".join(failures))
 
@@ -426,18 +432,6 @@ def _skeleton_of(records, name=None, trained=None):
             f"Received: {[list(parts) for parts in kinds.values()]}"
         )
     return skeleton_of(records[0].parts, trained)
-
-
-def _shipped_model():
-    from .bundle import shipped_bundles
-
-    shipped = sorted(shipped_bundles())
-    if not shipped:
-        raise ValueError(
-            "This version ships no trained model; name one with --model (`keras-cpm demo` and "
-            "`keras-cpm train` make one)."
-        )
-    return shipped[0]
 
 
 def _drawing_path(draw, image, images):

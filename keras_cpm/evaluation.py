@@ -119,8 +119,8 @@ def evaluate(
     normalizer = _normalizer(metric, records, truth, visible > 0, spec)
     poses = []
     for record in progress(records) if progress else records:
-        person = record.people[0]
-        poses.append(predictor(record.image, center=person.center, person_height=person.height))
+        center, height = pipeline.where_is(record, spec)
+        poses.append(predictor(record.image, center=center, person_height=height))
     stages = np.stack([pose.stage_keypoints for pose in poses], axis=1)
     rows = {name: stages[t] for t, name in enumerate(model.output_names)}
     if baseline_records:
@@ -150,8 +150,8 @@ def mean_pose(training_records, records, spec):
 
 
 def _network_from_image(records, spec):
-    people = [record.people[0] for record in records]
-    return np.stack([geometry.network_from_image(p.center, p.height, spec) for p in people])
+    places = [pipeline.where_is(record, spec) for record in records]
+    return np.stack([geometry.network_from_image(*place, spec) for place in places])
 
 
 def _labels(records, spec):

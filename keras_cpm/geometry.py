@@ -74,8 +74,13 @@ def network_from_box(box, spec):
     Returns:
         (3, 3) float32 matrix.
     """
+    return network_from_image(*center_and_height(box), spec)
+
+
+def center_and_height(box):
+    """(2,) the middle of a box x0, y0, x1, y1, and its longest side, which counts as the height."""
     box = tf.cast(box, tf.float32)
-    return network_from_image((box[:2] + box[2:]) / 2, tf.reduce_max(box[2:] - box[:2]), spec)
+    return (box[:2] + box[2:]) / 2, tf.reduce_max(box[2:] - box[:2])
 
 
 def network_from_size(size, spec):

@@ -1,7 +1,16 @@
 """The pictures that predictions and evaluations leave on the disk."""
 
+import dataclasses
+
+import numpy as np
+
+from . import geometry
+from .data.pipeline import where_is
 from .images import upright_array
 from .visualize import contact_sheet, draw_beliefs, draw_pose, draw_stages, save_image
+
+# pixels of the longer side that a drawing needs
+_READABLE = 480
 
 
 def draw_prediction(image, pose, path, part=None):
@@ -13,13 +22,18 @@ def draw_prediction(image, pose, path, part=None):
         path: of the drawing, such as "out/pose.png"; the part's pictures are then
             "out/pose.PART.png" and "out/pose.PART.stages.png".
         part: name, or `None`.
+
+    Returns:
+        The paths written. Small photographs are enlarged, so that the drawing does not hide them.
     """
-    photograph = upright_array(image)
+    photograph, pose = _enlarged(upright_array(image), pose)
     save_image(path, draw_pose(photograph, pose, pose.spec.skeleton))
     if part:
         beliefs, stages = (f"{path.stem}.{part}{kind}{path.suffix}" for kind in ("", ".stages"))
         save_image(path.with_name(beliefs), draw_beliefs(photograph, pose, part))
         save_image(path.with_name(stages), draw_stages(photograph, pose, part))
+        return [path, path.with_name(beliefs), path.with_name(stages)]
+    return [path]
 
 
 def draw_predictions(predictor, records, folder):
@@ -35,8 +49,27 @@ def draw_predictions(predictor, records, folder):
     """
     drawn = []
     for record in records:
-        person = record.people[0]
-        pose = predictor(record.image, center=person.center, person_height=person.height)
-        drawn.append(draw_pose(upright_array(record.image), pose, predictor.spec.skeleton))
+        center, height = where_is(record, predictor.spec)
+        pose = predictor(record.image, center=center, person_height=height)
+        photograph, pose = _enlarged(upright_array(record.image), pose)
+        drawn.append(draw_pose(photograph, pose, predictor.spec.skeleton))
     save_image(folder / "predictions.png", contact_sheet(drawn))
     return folder / "predictions.png"
+
+
+def _enlarged(photograph, pose):
+    """Photograph and pose, a whole number of times as large where the photograph is small."""
+    height, width, _ = photograph.shape
+    factor = max(1, round(_READABLE / max(height, width)))
+    larger_from_image = geometry.resize_matrix(factor)
+    size = (height * factor, width * factor)
+    larger = geometry.warp(photograph, larger_from_image, size, fill=0)
+    network_from_larger = geometry.compose(
+        pose.network_from_image, geometry.invert(larger_from_image)
+    )
+    moved = dataclasses.replace(
+        pose,
+        keypoints=geometry.apply(larger_from_image, pose.keypoints).numpy(),
+        network_from_image=network_from_larger.numpy(),
+    )
+    return np.rint(larger.numpy()).astype(np.uint8), moved

@@ -28,7 +28,7 @@ class TrainSpec:
         stage_weights: factor of each stage's loss, or `None` for 1 each (Eq. 5).
         stage1_multiplier: factor of the rate of stage 1 ("sgd").
         bias_multiplier: factor of the rate of biases ("sgd").
-        missing: what a part without label teaches; see `codec.encode`.
+        missing: what a part without label teaches: "ignore" nothing, "zero" that it is not there.
         epochs: passes over the records.
         batch_size: samples a step.
         precision: "float32" or "mixed_bfloat16" while training; bundles are always float32.

@@ -87,7 +87,7 @@ def train(
         verbose: as in `fit`.
 
     Returns:
-        `keras.callbacks.History` of this call.
+        `keras.callbacks.History` of this call; empty where the folder's training has finished already.
 
     Raises:
         ValueError: settings or records that do not fit; an image that cannot be decoded, by name.
@@ -108,9 +108,12 @@ def train(
     directory.mkdir(parents=True, exist_ok=True)
     steps = pipeline.num_steps(len(records), recipe.batch_size, shuffle=True)
     compile_cpm(model, recipe, spec, total_steps=steps * recipe.epochs)
-    state = _resume(
-        model, directory, _settings(recipe, augment, spec, records), recipe.epochs, steps
-    )
+    state = _resume(model, directory, _settings(recipe, augment, spec, records), steps)
+    if state["epoch"] >= recipe.epochs:
+        _take_bundle_weights(model, directory)
+        history = keras.callbacks.History()
+        history.on_train_begin()
+        return history
     shared = {
         "stages": len(model.outputs),
         "batch_size": recipe.batch_size,
@@ -140,9 +143,13 @@ def train(
             verbose=verbose,
             shuffle=False,  # the dataset is shuffled already
         )
-    # weights only: the best epoch's, and the moving average instead of the raw ones
-    keras.Model(model.inputs, model.outputs).load_weights(directory / bundle.MODEL_FILE)
+    _take_bundle_weights(model, directory)
     return history
+
+
+def _take_bundle_weights(model, directory):
+    """The best epoch's weights, and the moving average instead of the raw ones."""
+    keras.Model(model.inputs, model.outputs).load_weights(directory / bundle.MODEL_FILE)
 
 
 def _callbacks(model, spec, recipe, directory, state):
@@ -215,13 +222,13 @@ def _settings(recipe, augment, spec, records):
     del fields["epochs"], fields["max_minutes"]
     return {
         **fields,
-        "augment": dataclasses.asdict(augment) if augment else None,
-        "spec": json.loads(spec.to_json()),
+        **(dataclasses.asdict(augment) if augment else {"augment": None}),
+        **json.loads(spec.to_json()),
         "number of records": len(records),
     }
 
 
-def _resume(model, directory, settings, epochs, steps):
+def _resume(model, directory, settings, steps):
     """The state of a training in `directory`, its weights loaded; a fresh one where there is none."""
     path = directory / STATE_FILE
     if not path.is_file():
@@ -244,11 +251,6 @@ def _resume(model, directory, settings, epochs, steps):
         ) from error
     # the weights are written before the state: a kill between the two leaves them ahead
     state["epoch"] = int(model.optimizer.iterations) // steps
-    if state["epoch"] >= epochs:
-        raise ValueError(
-            f"The training in {directory} has finished its {state['epoch']} epochs; raise `epochs`, "
-            "or name another `directory`."
-        )
     return state
 
 

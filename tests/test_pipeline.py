@@ -23,7 +23,7 @@ from keras_cpm import (
     stage_losses,
 )
 from keras_cpm.data.augment import draw_augmentation
-from keras_cpm.data.pipeline import find_unreadable
+from keras_cpm.data.pipeline import find_unreadable, where_is
 
 PARTS = ("left", "middle", "right")
 SPEC = PoseSpec(Skeleton("trio", PARTS, flip_pairs=(("left", "right"),)), box_size=64, pad_value=0)
@@ -448,13 +448,12 @@ def test_no_part_in_common(painted):
         batches([record(painted), stranger])
 
 
-@pytest.mark.parametrize("field", ["center", "height"])
-def test_no_center_or_height(painted, field):
-    unknown = record(painted, person(**{field: None}))
-    with pytest.raises(ValueError, match=r"Record 1 .*blobs\.png.*needs `center` and `height`"):
-        batches([record(painted), unknown])
+def test_nothing_says_where_the_person_is(painted):
+    lost = dataclasses.replace(record(painted, person(center=None)), size=None)
+    with pytest.raises(ValueError, match=r"Record 1 .*blobs\.png.*nothing says where"):
+        batches([record(painted), lost])
     # only of the primary person
-    batches([record(painted, person(), person(**{field: None}))])
+    batches([record(painted, person(), person(center=None))])
 
 
 def test_find_unreadable(painted, tmp_path):
@@ -471,3 +470,21 @@ def test_a_spec_without_background_and_with_another_box(painted):
     assert inputs["image"].shape == (96, 96, 3) and targets["stage2"].shape == (12, 12, 3)
     found, _ = codec.decode(targets["stage2"][None], spec)
     np.testing.assert_allclose(found[0], centroids(inputs["image"]), atol=0.05)
+
+
+def test_a_person_may_be_placed_by_its_box_or_fill_the_image(drawn_records):
+    record, spec = drawn_records[0], PoseSpec(box_size=64)
+    person = dataclasses.replace(
+        record.people[0], center=None, height=None, box=(10.0, 20.0, 50.0, 80.0)
+    )
+    boxed = dataclasses.replace(record, people=(person,))
+    assert where_is(boxed, spec) == ((30.0, 50.0), 60.0)
+    bare = dataclasses.replace(record, people=(dataclasses.replace(person, box=None),))
+    center, height = where_is(bare, spec)
+    image_height, image_width = record.size
+    assert center == ((image_width - 1) / 2, (image_height - 1) / 2)
+    # the image becomes 0.8 of the box high
+    assert height * 0.8 * 64 / spec.person_height == pytest.approx(image_height, rel=1e-5)
+    for placed in (boxed, bare):
+        dataset = make_dataset([placed], spec, stages=2, batch_size=1)
+        assert next(iter(dataset))[0]["image"].shape == (1, 64, 64, 3)

@@ -228,7 +228,7 @@ def test_a_minimal_line_and_blank_lines_are_read(tmp_path):
             _line(person={"age": 5}),
             "person 0 has no field 'age'; put other values under `attributes`",
         ),
-        (_line(person={"visible": [2, 1, 0]}), "person 0 has no field 'visible'"),
+        (_line(person={"visible": [2, 1, 0]}), "person 0: in a file `visible` is the third number"),
         (_line(weather="dry"), "a record has no field 'weather'; put .* under `attributes`"),
         (_line(version=2), "records of version 1 are read; install .* Received: version=2"),
         (_line(people=[]), "at least the primary person"),

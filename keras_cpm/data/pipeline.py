@@ -119,10 +119,10 @@ def check_records(records, spec):
                 f"{list(spec.skeleton.parts)}; rename them, or give the model's spec the data's skeleton. "
                 f"Received: {list(record.parts)}"
             )
-        if record.people[0].center is None or record.people[0].height is None:
+        if not is_placed(record):
             raise ValueError(
-                f"{where}: its primary person needs `center` and `height`; give both (a reader that "
-                "takes them from the image needs the image file)."
+                f"{where}: nothing says where its primary person is; give `center` and `height`, or "
+                "`box`, or the `size` of an image that the person fills."
             )
     missing = [record.image for record in records if not os.path.isfile(record.image)]
     if missing:
@@ -130,6 +130,30 @@ def check_records(records, spec):
             f"{len(missing)} of {len(records)} images are missing, the first is {missing[0]}; put the images "
             "there, or write the records again with `keras-cpm prepare`."
         )
+
+
+def where_is(record, spec):
+    """Centre (x, y) and height of a record's primary person, image frame, pixels.
+
+    As annotated; else from the person's box, whose longest side counts as the height; else the person
+    fills the image, see `geometry.network_from_size`.
+    """
+    person = record.people[0]
+    if person.center is not None and person.height is not None:
+        return person.center, person.height
+    if person.box is not None:
+        center, height = geometry.center_and_height(person.box)
+    else:
+        center = geometry.image_center(record.size)
+        height = geometry.whole_image_height(record.size, spec)
+    return tuple(center.numpy().tolist()), float(height)
+
+
+def is_placed(record):
+    """Whether `where_is` knows."""
+    person = record.people[0]
+    annotated = person.center is not None and person.height is not None
+    return annotated or person.box is not None or record.size is not None
 
 
 def find_unreadable(records):
@@ -171,9 +195,9 @@ class _Table:
         self.start = tf.constant(np.cumsum([0, *(len(record.people) for record in records)]))
         self.keypoints = tf.constant(np.stack([keypoints for keypoints, _ in labels]))
         self.visible = tf.constant(np.stack([visible for _, visible in labels]))
-        primary = [record.people[0] for record in records]
-        self.center = tf.constant([person.center for person in primary], tf.float32)
-        self.height = tf.constant([person.height for person in primary], tf.float32)
+        places = [where_is(record, spec) for record in records]
+        self.center = tf.constant([center for center, _ in places], tf.float32)
+        self.height = tf.constant([height for _, height in places], tf.float32)
 
 
 def _drops(num_records, batch_size, shuffle):

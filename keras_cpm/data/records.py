@@ -77,6 +77,13 @@ class Person:
 class Record:
     """One sample: a photograph and the people in it; `people[0]` is the primary person.
 
+    In a file it is one line of JSON, shown here in three; a keypoint is a row x, y, visible, and what
+    has a default may be left out:
+
+        {"image": "a.jpg", "size": [96, 128], "parts": ["head", "tail"],
+         "people": [{"keypoints": [[10, 20, 2], [12, 40, 1]], "center": [11, 30], "height": 60}],
+         "split": "train"}
+
     Args:
         image: path of the photograph. In a file it is relative to that file's folder;
             `read_records` makes it absolute.
@@ -242,6 +249,8 @@ def _person_from_dict(fields, parts, number):
     who = f"person {number}"
     if not isinstance(fields, dict):
         raise ValueError(f"{who} must be a JSON object. Received: {fields!r}")
+    if "visible" in fields:
+        raise ValueError(f"{who}: in a file `visible` is the third number of each keypoint row.")
     known = {f.name for f in dataclasses.fields(Person)} - {"visible"}
     _check_names(fields, known, {"keypoints"}, who)
     rows = fields["keypoints"]
