@@ -257,7 +257,7 @@ def train(records, out, validation, recipe, init, skeleton, **options):
 @click.option("--count", type=_COUNT, default=12, show_default=True, help="Predictions to draw.")
 @click.option("--json", "json_path", type=_PATH, help="Write the table as JSON, in percent.")
 def evaluate(model, records, alpha, metric, baseline, flip, scales, draw, count, json_path):
-    """Scores MODEL on RECORDS: accuracy per part and per stage, in percent."""
+    """Scores MODEL on RECORDS: PCK per part and per stage, in percent."""
     load_tensorflow()
     from . import bundle, evaluation, pictures
     from .data.jsonl import read_records

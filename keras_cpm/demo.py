@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import click
+import keras
 import numpy as np
 
 from . import agreement, evaluation, export, images, pictures, predictor, training, visualize
@@ -37,7 +38,7 @@ def run_demo(out):
     """Trains a small CPM on drawn people and leaves pictures, a bundle and both exports in the folder `out`.
 
     Returns:
-        The accuracies, as `Evaluation.scores(0.2)`.
+        The PCK of every stage, as `Evaluation.scores(0.2)`.
 
     Raises:
         RuntimeError: an export does not give the Keras model's keypoints; see `agreement`.
@@ -48,6 +49,7 @@ def run_demo(out):
     held_out = draw_records(out / "people/test", TEST_COUNT, seed=2, progress=progress("drawing"))
 
     click.echo(f"2/5 Training {NETWORK['stages']} stages on {len(people)} people")
+    keras.utils.set_random_seed(0)
     model = build_cpm(spec=SPEC, **NETWORK)
     folder = out / "model"
     for stale in (training.STATE_FILE, training.LOG_FILE):

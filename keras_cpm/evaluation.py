@@ -41,7 +41,7 @@ class Evaluation:
     skeleton: Skeleton
 
     def scores(self, alpha=0.2):
-        """Accuracies in percent, as `keras-cpm evaluate --json` writes them.
+        """PCK in percent, as `keras-cpm evaluate --json` writes them.
 
         Args:
             alpha: share of the normalizer.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Skeleton:
     """Names of the parts and how they relate. The order of `parts` is the order of belief channels.
 
-    Anything with named landmarks is a skeleton: a person, a hand, an animal.
+    Anything with named parts is a skeleton: a person, a hand, an animal.
 
     Args:
         name: what to call it in messages and files.
@@ -193,7 +193,7 @@ COCO17 = Skeleton(
 
 _FINGERS = ("thumb", "index", "middle", "ring", "little")
 
-# Wrist and four landmarks a finger, base to tip: the usual 21 of a hand. One hand has no mirror
+# Wrist and four parts a finger, base to tip: the usual 21 of a hand. One hand has no mirror
 # pairs.
 HAND21 = Skeleton(
     "hand21",
