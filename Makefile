@@ -8,9 +8,11 @@ demo: .venv/installed
 	$(BIN)/keras-cpm demo --out demo
 
 test: .venv/installed-test
+	$(BIN)/python -m pytest
+
+lint: .venv/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/black --check --quiet .
-	$(BIN)/python -m pytest
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
