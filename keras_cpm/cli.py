@@ -53,7 +53,7 @@ def main():
     """Convolutional Pose Machines for Keras: train, evaluate, predict and export pose networks.
 
     Start with `keras-cpm demo`, which needs no data. MODEL is a bundle's folder or the name of a
-    shipped one.
+    shipped one. KERAS_CPM_TRACEBACK=1 shows where an error came from.
     """
 
 
