@@ -216,7 +216,6 @@ def train(records, out, validation, recipe, init, skeleton, **options):
         initialize_release(model, settings.seed)
     if augment.flip_probability and not spec.skeleton.flip_pairs:
         click.echo("No part has a mirror partner: mirrored samples keep their part names.")
-    write_json(out / _NETWORK_FILE, network)
     click.echo(
         f"{model.count_params():,} parameters, {len(people)} people, {len(held_out)} held out"
     )
@@ -230,6 +229,8 @@ def train(records, out, validation, recipe, init, skeleton, **options):
         augment=augment,
         verbose=1 if sys.stdout.isatty() else 2,
     )
+    # not before: a training that is refused leaves what it was refused for as it was
+    write_json(out / _NETWORK_FILE, network)
     plot_training(out / "log.csv", out / "curves.png")
     if not history.epoch:
         click.echo(f"This training has finished; --epochs more than {settings.epochs} goes on.")

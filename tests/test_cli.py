@@ -190,6 +190,13 @@ def test_train_starts_from_another_skeleton(model, people, tmp_path):
     assert spec.skeleton == keras_cpm.QUADRUPED17 and spec.box_size == 64
 
 
+def test_a_refused_training_leaves_the_folder_as_it_was(model, people):
+    before = (model / "network.json").read_text()
+    message = failure("train", people, "--out", model, *TRAIN[:2], "--width", 16, *TRAIN[4:])
+    assert "of another model" in message
+    assert (model / "network.json").read_text() == before
+
+
 def test_train_by_the_release_recipe(people, tmp_path):
     run("train", people, "--out", tmp_path, *TRAIN, "--recipe", "release", "--backbone", "cpm",
         "--stage-block", "classic", "--dropout", 0.5)  # fmt: skip
