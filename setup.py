@@ -40,7 +40,7 @@ setup(
         "mobile": ["ai-edge-litert>=1.2"],
         "explain": ["tf-keras-vis>=0.8.7"],
         "jax": ["jax>=0.4.30"],
-        "test": ["pytest>=8", "ai-edge-litert>=1.2", "jax>=0.4.30", "pillow>=10"],
+        "test": ["pytest>=8", "opencv-python>=4.14,<5", "ai-edge-litert>=1.2", "jax>=0.4.30", "pillow>=10"],
         "dev": ["black", "isort", "ruff"],
     },
     entry_points={"console_scripts": ["keras-cpm=keras_cpm.cli:main"]},

@@ -16,6 +16,7 @@ _HOME = {
         "losses": "BeliefL2 belief_l2 stage_losses",
         "metrics": "BeliefPCK pck pckh auc reference_length",
         "models.cpm": "build_cpm initialize_release",
+        "models.released": "build_released released_spec",
         "data.records": "Person Record",
         "data.jsonl": "read_records write_records",
         "data.lsp": "load_lsp",

@@ -10,6 +10,8 @@ import keras
 from .spec import PoseSpec
 
 MODEL_FILE, SPEC_FILE = "model.keras", "spec.json"
+# what `keras-cpm train` built; for those who start from the bundle
+NETWORK_FILE = "network.json"
 
 
 def save_bundle(directory, model, spec):

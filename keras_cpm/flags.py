@@ -1,10 +1,14 @@
-"""Command-line flags from the fields of a dataclass: a new field gives a new flag."""
+"""Types of command-line flags, and flags from the fields of a dataclass: a new field, a new flag."""
 
 import dataclasses
 import inspect
 import re
+from pathlib import Path
 
 import click
+
+PATH = click.Path(path_type=Path)
+COUNT = click.IntRange(min=1)
 
 
 def fields_as_options(spec, leave_out=()):

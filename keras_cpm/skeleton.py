@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,32 @@ class Skeleton:
             flip_pairs=tuple(pair for pair in self.flip_pairs if keep(pair)),
             torso=self.torso if self.torso and keep(self.torso) else None,
         )
+
+    def save(self, path):
+        """Writes the skeleton as JSON, for `keras-cpm train --skeleton FILE.json`."""
+        Path(path).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path) -> Skeleton:
+        """Reads what `save` wrote.
+
+        Example:
+            >>> import tempfile
+            >>> from keras_cpm import CPM14, Skeleton
+            >>> path = tempfile.mkdtemp() + "/skeleton.json"
+            >>> CPM14.save(path)
+            >>> Skeleton.load(path) == CPM14
+            True
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no skeleton at {path}.")
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f"{path} must hold a skeleton as `Skeleton.save` writes it. {error}"
+            ) from None
 
     def to_dict(self) -> dict:
         return {

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..skeleton import Skeleton, built_in, skeleton_of
+
 RECORD_VERSION = 1
 NOT_LABELLED, OCCLUDED, VISIBLE = 0, 1, 2
 
@@ -156,6 +158,28 @@ class Record:
         parts = tuple(fields["parts"])
         people = tuple(_person_from_dict(p, parts, i) for i, p in enumerate(fields["people"]))
         return cls(**{"size": None, **fields, "parts": parts, "people": people})
+
+
+def skeleton_of_records(records, name=None, preferred=None) -> Skeleton:
+    """The skeleton that is named, or the one that the records' parts make.
+
+    Args:
+        records: list of `Record`.
+        name: of a built-in skeleton, or the path of a JSON file as `Skeleton.to_dict` describes it.
+        preferred: `Skeleton` to take if it has the same parts.
+
+    Raises:
+        ValueError: an unknown name, or records of different parts and no name.
+    """
+    if name is not None:
+        return Skeleton.load(name) if str(name).endswith(".json") else built_in(name)
+    kinds = {frozenset(record.parts): record.parts for record in records}
+    if len(kinds) > 1:
+        raise ValueError(
+            "The records have different parts; name the skeleton to train with --skeleton. "
+            f"Received: {[list(parts) for parts in kinds.values()]}"
+        )
+    return skeleton_of(records[0].parts, preferred)
 
 
 def _checked_size(size):

@@ -48,15 +48,32 @@ def vgg19(image, *, width, name):
     (pose_deploy_resize.prototxt).
     """
     del name  # the release names these layers without a stage
+    x = _vgg19_blocks(image, width)
+    for i in (1, 2):
+        x = conv(x, 4 * width, 3, name=f"conv4_{i}")
+    for i, filters in enumerate([2 * width] * 4 + [width], 3):
+        x = conv(x, filters, 3, name=f"conv4_{i}_CPM")
+    return x
+
+
+def vgg19_person(image, *, width, name):
+    """VGG-19 up to conv5_1 without its fourth pool, then one convolution down to `width` filters:
+    the release's person network (pose_deploy_copy_4sg_resize.prototxt).
+    """
+    del name
+    x = _vgg19_blocks(image, width)
+    for layer in ("conv4_1", "conv4_2", "conv4_3", "conv4_4", "conv5_1"):
+        x = conv(x, 4 * width, 3, name=layer)
+    return conv(x, width, 3, name="conv5_2_CPM")
+
+
+def _vgg19_blocks(image, width):
+    """The first three blocks of VGG-19, each with its pool."""
     x = normalize(image, name="normalize")
     for block, (filters, depth) in enumerate([(width // 2, 2), (width, 2), (2 * width, 4)], 1):
         for i in range(1, depth + 1):
             x = conv(x, filters, 3, name=f"conv{block}_{i}")
         x = keras.layers.MaxPooling2D(2, 2, padding="same", name=f"pool{block}_stage1")(x)
-    for i in (1, 2):
-        x = conv(x, 4 * width, 3, name=f"conv4_{i}")
-    for i, filters in enumerate([2 * width] * 4 + [width], 3):
-        x = conv(x, filters, 3, name=f"conv4_{i}_CPM")
     return x
 
 
@@ -78,5 +95,6 @@ def light(image, *, width, name):
 BACKBONES = {
     "cpm": Backbone(cpm, stages.first_cpm, shared_with_stage1=False),
     "vgg19": Backbone(vgg19),
+    "vgg19-person": Backbone(vgg19_person, stages.first_person),
     "light": Backbone(light),
 }

@@ -89,9 +89,18 @@ def first_cpm(features, *, channels, width, dropout):
 
 def first_pointwise(features, *, channels, width, dropout):
     """Stage 1 of the release's VGG network: two 1x1 convolutions on the shared features."""
-    x = conv(features, 4 * width, 1, name="conv5_1_CPM")
+    return _pointwise(features, channels, width, dropout, "conv5")
+
+
+def first_person(features, *, channels, width, dropout):
+    """Stage 1 of the release's person network: the same, one block later."""
+    return _pointwise(features, channels, width, dropout, "conv6")
+
+
+def _pointwise(features, channels, width, dropout, block):
+    x = conv(features, 4 * width, 1, name=f"{block}_1_CPM")
     x = _dropout(x, dropout, name="drop1_stage1")
-    return conv_beliefs(x, channels, name="conv5_2_CPM")
+    return conv_beliefs(x, channels, name=f"{block}_2_CPM")
 
 
 def _dropout(x, rate, *, name):

@@ -1,0 +1,15 @@
+"""`keras-cpm doctor`: what this machine lacks."""
+
+import click
+
+
+@click.command()
+def doctor():
+    """Says which versions are here and what is missing, with one line to mend each."""
+    from ..doctor import diagnose
+
+    healthy = True
+    for line, fine in diagnose():
+        click.echo(("ok      " if fine else "mend    ") + line)
+        healthy &= fine
+    raise SystemExit(0 if healthy else 1)

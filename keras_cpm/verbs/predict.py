@@ -1,0 +1,76 @@
+"""`keras-cpm predict`: the poses in photographs."""
+
+import click
+
+from ..flags import PATH
+from ..terminal import load_tensorflow, print_pose, progress, write_json
+
+
+@click.command()
+@click.argument("images", type=PATH, nargs=-1, required=True)
+@click.option("--model", help="MODEL; without it, the shipped one.")
+@click.option(
+    "--box",
+    type=float,
+    nargs=4,
+    metavar="X0 Y0 X1 Y1",
+    help="Around the person, in image pixels, with spaces.",
+)
+@click.option(
+    "--center", type=float, nargs=2, metavar="X Y", help="Middle of the person; with --height."
+)
+@click.option("--height", type=float, help="Height of the person in image pixels.")
+@click.option("--flip", is_flag=True, help="Also look at the mirror image.")
+@click.option(
+    "--scale", "scales", type=float, multiple=True, help="Zooms to average; may be given again."
+)
+@click.option("--draw", type=PATH, help="A folder, or for one image a file.")
+@click.option(
+    "--part", help="With --draw: also draws this part's belief map, and its stages side by side."
+)
+@click.option("--json", "json_path", type=PATH, help="Write keypoints and scores as JSON.")
+def predict(images, model, box, center, height, flip, scales, draw, part, json_path):
+    """Finds the pose of the person in each of IMAGES; without box or centre, the person fills the
+    image.
+    """
+    if (box or center) and len(images) > 1:
+        raise click.UsageError("--box and --center belong to one image; give one image.")
+    if part and not draw:
+        raise click.UsageError("--part needs --draw.")
+    if draw and draw.suffix and len(images) > 1:
+        raise click.UsageError("--draw must be a folder when there are several images.")
+    load_tensorflow()
+    from .. import bundle, pictures
+    from ..predictor import Predictor
+
+    network, spec = bundle.load(model or bundle.default_bundle())
+    predictor = Predictor(network, spec, scales=scales or (1.0,), flip=flip)
+    results, drawn, failures = {}, [], []
+    for path in progress("predicting")(images) if len(images) > 1 else images:
+        try:
+            pose = predictor(path, center=center or None, person_height=height, box=box or None)
+        except (ValueError, FileNotFoundError) as error:
+            # one bad image among many does not cost the others
+            failures.append(str(error))
+            continue
+        results[str(path)] = pose.to_dict()
+        if draw:
+            target = _drawing_path(draw, path, images)
+            drawn += pictures.draw_prediction(path, pose, target, part)
+    write_json(json_path, results)
+    if not json_path:
+        for path, result in results.items():
+            click.echo(f"{path}:" if len(images) > 1 else "", nl=len(images) > 1)
+            print_pose(result)
+    for path in [*drawn, *([json_path] if json_path else [])]:
+        click.echo(f"Written: {path}")
+    if failures:
+        raise click.ClickException("\n".join(failures))
+
+
+def _drawing_path(draw, image, images):
+    if len(images) == 1 and draw.suffix:
+        return draw
+    same_name = [path for path in images if path.stem == image.stem]
+    number = f".{same_name.index(image) + 1}" if len(same_name) > 1 else ""
+    return draw / f"{image.stem}{number}.png"

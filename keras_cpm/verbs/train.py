@@ -1,0 +1,100 @@
+"""`keras-cpm train`: records to a bundle."""
+
+import dataclasses
+import sys
+
+import click
+
+from ..flags import PATH, fields_as_options, given
+from ..recipes import MODERN, RELEASE, AugmentSpec, TrainSpec
+from ..spec import PoseSpec
+from ..terminal import load_tensorflow, read_json, write_json
+
+# what is built unless told otherwise; kept beside a bundle for those who start from it
+_NETWORK = {"stages": 3, "backbone": "light", "stage_block": "light", "width": 64, "dropout": 0.0}
+
+
+@click.command()
+@click.argument("records", type=PATH, nargs=-1, required=True)
+@click.option(
+    "--out", type=PATH, required=True, help="Folder for the bundle, the log and the checkpoint."
+)
+@click.option(
+    "--validation", type=PATH, multiple=True, help="Records of other people; may be given again."
+)
+@click.option(
+    "--recipe", type=click.Choice(["modern", "release"]), default="modern", show_default=True
+)
+@click.option("--init", help="Start from a trained MODEL, also of another skeleton.")
+@click.option("--stages", type=int, help="T of the paper; 3 unless given.")
+@click.option(
+    "--backbone", type=click.Choice(["cpm", "vgg19", "light"]), help="light unless given."
+)
+@click.option(
+    "--stage-block",
+    type=click.Choice(["classic", "vgg", "residual", "light"]),
+    help="light unless given.",
+)
+@click.option(
+    "--width", type=int, help="Filters of towers and stages; 64 unless given, 128 in the paper."
+)
+@click.option("--dropout", type=float, help="In stage 1; 0.5 in the release, 0 unless given.")
+@click.option("--skeleton", help="Name of a built-in skeleton; otherwise that of the records.")
+@fields_as_options(PoseSpec, leave_out=("skeleton", "stride", "version"))
+@fields_as_options(AugmentSpec)
+@fields_as_options(TrainSpec)
+def train(records, out, validation, recipe, init, skeleton, **options):
+    """Trains on the files RECORDS; the same command again goes on where it stopped."""
+    load_tensorflow()
+    import keras
+
+    from .. import bundle, training
+    from ..data.jsonl import read_records
+    from ..data.records import skeleton_of_records
+    from ..models.cpm import build_cpm, initialize_release
+    from ..models.transfer import transfer_weights
+    from ..visualize import plot_training
+
+    people = [record for path in records for record in read_records(path)]
+    held_out = [record for path in validation for record in read_records(path)]
+    settings = dataclasses.replace(
+        MODERN if recipe == "modern" else RELEASE, **given(TrainSpec, options)
+    )
+    augment = AugmentSpec(**given(AugmentSpec, options))
+    changes = given(PoseSpec, options)
+    source, base, network = None, PoseSpec(), _NETWORK
+    if init:
+        # the box, the peaks and the network of the trained model, unless told otherwise
+        source, base = bundle.load(init)
+        network = read_json(bundle.bundle_directory(init) / bundle.NETWORK_FILE, default=_NETWORK)
+    spec = base.replace(**changes, skeleton=skeleton_of_records(people, skeleton, base.skeleton))
+    network = network | {name: value for name, value in options.items() if value is not None}
+    keras.utils.set_random_seed(settings.seed)
+    model = build_cpm(spec=spec, **network)
+    if source is not None:
+        same_parts = spec.skeleton.parts == base.skeleton.parts
+        fresh = transfer_weights(source, model, same_parts=same_parts)
+        click.echo(f"Started from {init}; new layers: {', '.join(fresh) or 'none'}")
+    elif recipe == "release":
+        initialize_release(model, settings.seed)
+    if augment.flip_probability and not spec.skeleton.flip_pairs:
+        click.echo("No part has a mirror partner: mirrored samples keep their part names.")
+    click.echo(
+        f"{model.count_params():,} parameters, {len(people)} people, {len(held_out)} held out"
+    )
+    history = training.train(
+        model,
+        people,
+        held_out,
+        settings,
+        spec,
+        directory=out,
+        augment=augment,
+        verbose=1 if sys.stdout.isatty() else 2,
+    )
+    # not before: a training that is refused leaves what it was refused for as it was
+    write_json(out / bundle.NETWORK_FILE, network)
+    plot_training(out / "log.csv", out / "curves.png")
+    if not history.epoch:
+        click.echo(f"This training has finished; --epochs more than {settings.epochs} goes on.")
+    click.echo(f"The bundle is in {out}; next: keras-cpm evaluate {out} RECORDS.jsonl")
