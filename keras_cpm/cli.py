@@ -13,6 +13,7 @@ from .verbs.demo import demo
 from .verbs.doctor import doctor
 from .verbs.evaluate import evaluate
 from .verbs.export import export
+from .verbs.import_caffe import import_caffe
 from .verbs.inspect import inspect
 from .verbs.predict import predict
 from .verbs.prepare import prepare
@@ -43,5 +44,16 @@ def main():
     """
 
 
-for verb in (demo, prepare, check_data, train, evaluate, predict, export, inspect, doctor):
+for verb in (
+    demo,
+    prepare,
+    check_data,
+    train,
+    evaluate,
+    predict,
+    export,
+    import_caffe,
+    inspect,
+    doctor,
+):
     main.add_command(verb)

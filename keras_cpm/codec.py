@@ -7,6 +7,7 @@ inside tf.data and is TensorFlow; everything on beliefs is `keras.ops`, for any 
 import math
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from . import geometry
@@ -232,3 +233,92 @@ def merge_zooms(beliefs_by_zoom, zooms, spec):
             merged += unseen[..., None] * tf.one_hot(spec.num_parts, spec.num_channels)
         total += merged
     return total / len(zooms), fine
+
+
+def decode_on_image(beliefs_by_zoom, network_from_image_by_zoom, size, spec, *, refine="none"):
+    """Reads beliefs as the release's benchmark does: enlarged to the pixels of the photograph, added
+    up over the zooms, and the highest pixel of each part (run_benchmark.m, resizeIntoScaledImg).
+
+    A zoom that does not show a pixel adds 0 there. Each belief is enlarged in one cubic step; the
+    release takes two, eightfold and then to the photograph.
+
+    Args:
+        beliefs_by_zoom: list of (B, h, w, C).
+        network_from_image_by_zoom: list of (3, 3), without rotation.
+        size: (height, width) of the photograph.
+        spec: `PoseSpec` of the beliefs.
+        refine: as in `decode`, a quarter of a pixel or half a pixel at most.
+
+    Returns:
+        keypoints (B, P, 2) float32, image frame, pixels, and scores (B, P), the mean over the zooms.
+        Of equal pixels the first in column order wins, as in MATLAB.
+    """
+    axes = [
+        [geometry.pixel_axis(matrix, axis, size[1 - axis], spec) for axis in (0, 1)]
+        for matrix in network_from_image_by_zoom
+    ]
+    # what no zoom shows needs no reading
+    first, last = zip(*(_extent([zoom[axis][1] for zoom in axes]) for axis in (0, 1)), strict=True)
+    keypoints, scores = [], []
+    for part in range(spec.num_parts):
+        total = 0.0
+        for beliefs, ((columns, _), (rows, _)) in zip(beliefs_by_zoom, axes, strict=True):
+            values = tf.cast(beliefs[..., part], tf.float32)
+            columns, rows = columns[first[0] : last[0]], rows[first[1] : last[1]]
+            total += tf.einsum("yh,bhw,xw->bxy", rows, values, columns)
+        peak, score = _highest_pixel(total, refine)
+        keypoints.append(peak + tf.constant(first, tf.float32))
+        scores.append(score / len(beliefs_by_zoom))
+    return tf.stack(keypoints, axis=1), tf.stack(scores, axis=1)
+
+
+def find_peaks(belief_map, spec, *, threshold):
+    """Every local maximum of one belief map, for networks that mark many people (demo.ipynb).
+
+    The map is enlarged to network pixels by one cubic step; a pixel is a peak if none of its eight
+    neighbours is higher, of equal ones the first in row order.
+
+    Args:
+        belief_map: (h, w), of any size.
+        spec: `PoseSpec`; its stride.
+        threshold: peaks are higher than that.
+
+    Returns:
+        (N, 2) float32 network frame, pixels, and (N,) heights, the highest first.
+    """
+    axes = []
+    for axis, cells in ((1, belief_map.shape[0]), (0, belief_map.shape[1])):
+        sized = spec.replace(box_size=cells * spec.stride)
+        axes.append(geometry.pixel_axis(tf.eye(3), axis, sized.box_size, sized)[0])
+    values = tf.einsum("yh,hw,xw->yx", axes[0], tf.cast(belief_map, tf.float32), axes[1]).numpy()
+    padded = np.pad(values, 1, constant_values=-np.inf)
+    height, width = values.shape
+    is_peak = values > threshold
+    for dy, dx in [(y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1)]:
+        neighbour = padded[dy : dy + height, dx : dx + width]
+        earlier = (dy, dx) < (1, 1)
+        is_peak &= values > neighbour if earlier else values >= neighbour
+    rows, columns = np.nonzero(is_peak)
+    order = np.argsort(-values[rows, columns], kind="stable")
+    points = np.stack([columns, rows], axis=-1).astype(np.float32)
+    return points[order], values[rows, columns][order]
+
+
+def _extent(seen_by_zoom):
+    """First pixel that any zoom shows, and the one after the last."""
+    seen = tf.reduce_any(tf.stack(seen_by_zoom), axis=0)
+    shown = tf.where(seen)[:, 0]
+    if len(shown) == 0:
+        raise ValueError("The network box shows nothing of the photograph; give another place.")
+    return int(shown[0]), int(shown[-1]) + 1
+
+
+def _highest_pixel(maps, refine):
+    """(B, x, y) -> (B, 2) positions (x, y) and (B,) heights."""
+    width, height = maps.shape[1:]
+    flat = tf.reshape(maps, (-1, width * height))
+    best = tf.argmax(flat, axis=1, output_type=tf.int32)
+    column, row = best // height, best % height
+    patch = _neighbourhood(tf.transpose(maps, (0, 2, 1))[:, None], row[:, None], column[:, None])
+    position = tf.cast(tf.stack([column, row], axis=-1), tf.float32)
+    return position + REFINEMENTS[refine](patch)[:, 0], tf.reduce_max(flat, axis=1)

@@ -1,76 +1,14 @@
-"""A model and records -> PCK per part and per stage."""
-
-from dataclasses import dataclass
+"""A model or predictions, and records -> PCK per part, per stage, per group of people."""
 
 import numpy as np
 
 from . import geometry
 from .data import pipeline
-from .metrics import auc, pck, reference_length
+from .metrics import normalizer_lengths
 from .predictor import Predictor
-from .skeleton import Skeleton
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """Predictions beside their truth, image frame, pixels. Letters: T stages, S samples, P parts.
-
-    Args:
-        predicted: by row name ("stage1", ...) (S, P, 2).
-        truth: (S, P, 2).
-        labelled: (S, P) bool.
-        normalizer: (S,) pixels; NaN where it is not known.
-        metric: "pck" or "pckh", what the normalizer makes of it.
-        skeleton: `Skeleton`.
-
-    Example:
-        >>> import numpy as np
-        >>> from keras_cpm import Evaluation, Skeleton
-        >>> points, labelled = np.zeros((1, 2, 2)), np.ones((1, 2), bool)
-        >>> pair = Skeleton("pair", ("a", "b"))
-        >>> result = Evaluation({"stage1": points}, points, labelled, np.ones(1), "pck", pair)
-        >>> result.scores(0.2)["stage1"]["pck@0.2"]["total"]
-        100.0
-    """
-
-    predicted: dict
-    truth: np.ndarray
-    labelled: np.ndarray
-    normalizer: np.ndarray
-    metric: str
-    skeleton: Skeleton
-
-    def scores(self, alpha=0.2):
-        """PCK in percent, as `keras-cpm evaluate --json` writes them.
-
-        Args:
-            alpha: share of the normalizer.
-
-        Returns:
-            {"stage1": {"pck@0.2": {"total": 84.32, "parts": {"head": 96.9, ...}}}, ...}; a part
-            that is labelled nowhere is `None`.
-        """
-        return {
-            row: {f"{self.metric}@{alpha:g}": self._entry(pck, predicted, alpha)}
-            for row, predicted in self.predicted.items()
-        }
-
-    def areas(self, alphas):
-        """Areas under the curve in percent, {"stage1": {"auc@0.2": {...}}, ...}; see `metrics.auc`."""
-        return {
-            row: {f"auc@{alphas[-1]:g}": self._entry(auc, predicted, alphas)}
-            for row, predicted in self.predicted.items()
-        }
-
-    def _entry(self, metric, predicted, threshold):
-        parts, total = metric(predicted, self.truth, self.labelled, self.normalizer, threshold)
-        return {
-            "total": None if np.isnan(total) else 100 * total,
-            "parts": {
-                name: None if np.isnan(value) else 100 * float(value)
-                for name, value in zip(self.skeleton.parts, parts, strict=True)
-            },
-        }
+from .protocols import Protocol, protocol_named
+from .scores import Evaluation
+from .skeleton import skeleton_of
 
 
 def evaluate(
@@ -78,11 +16,13 @@ def evaluate(
     records,
     spec,
     *,
+    protocol=None,
     metric="pck",
+    normalizer=None,
     baseline_records=(),
-    scales=(1.0,),
+    scales=None,
     flip=False,
-    refine="log",
+    refine=None,
     progress=None,
 ):
     """Predicts every record's primary person and compares with its labels.
@@ -91,11 +31,16 @@ def evaluate(
         model: `keras.Model` as `build_cpm` makes it.
         records: list of `Record` with centre and height.
         spec: `PoseSpec` of the model.
-        metric: "pck" (normalised by `metrics.reference_length`) or "pckh" (by the records'
-            `head_size`).
+        protocol: "lsp", "flic" or "mpii": metric, normalizer, parts and columns of the benchmark, and
+            the release's way of testing: 7 scales whose beliefs are added up at the pixels of the
+            photograph, of which the highest is the answer. `None`: one look, sub-pixel peaks.
+        metric: "pck", or "pckh" (by the records' `head_size`).
+        normalizer: of pck, one of `protocols.NORMALIZERS`; `None`: the torso, or the box around the
+            labels for a skeleton without.
         baseline_records: training records; with them a row "mean pose" shows what a network that
             does not look at the image would reach.
-        scales, flip, refine: see `Predictor`.
+        scales, flip, refine: see `Predictor`; `None` for what the protocol says, else (1.0,) and
+            "log".
         progress: callable that wraps the iteration over the records, to show it.
 
     Returns:
@@ -113,19 +58,167 @@ def evaluate(
         >>> sorted(result.scores(0.2))
         ['stage1', 'stage2']
     """
+    rules = protocol_named(protocol) if protocol else None
     pipeline.check_records(records, spec)
-    predictor = Predictor(model, spec, scales=scales, flip=flip, refine=refine)
-    truth, visible = _labels(records, spec)
-    normalizer = _normalizer(metric, records, truth, visible > 0, spec)
+    # before the long part
+    compare = _Comparison(records, spec.skeleton, rules, metric, normalizer)
+    rows = predict_records(
+        model,
+        records,
+        spec,
+        protocol=protocol,
+        scales=scales,
+        flip=flip,
+        refine=refine,
+        progress=progress,
+    )
+    if baseline_records:
+        rows = {"mean pose": mean_pose(baseline_records, records, spec), **rows}
+    return compare.with_predictions(rows, spec.skeleton.parts)
+
+
+def predict_records(
+    model,
+    records,
+    spec,
+    *,
+    protocol=None,
+    scales=None,
+    flip=False,
+    refine=None,
+    progress=None,
+):
+    """The poses of every record's primary person; labels are not needed.
+
+    Args:
+        model, records, spec, protocol, scales, flip, refine, progress: see `evaluate`.
+
+    Returns:
+        {"stage1": (S, P, 2) float32, image frame, pixels, ...}, parts in the order of `spec`.
+
+    Example:
+        >>> import tempfile, keras_cpm
+        >>> spec = keras_cpm.PoseSpec(box_size=64)
+        >>> records = keras_cpm.draw_records(tempfile.mkdtemp(), 3)
+        >>> model = keras_cpm.build_cpm(2, spec, width=8)
+        >>> keras_cpm.predict_records(model, records, spec)["stage2"].shape
+        (3, 14, 2)
+    """
+    rules = protocol_named(protocol) if protocol else None
+    pipeline.check_records(records, spec)
+    predictor = Predictor(
+        model,
+        spec,
+        scales=scales or (rules.scales if rules else (1.0,)),
+        flip=flip,
+        refine=refine or ("none" if rules else "log"),
+        merge="image" if rules else "box",
+    )
     poses = []
     for record in progress(records) if progress else records:
         center, height = pipeline.where_is(record, spec)
-        poses.append(predictor(record.image, center=center, person_height=height))
-    stages = np.stack([pose.stage_keypoints for pose in poses], axis=1)
-    rows = {name: stages[t] for t, name in enumerate(model.output_names)}
-    if baseline_records:
-        rows = {"mean pose": mean_pose(baseline_records, records, spec), **rows}
-    return Evaluation(rows, truth, visible > 0, normalizer, metric, spec.skeleton)
+        pose = predictor(record.image, center=center, person_height=height)
+        poses.append(pose.stage_keypoints)
+    stages = np.stack(poses, axis=1)
+    return {name: stages[t] for t, name in enumerate(model.output_names)}
+
+
+def evaluate_predictions(predictions, records, *, protocol=None, metric="pck", normalizer=None):
+    """Compares predictions made elsewhere with the labels of records; no photograph is needed.
+
+    Args:
+        predictions: name of a row -> (keypoints (S, P, 2) image frame, pixels, P part names), as
+            `data.predictions.read_predictions` reads them; sample i belongs to `records[i]`.
+        records: list of S `Record`.
+        protocol, metric, normalizer: see `evaluate`.
+
+    Returns:
+        `Evaluation` with one row a prediction, over the parts that all of them and the records have.
+
+    Raises:
+        ValueError: another number of samples, or no part in common.
+
+    Example:
+        >>> import numpy as np, tempfile, keras_cpm
+        >>> records = keras_cpm.draw_records(tempfile.mkdtemp(), 3)
+        >>> perfect = np.stack([record.people[0].keypoints for record in records])
+        >>> mine = {"mine": (perfect, records[0].parts)}
+        >>> result = keras_cpm.evaluate_predictions(mine, records)
+        >>> result.scores(0.2)["mine"]["pck@0.2"]["total"]
+        100.0
+    """
+    rules = protocol_named(protocol) if protocol else None
+    for name, (points, parts) in predictions.items():
+        if np.shape(points) != (len(records), len(parts), 2):
+            raise ValueError(
+                f"The predictions {name!r} must be {(len(records), len(parts), 2)}, one pose a record, in "
+                f"the order of the records. Received: {np.shape(points)}; prepare the records of the "
+                "split that was predicted."
+            )
+    known = [set(parts) for _, parts in predictions.values()]
+    shared = [p for p in records[0].parts if all(p in parts for parts in known)]
+    if not shared:
+        raise ValueError(
+            f"Predictions and records must share parts. Received: records of {list(records[0].parts)}, "
+            f"predictions of {[list(parts) for _, parts in predictions.values()]}"
+        )
+    whole = skeleton_of(records[0].parts)
+    compare = _Comparison(records, whole.subset(shared), rules, metric, normalizer)
+    rows = {}
+    for name, (points, parts) in predictions.items():
+        rows[name] = np.asarray(points)[:, [parts.index(part) for part in shared]]
+    return compare.with_predictions(rows, shared)
+
+
+class _Comparison:
+    """The truth of records, and what a protocol counts of it."""
+
+    def __init__(self, records, skeleton, rules: Protocol | None, metric, normalizer):
+        if metric not in ("pck", "pckh"):
+            raise ValueError(f'`metric` must be "pck" or "pckh". Received: metric={metric!r}')
+        if metric == "pckh" and normalizer not in (None, "head"):
+            raise ValueError(
+                f'pckh is normalized by "head"; leave `normalizer` out. Received: {normalizer!r}'
+            )
+        if rules:
+            skeleton = skeleton.subset([p for p in skeleton.parts if p not in rules.left_out])
+            metric, normalizer = rules.metric, normalizer or rules.normalizer
+        elif metric == "pckh":
+            normalizer = "head"
+        self.skeleton, self.metric, self.normalizer = skeleton, metric, normalizer
+        self.truth, visible = _labels(records, skeleton)
+        self.labelled = visible > 0
+        self.columns = _columns(rules, skeleton) if rules else None
+        self.heads = [record.people[0].head_size for record in records]
+        self.lengths = self._lengths(self.truth)
+
+    def _lengths(self, predicted):
+        return normalizer_lengths(
+            self.normalizer,
+            self.truth,
+            self.labelled,
+            self.skeleton,
+            predicted=predicted,
+            head_sizes=self.heads,
+        )
+
+    def with_predictions(self, rows, parts):
+        chosen = [list(parts).index(part) for part in self.skeleton.parts]
+        rows = {name: points[:, chosen] for name, points in rows.items()}
+        lengths = self.lengths
+        if self.normalizer == "predicted-torso":
+            lengths = {name: self._lengths(points) for name, points in rows.items()}
+        return Evaluation(
+            rows, self.truth, self.labelled, lengths, self.metric, self.skeleton, self.columns
+        )
+
+
+def _columns(rules, skeleton):
+    columns = {
+        name: tuple(part for part in members if part in skeleton.parts)
+        for name, members in rules.columns.items()
+    }
+    return {name: members for name, members in columns.items() if members}
 
 
 def mean_pose(training_records, records, spec):
@@ -141,7 +234,7 @@ def mean_pose(training_records, records, spec):
         >>> mean_pose(records[:2], records[2:], PoseSpec()).shape
         (1, 14, 2)
     """
-    keypoints, visible = _labels(training_records, spec)
+    keypoints, visible = _labels(training_records, spec.skeleton)
     placed = geometry.apply(_network_from_image(training_records, spec), keypoints).numpy()
     counts = (visible > 0)[..., None]
     mean = (placed * counts).sum(axis=0) / np.maximum(counts.sum(axis=0), 1)
@@ -154,21 +247,8 @@ def _network_from_image(records, spec):
     return np.stack([geometry.network_from_image(*place, spec) for place in places])
 
 
-def _labels(records, spec):
-    labels = [pipeline.keypoints_of(r.people[0], r.parts, spec.skeleton) for r in records]
+def _labels(records, skeleton):
+    labels = [pipeline.keypoints_of(r.people[0], r.parts, skeleton) for r in records]
     return np.stack([keypoints for keypoints, _ in labels]), np.stack(
         [visible for _, visible in labels]
     )
-
-
-def _normalizer(metric, records, truth, labelled, spec):
-    if metric == "pck":
-        return reference_length(truth, labelled, spec.skeleton)
-    if metric != "pckh":
-        raise ValueError(f'`metric` must be "pck" or "pckh". Received: metric={metric!r}')
-    sizes = [record.people[0].head_size for record in records]
-    if not any(sizes):
-        raise ValueError(
-            'metric="pckh" needs records with `head_size`. Received: none; use metric="pck"'
-        )
-    return np.array([size or np.nan for size in sizes], float)

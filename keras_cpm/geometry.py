@@ -24,6 +24,8 @@ SavedModel. Small products are written out: matrix units, and the matrix kernels
 TensorFlow, round coordinates or worse.
 """
 
+import math
+
 import tensorflow as tf
 
 # run_benchmark.m: LSP has no person scale at test time, the image's height stands in for it.
@@ -102,10 +104,32 @@ def image_center(size):
     return (tf.cast(size, tf.float32)[::-1] - 1) / 2
 
 
-def whole_image_height(size, spec):
-    """The `person_height` at which an image of `size` (height, width) becomes 0.8 of the box high."""
-    share = spec.person_height / (IMAGE_SHARE_OF_BOX * spec.box_size)
-    return tf.cast(size, tf.float32)[0] * share
+def mirrored(points, size):
+    """Points of an image of `size` (height, width), mirrored left-right by plain arithmetic. The
+    caller also swaps parts.
+    """
+    return points * (-1.0, 1.0) + (size[1] - 1.0, 0.0)
+
+
+def whole_image_height(size, spec, *, share=IMAGE_SHARE_OF_BOX):
+    """The `person_height` at which an image of `size` (height, width) becomes `share` of the box high."""
+    return tf.cast(size, tf.float32)[0] * (spec.person_height / (share * spec.box_size))
+
+
+def network_from_whole_image(size, spec):
+    """For a network that looks at a whole image of any width, `spec.box_size` pixels high.
+
+    Args:
+        size: (height, width) of the image.
+        spec: `PoseSpec`.
+
+    Returns:
+        (3, 3), a resize, and (height, width) of the network input: wide enough for the image, a
+        multiple of 8 as the networks' pools ask for.
+    """
+    height, width = (float(side) for side in tf.cast(size, tf.float32))
+    factor = spec.box_size / height
+    return resize_matrix(factor), (spec.box_size, 8 * max(1, math.ceil(factor * width / 8 - 1e-6)))
 
 
 def zoomed_from_network(zoom, spec):
@@ -276,8 +300,30 @@ def zoom_axis(zoom, spec, target_spec):
     Returns:
         (m, n) float32 weights, and (m,) bool: whether the zoomed box saw the cell at all.
     """
-    zoomed = (belief_axis(target_spec) - spec.center) * zoom + spec.center
-    position = (zoomed - (spec.stride - 1) / 2) / spec.stride
+    return _cubic_axis((belief_axis(target_spec) - spec.center) * zoom + spec.center, spec)
+
+
+def pixel_axis(network_from_image, axis, length, spec):
+    """Cubic resampling of beliefs at the pixels of a photograph, along one axis.
+
+    Args:
+        network_from_image: (3, 3), without rotation.
+        axis: 0 for columns (x), 1 for rows (y).
+        length: pixels of the photograph along that axis, m.
+        spec: `PoseSpec` of the beliefs, n cells.
+
+    Returns:
+        (m, n) float32 weights, zero where the box does not show the pixel, and (m,) bool: whether it
+        does.
+    """
+    pixels = tf.range(tf.cast(length, tf.float32))
+    network = network_from_image[axis, axis] * pixels + network_from_image[axis, 2]
+    return _cubic_axis(network, spec)
+
+
+def _cubic_axis(network, spec):
+    """Positions along one axis, network frame -> (m, n) weights of the cells, (m,) bool in the box."""
+    position = (network - (spec.stride - 1) / 2) / spec.stride
     last = spec.grid_size - 1
     seen = (position >= -0.5) & (position <= last + 0.5)
     taps = tf.floor(position)[:, None] + tf.range(-1.0, 3.0)

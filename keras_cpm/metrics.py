@@ -4,12 +4,14 @@ Letters: S samples, P parts. Points may be of any frame as long as it is the sam
 Parts that are not labelled never count; a predicted point that is NaN counts as wrong.
 """
 
+import dataclasses
 import math
 
 import keras
 import numpy as np
 
 from . import codec
+from .protocols import NORMALIZERS
 from .spec import PoseSpec
 
 
@@ -78,6 +80,55 @@ def auc(predicted, truth, labelled, normalizer, alphas):
         return widths @ (heights[1:] + heights[:-1]) / 2
 
     return area([parts for parts, _ in curves]), float(area([total for _, total in curves]))
+
+
+def normalizer_lengths(name, truth, labelled, skeleton, *, predicted=None, head_sizes=None):
+    """The normalizer called `name`.
+
+    Args:
+        name: "torso": distance of the skeleton's two torso parts, as labelled; left shoulder to right
+            hip for people. "predicted-torso": the same of the predicted points, as the release's
+            FLIC code has it (run_benchmark.m). "box": longest side of the box around the labelled
+            parts. "head": the records' head size. `None`: "torso", or "box" for a skeleton without.
+        truth: (S, P, 2) points.
+        labelled: (S, P) bool.
+        skeleton: `Skeleton`.
+        predicted: (S, P, 2) points, for "predicted-torso".
+        head_sizes: (S,) numbers or `None`s, for "head".
+
+    Returns:
+        (S,) float; NaN where it is not known.
+
+    Raises:
+        ValueError: an unknown name, no torso, or no head size anywhere.
+
+    Example:
+        >>> from keras_cpm import Skeleton
+        >>> from keras_cpm.metrics import normalizer_lengths
+        >>> snake = Skeleton("snake", ("head", "tail"), torso=("head", "tail"))
+        >>> normalizer_lengths("torso", [[[0, 0], [3, 4]]], [[True, True]], snake).tolist()
+        [5.0]
+    """
+    if name == "head":
+        if head_sizes is None or not any(head_sizes):
+            raise ValueError(
+                'normalizer="head", the one of pckh, needs records with `head_size`. '
+                'Received: none; use metric="pck"'
+            )
+        return np.array([size or np.nan for size in head_sizes], float)
+    if name not in (None, *NORMALIZERS):
+        raise ValueError(
+            f"`normalizer` must be one of {list(NORMALIZERS)}. Received: normalizer={name!r}"
+        )
+    if name == "box":
+        return reference_length(truth, labelled, dataclasses.replace(skeleton, torso=None))
+    if name is not None and skeleton.torso is None:
+        raise ValueError(
+            f'normalizer={name!r} needs a skeleton with a `torso`; take "box". '
+            f"Received: the skeleton {skeleton.name!r}"
+        )
+    points = predicted if name == "predicted-torso" else truth
+    return reference_length(points, labelled, skeleton)
 
 
 def reference_length(truth, labelled, skeleton):

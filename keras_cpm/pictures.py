@@ -36,6 +36,25 @@ def draw_prediction(image, pose, path, part=None):
     return [path]
 
 
+def draw_people(image, poses, path):
+    """Draws several poses on their photograph.
+
+    Args:
+        image: path of the photograph.
+        poses: list of `Pose`.
+        path: of the drawing.
+
+    Returns:
+        The paths written. Small photographs are enlarged.
+    """
+    upright = upright_array(image)
+    drawn = _enlarged_photograph(upright)
+    for pose in poses:
+        drawn = draw_pose(drawn, _enlarged(upright, pose)[1], pose.spec.skeleton)
+    save_image(path, drawn)
+    return [path]
+
+
 def draw_predictions(predictor, records, folder):
     """Draws the poses of the records' primary persons on one sheet.
 
@@ -59,11 +78,7 @@ def draw_predictions(predictor, records, folder):
 
 def _enlarged(photograph, pose):
     """Photograph and pose, a whole number of times as large where the photograph is small."""
-    height, width, _ = photograph.shape
-    factor = max(1, round(_READABLE / max(height, width)))
-    larger_from_image = geometry.resize_matrix(factor)
-    size = (height * factor, width * factor)
-    larger = geometry.warp(photograph, larger_from_image, size, fill=0)
+    larger_from_image = geometry.resize_matrix(_factor(photograph))
     network_from_larger = geometry.compose(
         pose.network_from_image, geometry.invert(larger_from_image)
     )
@@ -72,4 +87,15 @@ def _enlarged(photograph, pose):
         keypoints=geometry.apply(larger_from_image, pose.keypoints).numpy(),
         network_from_image=network_from_larger.numpy(),
     )
-    return np.rint(larger.numpy()).astype(np.uint8), moved
+    return _enlarged_photograph(photograph), moved
+
+
+def _enlarged_photograph(photograph):
+    factor = _factor(photograph)
+    size = (photograph.shape[0] * factor, photograph.shape[1] * factor)
+    larger = geometry.warp(photograph, geometry.resize_matrix(factor), size, fill=0)
+    return np.rint(larger.numpy()).astype(np.uint8)
+
+
+def _factor(photograph):
+    return max(1, round(_READABLE / max(photograph.shape[:2])))

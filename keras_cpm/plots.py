@@ -1,4 +1,4 @@
-"""`plot_training`: the log of a training as a picture."""
+"""The log of a training, and PCK over thresholds, as pictures."""
 
 import csv
 import re
@@ -22,6 +22,7 @@ from .drawing import (
 
 _SIZE = (400, 640)
 _LEFT, _TOP, _RIGHT, _BOTTOM = 62, 56, 616, 350
+_ACROSS = 3
 
 
 def plot_training(log_csv, path):
@@ -48,6 +49,56 @@ def plot_training(log_csv, path):
     picture = grid([plots or [_plot(log, [n for n in log if n in ("loss", "val_loss")], "loss")]])
     save_image(path, picture)
     return picture
+
+
+def plot_curves(curves, alphas, path, metric="pck"):
+    """PCK over thresholds, a plot a column of the table, as the paper's Figures 8, 9 and 12.
+
+    Args:
+        curves: what `Evaluation.curves(alphas)` returns, in percent.
+        alphas: ascending thresholds, shares of the normalizer.
+        path: of the picture.
+        metric: "pck" or "pckh", for the axis.
+
+    Returns:
+        (h, w, 3) uint8, the picture.
+
+    Raises:
+        ValueError: an unknown extension of `path`.
+    """
+    names = list(next(iter(curves.values())))
+    colors = _row_colors(curves)
+    plots = [_curve_plot(curves, name, alphas, metric, colors) for name in names]
+    plots += [np.full_like(plots[0], 255)] * (-len(plots) % min(_ACROSS, len(plots)))
+    across = min(_ACROSS, len(plots))
+    picture = grid([plots[i : i + across] for i in range(0, len(plots), across)])
+    save_image(path, picture)
+    return picture
+
+
+def _row_colors(curves):
+    """Color by row of the table, as far apart as they go."""
+    shades = shade(np.linspace(0, 0.85, len(curves)), cv2.COLORMAP_TURBO)
+    return {row: tuple(color.tolist()) for row, color in zip(curves, shades, strict=True)}
+
+
+def _curve_plot(curves, name, alphas, metric, colors):
+    image = np.full((*_SIZE, 3), PAPER, np.uint8)
+    x_ticks, y_ticks = _ticks(alphas[0], alphas[-1]), _ticks(0, 100)
+    _draw_axes(image, x_ticks, y_ticks, f"share of the normalizer; {metric} in percent")
+    write_text(image, name, _LEFT, 16, height=14, align=0)
+    x = _place(alphas, (x_ticks[0], x_ticks[-1]), (_LEFT, _RIGHT))
+    for number, (row, columns) in enumerate(curves.items()):
+        y = _place(columns[name], (0, y_ticks[-1]), (_BOTTOM, _TOP))
+        draw_curve(image, np.stack([x, y], -1), colors[row], 2)
+        # where the curves leave room
+        line = _BOTTOM - 16 * (len(curves) - number)
+        last = columns[name][-1]
+        text = f"{row}  {last:.1f}" if np.isfinite(last) else f"{row}  -"
+        write_text(image, text, _RIGHT - 24, line, align=1, height=10)
+        start, end = np.array([_RIGHT - 20.0, line]), np.array([_RIGHT - 4.0, line])
+        fill_line(image, start, end, 3, colors[row])
+    return image
 
 
 def _read_log(path):
@@ -82,7 +133,7 @@ def _plot(log, names, title):
     highest = 1.0 if title == "pck" else np.max(values, where=np.isfinite(values), initial=1e-9)
     x_ticks = _ticks(epochs[0], max(epochs[-1], epochs[0] + 1), least=1)
     y_ticks = _ticks(0, highest)
-    _draw_axes(image, x_ticks, y_ticks)
+    _draw_axes(image, x_ticks, y_ticks, "epoch")
     # those of all stages, so that the plots agree
     colors = {stage: c for stage, c in _stage_colors(log).items() if stage in map(_stage, names)}
     for name in names:
@@ -113,7 +164,7 @@ def _ticks(low, high, least=0.0):
     return step * np.arange(first, np.ceil(high / step - 1e-9) + 1)
 
 
-def _draw_axes(image, x_ticks, y_ticks):
+def _draw_axes(image, x_ticks, y_ticks, label):
     for value in y_ticks:
         y = _place(value, (0, y_ticks[-1]), (_BOTTOM, _TOP))
         fill_line(image, np.array([_LEFT, y]), np.array([_RIGHT, y]), 1, FAINT)
@@ -122,7 +173,7 @@ def _draw_axes(image, x_ticks, y_ticks):
         x = _place(value, (x_ticks[0], x_ticks[-1]), (_LEFT, _RIGHT))
         write_text(image, f"{value:.4g}", x, _BOTTOM + 16)
     fill_line(image, np.array([_LEFT, _BOTTOM]), np.array([_RIGHT, _BOTTOM]), 1, INK)
-    write_text(image, "epoch", (_LEFT + _RIGHT) / 2, _BOTTOM + 36)
+    write_text(image, label, (_LEFT + _RIGHT) / 2, _BOTTOM + 36)
 
 
 def _stage(name):

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import re
 import sys
 
 import click
@@ -42,30 +41,20 @@ def progress(title):
 
 
 def print_scores(table):
-    """Prints what `Evaluation.scores` returns, a row a stage, left and right averaged."""
+    """Prints what `Evaluation.scores` returns, a row a stage or a file, a column a kind of part."""
     from rich.console import Console
     from rich.table import Table
 
     metric = next(iter(next(iter(table.values()))))
-    parts = next(iter(table.values()))[metric]["parts"]
-    groups = {}
-    for part in parts:
-        groups.setdefault(re.sub(r"^(left|right)_", "", part), []).append(part)
-    view = Table(title=f"{metric} in percent; left and right averaged")
+    columns = next(iter(table.values()))[metric]["columns"]
+    view = Table(title=f"{metric} in percent")
     view.add_column("")
-    for name in ("total", *groups):
+    for name in ("total", *columns):
         view.add_column(name, justify="right")
     for row, entry in table.items():
-        scores = entry[metric]
-        means = [_mean([scores["parts"][part] for part in group]) for group in groups.values()]
-        cells = [scores["total"], *means]
+        cells = [entry[metric]["total"], *entry[metric]["columns"].values()]
         view.add_row(row, *("-" if cell is None else f"{cell:.2f}" for cell in cells))
     Console(width=None if sys.stdout.isatty() else 160).print(view)
-
-
-def _mean(values):
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
 
 
 def print_pose(result):

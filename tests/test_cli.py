@@ -294,7 +294,7 @@ class TestMistakes:
 
     def test_unknown_backbone_and_skeleton(self, people, tmp_path):
         message = failure("train", people, "--out", tmp_path, "--backbone", "resnet", code=2)
-        assert "'cpm', 'vgg19', 'light'" in message
+        assert "'cpm', 'vgg19', 'vgg19-person', 'light'" in message
         message = failure("train", people, "--out", tmp_path, "--skeleton", "snake")
         assert "cpm14" in message and "snake" in message
 

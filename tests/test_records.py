@@ -167,6 +167,17 @@ def test_round_trip(tmp_path):
     assert back[1].people[0].center is back[1].people[0].height is back[1].people[0].box is None
 
 
+def test_a_file_keeps_every_bit_of_a_keypoint(tmp_path):
+    """Rounded to three decimals, one keypoint of LSP crosses its threshold of PCK@0.1."""
+    points = np.random.default_rng(0).uniform(-5, 2000, (3, 2)).astype(np.float32)
+    write_records(
+        [_record(str(tmp_path / "a.jpg"), (_person(keypoints=points, visible=[2] * 3),))],
+        tmp_path / "r.jsonl",
+    )
+    (back,) = read_records(tmp_path / "r.jsonl")
+    np.testing.assert_array_equal(back.people[0].keypoints, points)
+
+
 def test_a_line_is_documented_json(tmp_path):
     write_records([_record(str(tmp_path / "images/a.jpg"))], tmp_path / "r.jsonl")
     (line,) = (tmp_path / "r.jsonl").read_text(encoding="utf-8").splitlines()

@@ -6,7 +6,6 @@ genJSON.m for training, run_benchmark.m for testing.
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from .. import geometry
 from ..skeleton import LSP14
 from ..spec import PoseSpec
+from .jpeg import jpeg_size
 from .records import NOT_LABELLED, OCCLUDED, VISIBLE, Person, Record
 
 _SPLITS = {  # data set, 1-based numbers of its images
@@ -59,9 +59,6 @@ _LARGEST_EXTENT = 368 - 64
 
 # Pixels of the photograph; "roughly 150 pixels in length", README.txt of both data sets.
 _TYPICAL_HEIGHT = 150.0
-
-# SOF0..SOF15 without DHT, JPG and DAC: the segments of a JPEG file that hold its size.
-_FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def load_lsp(root, split, *, progress=None) -> list[Record]:
@@ -114,7 +111,7 @@ def load_lsp(root, split, *, progress=None) -> list[Record]:
     paths = [folder / "images" / _LAYOUTS[dataset][2].format(number) for number in numbers]
     records = []
     for number, path in zip(numbers, progress(paths) if progress else paths, strict=True):
-        size = _jpeg_size(path) if path.is_file() else None
+        size = jpeg_size(path) if path.is_file() else None
         person = _person(labels[number - 1], split, size)
         records.append(
             Record(
@@ -185,16 +182,3 @@ def _height(points, visible):
     height = _NOMINAL_HEIGHT * head / _HEAD_LENGTH if head > 0 else _TYPICAL_HEIGHT
     extent = np.ptp(points[visible], axis=0).max() if visible.any() else 0
     return max(height, _NOMINAL_HEIGHT * extent / _LARGEST_EXTENT)
-
-
-def _jpeg_size(path):
-    """(height, width) from the frame header. No photograph of LSP or LSPET has an EXIF orientation."""
-    with open(path, "rb") as file:
-        is_jpeg = file.read(2) == b"\xff\xd8"
-        while is_jpeg and len(head := file.read(9)) == 9 and head[0] == 0xFF:
-            if head[1] in _FRAME_HEADERS:
-                return struct.unpack(">HH", head[5:])
-            # A segment is its marker and as many bytes as it says; 0xFF before a marker is filling.
-            length = 1 if head[1] == 0xFF else 2 + int.from_bytes(head[2:4], "big")
-            file.seek(length - len(head), 1)
-    raise ValueError(f"{path} must be a whole JPEG file; extract the data set's archive again.")

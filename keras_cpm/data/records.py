@@ -255,12 +255,12 @@ def _check_names(fields, known, needed, what):
 
 
 def _person_to_dict(person):
-    rows = np.concatenate(
-        [np.round(person.keypoints.astype(float), 3), person.visible[:, None]], axis=1
-    )
+    # the shortest decimals that give the same float32 again: rounder ones would move a keypoint
+    # across a threshold of PCK
+    points = [[float(str(x)), float(str(y))] for x, y in person.keypoints]
     return {
         # rows of x, y, visible
-        "keypoints": [[x, y, int(v)] for x, y, v in rows.tolist()],
+        "keypoints": [[x, y, int(v)] for (x, y), v in zip(points, person.visible, strict=True)],
         "center": person.center,
         "height": person.height,
         "box": person.box,

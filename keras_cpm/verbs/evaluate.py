@@ -1,57 +1,205 @@
 """`keras-cpm evaluate`: a model, or prediction files, scored on records."""
 
+import csv
+
 import click
 
 from ..flags import COUNT, PATH
+from ..protocols import NORMALIZERS, PROTOCOLS
 from ..terminal import load_tensorflow, print_scores, progress, write_json
 
 
 @click.command()
-@click.argument("model")
-@click.argument("records", type=PATH)
+@click.argument("paths", nargs=-1, required=True, metavar="[MODEL] RECORDS")
+@click.option(
+    "--predictions",
+    type=PATH,
+    multiple=True,
+    help="A file of predictions instead of MODEL: .mat of the release's layout, or records; may be "
+    "given again.",
+)
+@click.option(
+    "--protocol",
+    type=click.Choice(list(PROTOCOLS)),
+    help="Test and score as the benchmark does: 7 scales, whole pixels, its normalizer and columns.",
+)
 @click.option(
     "--alpha",
     type=float,
     multiple=True,
-    help="Thresholds; may be given again. Default 0.2, pckh 0.5.",
+    help="Thresholds; may be given again. Default 0.2, pckh 0.5, or the protocol's.",
 )
 @click.option("--metric", type=click.Choice(["pck", "pckh"]), default="pck", show_default=True)
+@click.option(
+    "--normalizer",
+    type=click.Choice(NORMALIZERS),
+    help="Of pck; the torso unless given, or the box around the labels for a skeleton without.",
+)
 @click.option(
     "--baseline", type=PATH, help="Training records: adds the row of their constant mean pose."
 )
 @click.option("--flip", is_flag=True, help="Also look at the mirror image.")
 @click.option(
-    "--scale", "scales", type=float, multiple=True, help="Zooms to average; may be given again."
+    "--scale", "scales", type=float, multiple=True, help="Zooms to look at; may be given again."
 )
+@click.option(
+    "--refine",
+    type=click.Choice(["none", "quarter", "log"]),
+    help="How peaks are read: log unless given, none under a protocol.",
+)
+@click.option("--group-by", help="An attribute of the records: adds a table a group.")
+@click.option("--curves", type=PATH, help="PREFIX: writes PREFIX.png and PREFIX.csv.")
 @click.option("--draw", type=PATH, help="Folder for drawings of the first predictions.")
 @click.option("--count", type=COUNT, default=12, show_default=True, help="Predictions to draw.")
-@click.option("--json", "json_path", type=PATH, help="Write the table as JSON, in percent.")
-def evaluate(model, records, alpha, metric, baseline, flip, scales, draw, count, json_path):
-    """Scores MODEL on RECORDS: PCK per part and per stage, in percent."""
-    load_tensorflow()
-    from .. import bundle, evaluation, pictures
-    from ..data.jsonl import read_records
-    from ..predictor import Predictor
+@click.option("--json", "json_path", type=PATH, help="Write the tables as JSON, in percent.")
+@click.option(
+    "--write-predictions",
+    "predictions_out",
+    type=PATH,
+    help="Write MODEL's predictions as .mat; for people without labels nothing is scored.",
+)
+@click.option(
+    "--mpii-root",
+    type=PATH,
+    help="With --write-predictions for MPII's test people: the folder of its .mat, for the layout in "
+    "which the benchmark takes predictions.",
+)
+def evaluate(paths, predictions, draw, count, curves, group_by, alpha, json_path, **options):
+    """Scores MODEL, or files of predictions, on RECORDS: PCK in percent.
 
-    loaded = read_records(records)
+    \b
+    keras-cpm evaluate cpm-light-lsp lsp_test.jsonl --flip
+    keras-cpm evaluate --predictions FILE.mat lsp_test.jsonl --protocol lsp
+    """
+    if len(paths) != (1 if predictions else 2):
+        raise click.UsageError("Give MODEL and RECORDS, or --predictions FILE and RECORDS.")
+    load_tensorflow()
+    from ..data.jsonl import read_records
+
+    records = read_records(paths[-1])
+    score = _score_files if predictions else _score_model
+    result = score(predictions or paths[0], records, options)
+    if result is None:
+        return
+    tables = {"": _tables(result, alpha, options["protocol"])}
+    if group_by:
+        from ..scores import group_people
+
+        for group, people in group_people(records, group_by).items():
+            name = f"{group_by} {group}, {len(people)} people"
+            tables[name] = _tables(result.subset(people), alpha, options["protocol"])
+    for name, scores in tables.items():
+        if name:
+            click.echo(name)
+        for metric in next(iter(scores.values())):
+            print_scores({row: {metric: entry[metric]} for row, entry in scores.items()})
+    groups = {name: scores for name, scores in tables.items() if name}
+    write_json(json_path, tables[""] | ({"groups": groups} if groups else {}))
+    if curves:
+        _write_curves(result, options["protocol"], curves)
+    if draw and not predictions:
+        _draw(paths[0], records[:count], draw, options)
+
+
+def _score_files(paths, records, options):
+    from ..data.predictions import read_predictions
+    from ..evaluation import evaluate_predictions
+
+    if options["predictions_out"] or options["baseline"]:
+        raise click.UsageError("--write-predictions and --baseline belong to a MODEL.")
+    names = [path.stem for path in paths]
+    names = [str(p) if names.count(p.stem) > 1 else p.stem for p in paths]
+    read = {name: read_predictions(path) for name, path in zip(names, paths, strict=True)}
+    chosen = {name: options[name] for name in ("protocol", "metric", "normalizer")}
+    return evaluate_predictions(read, records, **chosen)
+
+
+def _score_model(model, records, options):
+    from .. import bundle, evaluation
+    from ..data.jsonl import read_records
+
     network, spec = bundle.load(model)
-    looks = {"scales": scales or (1.0,), "flip": flip}
+    out, baseline = options["predictions_out"], options["baseline"]
+    looks = {name: options[name] or None for name in ("protocol", "scales", "refine")}
+    looks |= {"flip": options["flip"], "progress": progress("predicting")}
+    if not any(record.people[0].labelled.any() for record in records):
+        if not out:
+            raise ValueError(
+                "The people of these records have no labels; write what is predicted for them with "
+                "--write-predictions."
+            )
+        rows = evaluation.predict_records(network, records, spec, **looks)
+        _write_predictions(out, records, rows, spec.skeleton.parts, options["mpii_root"])
+        return None
     result = evaluation.evaluate(
         network,
-        loaded,
+        records,
         spec,
-        metric=metric,
+        metric=options["metric"],
+        normalizer=options["normalizer"],
         baseline_records=read_records(baseline) if baseline else (),
-        progress=progress("predicting"),
         **looks,
     )
-    scores = {}
-    for threshold in alpha or ((0.5,) if metric == "pckh" else (0.2,)):
-        table = result.scores(threshold)
-        print_scores(table)
-        for row, entry in table.items():
-            scores.setdefault(row, {}).update(entry)
-    write_json(json_path, scores)
-    if draw:
-        picture = pictures.draw_predictions(Predictor(network, spec, **looks), loaded[:count], draw)
-        click.echo(f"Drawn: {picture}")
+    if out:
+        _write_predictions(out, records, result.predicted, result.skeleton.parts, None)
+    return result
+
+
+def _write_predictions(path, records, rows, parts, mpii_root):
+    """The last stage's, in the order of the records' parts; NaN where the model has none."""
+    import numpy as np
+
+    from ..data.mpii import write_mpii_predictions
+    from ..data.predictions import write_predictions
+
+    name, points = list(rows.items())[-1]
+    if mpii_root:
+        write_mpii_predictions(path, records, points, root=mpii_root, parts=parts)
+    else:
+        wanted = records[0].parts
+        ordered = np.full((len(records), len(wanted), 2), np.nan)
+        shared = [part for part in wanted if part in parts]
+        chosen = points[:, [parts.index(part) for part in shared]]
+        ordered[:, [wanted.index(part) for part in shared]] = chosen
+        write_predictions(path, ordered)
+    click.echo(f"Written: {path}, the predictions of {name}")
+
+
+def _tables(result, alphas, protocol):
+    """Row -> every score, by its name."""
+    rules = PROTOCOLS.get(protocol)
+    default = rules.alphas if rules else (0.5 if result.metric == "pckh" else 0.2,)
+    scores = [result.scores(alpha) for alpha in alphas or default]
+    if rules:
+        scores.append(result.areas(rules.thresholds))
+    return {
+        row: {name: entry for table in scores for name, entry in table[row].items()}
+        for row in result.predicted
+    }
+
+
+def _write_curves(result, protocol, prefix):
+    from ..plots import plot_curves
+
+    rules = PROTOCOLS.get(protocol)
+    end = rules.end if rules else (0.5 if result.metric == "pckh" else 0.2)
+    thresholds = [i / 100 for i in range(round(100 * end) + 1)]
+    lines = result.curves(thresholds)
+    picture, table = prefix.with_name(prefix.name + ".png"), prefix.with_name(prefix.name + ".csv")
+    plot_curves(lines, thresholds, picture, result.metric)
+    with table.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["row", "column", *(f"{t:g}" for t in thresholds)])
+        for row, columns in lines.items():
+            for column, values in columns.items():
+                writer.writerow([row, column, *(f"{value:.4f}" for value in values)])
+    click.echo(f"Written: {picture}, {table}")
+
+
+def _draw(model, records, folder, options):
+    from .. import bundle, pictures
+    from ..predictor import Predictor
+
+    network, spec = bundle.load(model)
+    looks = Predictor(network, spec, scales=options["scales"] or (1.0,), flip=options["flip"])
+    click.echo(f"Drawn: {pictures.draw_predictions(looks, records, folder)}")

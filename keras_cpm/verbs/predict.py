@@ -20,6 +20,13 @@ from ..terminal import load_tensorflow, print_pose, progress, write_json
     "--center", type=float, nargs=2, metavar="X Y", help="Middle of the person; with --height."
 )
 @click.option("--height", type=float, help="Height of the person in image pixels.")
+@click.option(
+    "--people",
+    metavar="auto|BOXES.json",
+    help="Several people: auto finds them with a person network; a file lists boxes [x0, y0, x1, y1], "
+    "or holds such lists by file name.",
+)
+@click.option("--person-model", help="With --people auto: the bundle of the person network.")
 @click.option("--flip", is_flag=True, help="Also look at the mirror image.")
 @click.option(
     "--scale", "scales", type=float, multiple=True, help="Zooms to average; may be given again."
@@ -29,12 +36,17 @@ from ..terminal import load_tensorflow, print_pose, progress, write_json
     "--part", help="With --draw: also draws this part's belief map, and its stages side by side."
 )
 @click.option("--json", "json_path", type=PATH, help="Write keypoints and scores as JSON.")
-def predict(images, model, box, center, height, flip, scales, draw, part, json_path):
+def predict(images, model, people, person_model, draw, part, json_path, **options):
     """Finds the pose of the person in each of IMAGES; without box or centre, the person fills the
     image.
     """
+    box, center = options["box"], options["center"]
     if (box or center) and len(images) > 1:
         raise click.UsageError("--box and --center belong to one image; give one image.")
+    if people and (box or center or part):
+        raise click.UsageError("--people says where people are; leave out --box, --center, --part.")
+    if person_model and people != "auto":
+        raise click.UsageError("--person-model needs --people auto.")
     if part and not draw:
         raise click.UsageError("--part needs --draw.")
     if draw and draw.suffix and len(images) > 1:
@@ -44,28 +56,51 @@ def predict(images, model, box, center, height, flip, scales, draw, part, json_p
     from ..predictor import Predictor
 
     network, spec = bundle.load(model or bundle.default_bundle())
-    predictor = Predictor(network, spec, scales=scales or (1.0,), flip=flip)
+    predictor = Predictor(network, spec, scales=options["scales"] or (1.0,), flip=options["flip"])
+    find = _finder(people, person_model, spec, len(images)) if people else None
     results, drawn, failures = {}, [], []
     for path in progress("predicting")(images) if len(images) > 1 else images:
+        target = _drawing_path(draw, path, images) if draw else None
         try:
-            pose = predictor(path, center=center or None, person_height=height, box=box or None)
+            if find:
+                poses = predictor.predict_people(path, find(path))
+                results[str(path)] = {"people": [pose.to_dict() for pose in poses]}
+                drawn += pictures.draw_people(path, poses, target) if draw else []
+                continue
+            pose = predictor(
+                path, center=center or None, person_height=options["height"], box=box or None
+            )
         except (ValueError, FileNotFoundError) as error:
             # one bad image among many does not cost the others
             failures.append(str(error))
             continue
         results[str(path)] = pose.to_dict()
-        if draw:
-            target = _drawing_path(draw, path, images)
-            drawn += pictures.draw_prediction(path, pose, target, part)
+        drawn += pictures.draw_prediction(path, pose, target, part) if draw else []
     write_json(json_path, results)
     if not json_path:
         for path, result in results.items():
             click.echo(f"{path}:" if len(images) > 1 else "", nl=len(images) > 1)
-            print_pose(result)
+            for number, person in enumerate(result.get("people", [result]), 1):
+                if people:
+                    click.echo(f"person {number} of {len(result['people'])}")
+                print_pose(person)
+            if people and not result["people"]:
+                click.echo("nobody found")
     for path in [*drawn, *([json_path] if json_path else [])]:
         click.echo(f"Written: {path}")
     if failures:
         raise click.ClickException("\n".join(failures))
+
+
+def _finder(people, person_model, spec, count):
+    """A function from the path of an image to the places of its people."""
+    from .. import bundle
+    from ..people import find_people, read_places, shipped_person_network
+
+    if people != "auto":
+        return lambda path: read_places(people, path, count)
+    network, person_spec = bundle.load(person_model) if person_model else shipped_person_network()
+    return lambda path: find_people(path, network, person_spec, spec)
 
 
 def _drawing_path(draw, image, images):

@@ -5,15 +5,30 @@ import click
 from ..flags import COUNT, PATH
 from ..terminal import load_tensorflow, progress
 
-_SPLITS = ("train", "test", "extended")
+_SPLITS = ("train", "test", "validation", "extended", "all", "tompson")
 
 
 @click.command()
-@click.argument("dataset", type=click.Choice(["lsp", "synthetic"]))
+@click.argument(
+    "dataset", type=click.Choice(["lsp", "mpii", "flic", "coco", "release", "synthetic"])
+)
 @click.argument("root", type=PATH)
 @click.argument("out", type=PATH)
 @click.option(
-    "--split", type=click.Choice(_SPLITS), default="train", show_default=True, help="Part of LSP."
+    "--split",
+    type=click.Choice(_SPLITS),
+    help="Part of lsp, mpii, flic: train unless given. release: all unless given.",
+)
+@click.option(
+    "--images", type=PATH, help="Folder of the photographs (coco, release); else ROOT's folder."
+)
+@click.option("--category", help="Of a COCO file in which several have keypoints.")
+@click.option(
+    "--sides",
+    type=click.Choice(["observer", "person"]),
+    default="observer",
+    show_default=True,
+    help="Whose left and right (flic); the published numbers are the observer's.",
 )
 @click.option("--first", type=COUNT, help="Keep the records from this one on, counted from 1.")
 @click.option("--last", type=COUNT, help="Keep the records up to this one.")
@@ -25,35 +40,104 @@ _SPLITS = ("train", "test", "extended")
     type=click.Choice(["person", "hand", "quadruped"]),
     default="person",
     show_default=True,
+    help="What to draw (synthetic).",
 )
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Of the drawn figures (synthetic)."
 )
-def prepare(dataset, root, out, split, first, last, count, figure, seed):
+def prepare(dataset, root, out, first, last, **options):
     """Writes the records OUT.jsonl of a data set.
 
     \b
     lsp        ROOT holds lsp_dataset/ and lspet_dataset/; --split extended is all of the second.
+    mpii       ROOT holds mpii_human_pose_v1_u12_1.mat, images/ and detections.mat, which alone is
+               enough for --split validation, and for tompson, the predictions in it.
+    flic       ROOT holds examples.mat and images/.
+    coco       ROOT is a file of COCO keypoints, of whatever parts its category defines.
+    release    ROOT is a file that the release's genJSON.m wrote.
     synthetic  draws figures into the folder ROOT.
     """
     load_tensorflow()
     from ..data.jsonl import write_records
 
-    if dataset == "lsp":
-        from ..data.lsp import load_lsp
-
-        records = load_lsp(root, split, progress=progress("reading sizes"))
-    else:
-        from ..data import figures, synthetic
-
-        chosen = getattr(figures, figure.upper())
-        records = synthetic.draw_records(
-            root, count, figure=chosen, seed=seed, progress=progress("drawing")
-        )
-    records = records[(first or 1) - 1 : last]
+    records = _READERS[dataset](root, options)[(first or 1) - 1 : last]
+    if not records:
+        raise ValueError(f"{root} has no records between --first {first} and --last {last}.")
     write_records(records, out)
     click.echo(f"{len(records)} records in {out}")
+    if dataset == "coco":
+        _keep_skeleton(root, out, options["category"])
     if dataset == "synthetic":
         click.echo(
             "Train on them with --flip-probability 0: shade, not shape, tells left from right."
         )
+
+
+def _lsp(root, options):
+    from ..data.lsp import load_lsp
+
+    return load_lsp(root, options["split"] or "train", progress=progress("reading sizes"))
+
+
+def _mpii(root, options):
+    from ..data.mpii import load_mpii
+
+    return load_mpii(root, options["split"] or "train", progress=progress("reading people"))
+
+
+def _flic(root, options):
+    from ..data.flic import load_flic
+
+    return load_flic(root, options["split"] or "train", sides=options["sides"])
+
+
+def _coco(root, options):
+    from ..data.coco import load_coco
+
+    return load_coco(
+        root,
+        options["images"] or root.parent,
+        split=options["split"] or "train",
+        category=options["category"],
+        progress=progress("reading people"),
+    )
+
+
+def _keep_skeleton(root, out, category):
+    """Limbs and mirror pairs, which records do not carry, where no built-in skeleton has them."""
+    from ..data.coco import coco_skeleton
+    from ..skeleton import skeleton_of
+
+    skeleton = coco_skeleton(root, category)
+    if skeleton_of(skeleton.parts) != skeleton:
+        path = out.with_suffix(".skeleton.json")
+        skeleton.save(path)
+        click.echo(f"Its limbs and mirror pairs: --skeleton {path}")
+
+
+def _release(root, options):
+    from ..data.release import load_release
+
+    return load_release(root, options["images"] or root.parent, split=options["split"])
+
+
+def _synthetic(root, options):
+    from ..data import figures, synthetic
+
+    return synthetic.draw_records(
+        root,
+        options["count"],
+        figure=getattr(figures, options["figure"].upper()),
+        seed=options["seed"],
+        progress=progress("drawing"),
+    )
+
+
+_READERS = {
+    "lsp": _lsp,
+    "mpii": _mpii,
+    "flic": _flic,
+    "coco": _coco,
+    "release": _release,
+    "synthetic": _synthetic,
+}

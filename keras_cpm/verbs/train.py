@@ -28,7 +28,9 @@ _NETWORK = {"stages": 3, "backbone": "light", "stage_block": "light", "width": 6
 @click.option("--init", help="Start from a trained MODEL, also of another skeleton.")
 @click.option("--stages", type=int, help="T of the paper; 3 unless given.")
 @click.option(
-    "--backbone", type=click.Choice(["cpm", "vgg19", "light"]), help="light unless given."
+    "--backbone",
+    type=click.Choice(["cpm", "vgg19", "vgg19-person", "light"]),
+    help="light unless given.",
 )
 @click.option(
     "--stage-block",
@@ -39,7 +41,10 @@ _NETWORK = {"stages": 3, "backbone": "light", "stage_block": "light", "width": 6
     "--width", type=int, help="Filters of towers and stages; 64 unless given, 128 in the paper."
 )
 @click.option("--dropout", type=float, help="In stage 1; 0.5 in the release, 0 unless given.")
-@click.option("--skeleton", help="Name of a built-in skeleton; otherwise that of the records.")
+@click.option(
+    "--skeleton",
+    help="Name of a built-in skeleton, or a file of one (.json); otherwise that of the records.",
+)
 @fields_as_options(PoseSpec, leave_out=("skeleton", "stride", "version"))
 @fields_as_options(AugmentSpec)
 @fields_as_options(TrainSpec)

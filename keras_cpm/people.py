@@ -1,0 +1,135 @@
+"""Several people in one photograph: where they are, so that the pose network can look at each.
+
+As in the release's demo.ipynb: a person network marks the middle of everybody, the pose network then
+runs once a person. Boxes or centres of any other detector do as well.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from . import bundle, codec, geometry, images
+from .models.released import PERSON1
+
+_SIZES = 'a list of boxes [x0, y0, x1, y1], of {"box": [...]} or of {"center": [x, y], "height": h}'
+
+
+def find_people(image, model, spec, pose_spec, *, threshold=0.5):
+    """Finds the people of a photograph with a person network.
+
+    The photograph is scaled to `spec.box_size` pixels in height, padded on the right to a multiple of
+    the stride; every local maximum of the last stage's beliefs is a person. The pose network is to
+    look at each at that scale, as in demo.ipynb.
+
+    Args:
+        image: path, bytes of an image file, or array (H, W, 3) RGB 0..255.
+        model: fully convolutional `keras.Model`, such as `build_released("person")`.
+        spec: `PoseSpec` of it; one part.
+        pose_spec: `PoseSpec` of the pose network.
+        threshold: belief above which a maximum is a person.
+
+    Returns:
+        list of {"center": (x, y), "person_height": h}, image frame, pixels, the surest first: the
+        places that `Predictor.predict_people` takes.
+
+    Example:
+        >>> import numpy as np, keras_cpm
+        >>> model = keras_cpm.build_released("person", width=8)
+        >>> spec = keras_cpm.released_spec("person")
+        >>> keras_cpm.find_people(np.zeros((60, 80, 3)), model, spec, keras_cpm.PoseSpec())
+        []
+    """
+    if spec.num_parts != 1 or bundle.takes_center_map(model):
+        raise ValueError(
+            "`model` must be a person network: one part and no center map, such as "
+            f'`build_released("person")`. Received: the parts {list(spec.skeleton.parts)}'
+        )
+    pixels, upright_from_stored = images.open_image(image)
+    size = geometry.upright_size(tf.shape(pixels)[:2], upright_from_stored)
+    network_from_image, network_size = geometry.network_from_whole_image(size, spec)
+    network_from_stored = geometry.compose(network_from_image, upright_from_stored)
+    seen = geometry.warp(pixels, network_from_stored, network_size, fill=spec.pad_value)
+    outputs = model.predict_on_batch(seen.numpy()[None])
+    beliefs = outputs[-1] if isinstance(outputs, list) else outputs
+    peaks, _ = codec.find_peaks(np.asarray(beliefs)[0, :, :, 0], spec, threshold=threshold)
+    centers = geometry.apply(geometry.invert(network_from_image), peaks).numpy()
+    height = float(geometry.whole_image_height(size, pose_spec, share=1.0))
+    return [{"center": tuple(center), "person_height": height} for center in centers.tolist()]
+
+
+def shipped_person_network():
+    """Model and spec of the first shipped bundle that finds people.
+
+    Raises:
+        ValueError: there is none; says how to get one.
+    """
+    for name in bundle.shipped_bundles():
+        model, spec = bundle.load(name)
+        if spec.skeleton.parts == PERSON1.parts:
+            return model, spec
+    raise ValueError(
+        "No person network with weights is here, so people cannot be found automatically: name one "
+        "with --person-model (`keras-cpm import-caffe pose_iter_70000.caffemodel --net person --out "
+        "BUNDLE` makes it), or give boxes with --people BOXES.json."
+    )
+
+
+def read_places(path, image, count):
+    """The places of one photograph from a JSON file.
+
+    Args:
+        path: of the file; for one photograph it holds a list of boxes [x0, y0, x1, y1], of
+            {"box": ...} or of {"center": [x, y], "height": h}, image frame, pixels; for several an
+            object from file name to such a list.
+        image: path of the photograph.
+        count: how many photographs there are.
+
+    Returns:
+        list of places as `Predictor.predict_people` takes them.
+
+    Raises:
+        FileNotFoundError, ValueError: naming the file and the entry.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no file of boxes at {path}.")
+    try:
+        entries = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} must be JSON: {_SIZES}. {error}") from None
+    if isinstance(entries, dict):
+        entries = entries.get(str(image), entries.get(Path(image).name))
+        if entries is None:
+            raise ValueError(f"{path} has no entry for {image}; give one by its file name.")
+    elif count > 1:
+        raise ValueError(
+            f"{path} must be an object from file name to boxes, as there are {count} images. "
+            f"Received: a {type(entries).__name__}"
+        )
+    if not isinstance(entries, list):
+        raise ValueError(f"{path} must hold {_SIZES}. Received: {entries!r}")
+    return [_place(entry, f"{path}, entry {i}") for i, entry in enumerate(entries)]
+
+
+def _place(entry, where):
+    fields = {"box": entry} if isinstance(entry, list) else entry
+    wanted = ({"box"}, {"center", "height"})
+    if not isinstance(fields, dict) or set(fields) not in wanted or not _are_numbers(fields):
+        raise ValueError(f"{where} must be one of {_SIZES}. Received: {entry!r}")
+    if "box" in fields:
+        return {"box": tuple(fields["box"])}
+    return {"center": tuple(fields["center"]), "person_height": fields["height"]}
+
+
+def _are_numbers(fields):
+    lengths = {"box": 4, "center": 2}
+    for name, value in fields.items():
+        values = value if name in lengths else [value]
+        if not isinstance(values, list) or len(values) != lengths.get(name, 1):
+            return False
+        if not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
+            return False
+    return True

@@ -1,0 +1,205 @@
+"""Several people in one photograph: where they are, and a pose for each."""
+
+import json
+
+import cv2
+import keras
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import keras_cpm
+from keras_cpm import bundle, codec, geometry
+from keras_cpm.cli import main
+from keras_cpm.models.released import PERSON1
+from keras_cpm.people import find_people, read_places
+from keras_cpm.predictor import Predictor
+
+DOT = keras_cpm.Skeleton("dot", ("dot",))
+
+
+def person_network(spec, gain=1.0):
+    """A stand-in that believes in people where the photograph is red: a mean over each cell."""
+    image = keras.Input((None, None, 3), name="image")
+    red = keras.layers.AveragePooling2D(8, name="cells")(image)
+    weights = np.zeros((1, 1, 3, 1), np.float32)
+    weights[0, 0, 0, 0] = gain / 255
+    convolution = keras.layers.Conv2D(1, 1, use_bias=False, name="red")
+    beliefs = keras.layers.Identity(name="stage1")(convolution(red))
+    convolution.set_weights([weights])
+    return keras.Model([image], [beliefs])
+
+
+def photograph(people, size=(184, 300), sigma=6.0):
+    """Black, with a red glow of `sigma` pixels at each of `people`."""
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    glow = sum(np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * sigma**2)) for x, y in people)
+    picture = np.zeros((*size, 3), np.uint8)
+    picture[..., 0] = np.rint(255 * np.minimum(glow, 1))
+    return picture
+
+
+def test_everybody_is_found_at_the_release_scale():
+    spec = keras_cpm.released_spec("person")
+    people = [(60.0, 90.0), (150.0, 40.0), (290.0, 120.0)]
+    places = find_people(photograph(people), person_network(spec), spec, keras_cpm.PoseSpec())
+    found = sorted(place["center"] for place in places)
+    np.testing.assert_allclose(found, people, atol=1.0)
+    # the pose network looks at scale 1 of the photograph that is 368 pixels high
+    for place in places:
+        matrix = geometry.network_from_image(*place.values(), keras_cpm.PoseSpec())
+        assert float(matrix[0, 0]) == pytest.approx(368 / 184, rel=1e-6)
+
+
+def test_what_is_not_sure_is_nobody():
+    spec = keras_cpm.released_spec("person")
+    dim = person_network(spec, gain=0.5)
+    assert find_people(photograph([(60, 90)]), dim, spec, keras_cpm.PoseSpec()) == []
+    sure = find_people(photograph([(60, 90)]), dim, spec, keras_cpm.PoseSpec(), threshold=0.2)
+    assert len(sure) == 1
+
+
+@pytest.mark.parametrize("size", [(368, 655), (100, 33), (8, 9), (400, 4)])
+def test_any_photograph_fits_the_network(size):
+    matrix, (height, width) = geometry.network_from_whole_image(size, keras_cpm.PoseSpec())
+    assert height == 368 and width % 8 == 0
+    corner = geometry.apply(matrix, [size[1] - 0.5, size[0] - 0.5]).numpy()
+    np.testing.assert_allclose(corner[1], 367.5, atol=1e-3)
+    assert width - 8 < corner[0] + 0.5 <= width + 1e-2
+
+
+def test_peaks_of_one_map():
+    spec = keras_cpm.PoseSpec(skeleton=DOT, box_size=96)
+    points = np.array([[19.5, 27.5], [75.5, 67.5]], np.float32)
+    beliefs = codec.encode(points[:, None], np.full((2, 1), 2), spec)[..., 0].numpy()
+    beliefs[3, 2] *= 0.9
+    found, heights = codec.find_peaks(beliefs, spec, threshold=0.5)
+    # a cubic through symmetric neighbours peaks between pixels 75 and 76, 19 and 20
+    np.testing.assert_allclose(found, points[::-1], atol=0.51)
+    np.testing.assert_allclose(heights, [1.0, 0.9], atol=0.02)
+    wide, _ = codec.find_peaks(np.pad(beliefs, ((0, 0), (5, 20))), spec, threshold=0.5)
+    np.testing.assert_allclose(wide, points[::-1] + [40, 0], atol=0.51)
+
+
+def test_a_plateau_is_one_peak():
+    spec = keras_cpm.PoseSpec(skeleton=DOT, box_size=64)
+    found, _ = codec.find_peaks(np.ones((8, 8)), spec, threshold=0.5)
+    assert found.tolist() == [[0.0, 0.0]]
+
+
+def test_a_pose_network_cannot_find_people(tiny_model, tiny_spec):
+    with pytest.raises(ValueError, match="must be a person network"):
+        find_people(np.zeros((64, 64, 3)), tiny_model, tiny_spec, tiny_spec)
+
+
+def test_people_in_one_batch_are_people_one_by_one(tiny_model, tiny_spec, drawn_records):
+    predictor = Predictor(tiny_model, tiny_spec, scales=(0.8, 1.0), flip=True)
+    places = [
+        {"box": (10.0, 5.0, 60.0, 90.0)},
+        {"center": (70.0, 50.0), "person_height": 40.0},
+        {},
+    ]
+    together = predictor.predict_people(drawn_records[0].image, places)
+    for pose, place in zip(together, places, strict=True):
+        alone = predictor(drawn_records[0].image, **place)
+        np.testing.assert_allclose(pose.keypoints, alone.keypoints, atol=1e-3)
+        np.testing.assert_allclose(pose.beliefs[-1], alone.beliefs[-1], atol=1e-6)
+    assert predictor.predict_people(drawn_records[0].image, []) == []
+
+
+def test_more_people_than_a_batch_holds(tiny_model, tiny_spec, drawn_records):
+    predictor = Predictor(tiny_model, tiny_spec)
+    places = [{"center": (20.0 + 3 * i, 50.0), "person_height": 40.0} for i in range(19)]
+    poses = predictor.predict_people(drawn_records[0].image, places)
+    last = predictor(drawn_records[0].image, **places[-1])
+    assert len(poses) == 19
+    np.testing.assert_allclose(poses[-1].keypoints, last.keypoints, atol=1e-3)
+
+
+# --- files of boxes, and the command line ------------------------------------------------------------
+
+
+def boxes(tmp_path, content):
+    path = tmp_path / "boxes.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def test_boxes_of_any_detector(tmp_path):
+    path = boxes(tmp_path, [[1, 2, 3, 4], {"box": [5, 6, 7, 8]}, {"center": [1, 2], "height": 9}])
+    places = [{"box": (1, 2, 3, 4)}, {"box": (5, 6, 7, 8)}]
+    places.append({"center": (1, 2), "person_height": 9})
+    assert read_places(path, "a/b.jpg", 1) == places
+    path = boxes(tmp_path, {"b.jpg": [[1, 2, 3, 4]], "a/c.jpg": []})
+    assert read_places(path, "a/b.jpg", 2) == [{"box": (1, 2, 3, 4)}]
+    assert read_places(path, "a/c.jpg", 2) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "count", "message"),
+    [
+        ("{", 1, "must be JSON"),
+        ([[1, 2, 3, 4]], 2, "object from file name to boxes, as there are 2 images"),
+        ({"c.jpg": []}, 1, "has no entry for a/b.jpg"),
+        ([[1, 2, 3]], 1, r"entry 0 must be one of .* Received: \[1, 2, 3\]"),
+        ([{"center": [1, 2]}], 1, "entry 0 must be one of"),
+        ([[1, 2, 3, "4"]], 1, "entry 0 must be one of"),
+        ([[1, 2, 3, True]], 1, "entry 0 must be one of"),
+        ([7], 1, "entry 0 must be one of"),
+        (7, 1, "must hold a list of boxes"),
+    ],
+)
+def test_a_wrong_file_of_boxes(tmp_path, content, count, message):
+    with pytest.raises(ValueError, match=message):
+        read_places(boxes(tmp_path, content), "a/b.jpg", count)
+
+
+def test_no_file_of_boxes(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no file of boxes"):
+        read_places(tmp_path / "boxes.json", "b.jpg", 1)
+
+
+def run(*words):
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+@pytest.fixture
+def pose_bundle(tmp_path, tiny_model, tiny_spec):
+    bundle.save_bundle(tmp_path / "pose", tiny_model, tiny_spec)
+    return tmp_path / "pose"
+
+
+def test_predict_with_boxes(tmp_path, pose_bundle, drawn_records):
+    image = drawn_records[0].image
+    path = boxes(tmp_path, [[10, 5, 60, 90], {"center": [70, 50], "height": 40}])
+    words = ("predict", image, "--model", pose_bundle, "--people", path)
+    result = run(*words, "--draw", tmp_path / "pose.png", "--json", tmp_path / "pose.json")
+    assert result.exit_code == 0, result.output
+    (entry,) = json.loads((tmp_path / "pose.json").read_text()).values()
+    assert len(entry["people"]) == 2 and "neck" in entry["people"][1]["keypoints"]
+    assert cv2.imread(str(tmp_path / "pose.png")) is not None
+    assert "person 2 of 2" in run(*words).output
+
+
+def test_predict_finds_people_with_a_person_network(tmp_path, pose_bundle):
+    spec = keras_cpm.PoseSpec(skeleton=PERSON1, background=False)
+    bundle.save_bundle(tmp_path / "person", person_network(spec), spec)
+    keras_cpm.visualize.save_image(tmp_path / "red.png", photograph([(60, 90), (150, 40)]))
+    result = run(
+        *("predict", tmp_path / "red.png", "--model", pose_bundle, "--people", "auto"),
+        *("--person-model", tmp_path / "person"),
+    )
+    assert result.exit_code == 0 and "person 2 of 2" in result.output, result.output
+
+
+def test_auto_without_a_person_network_says_so_in_one_sentence(drawn_records, pose_bundle):
+    result = run("predict", drawn_records[0].image, "--model", pose_bundle, "--people", "auto")
+    assert result.exit_code == 1
+    assert "--person-model" in result.output and "BOXES.json" in result.output
+    assert "Traceback" not in result.output and result.output.strip().count("\n") == 0
+
+
+def test_ways_to_say_where_exclude_each_other(drawn_records):
+    image = drawn_records[0].image
+    assert run("predict", image, "--people", "auto", "--box", 1, 2, 3, 4).exit_code == 2
+    assert run("predict", image, "--person-model", "x").exit_code == 2
