@@ -1,16 +1,11 @@
 """Weights of .caffemodel files land where they belong, all of them, or nothing changes."""
 
 import re
-import sys
-from pathlib import Path
 
+import caffe_files
 import keras
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
-import caffe_files
 
 from keras_cpm import PoseSpec, build_cpm, build_released
 from keras_cpm.models.caffe import FilledLayer, load_caffe_weights

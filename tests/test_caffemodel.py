@@ -1,18 +1,13 @@
 """The reader of .caffemodel files: what it reads is what protobuf reads, or it says what is wrong."""
 
 import re
-import sys
 import tracemalloc
-from pathlib import Path
-
-import numpy as np
-import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import caffe_files
+import numpy as np
+import pytest
 from caffe_files import message, scalar, varint
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from keras_cpm.models.caffemodel import read_caffemodel
 
@@ -78,7 +73,7 @@ def assert_as_the_oracle(layers, data):
         assert kind is None or layer.kind == kind, name
         assert [blob.shape for blob in layer.blobs] == [blob.shape for blob in blobs], name
         for found, value in zip(layer.blobs, blobs, strict=True):
-            assert found.dtype == np.float32
+            assert found.dtype == np.float32 and not (found.size and found.flags.writeable)
             assert found.tobytes() == value.tobytes(), name
 
 
@@ -178,6 +173,9 @@ ACCEPTED = {
     "the last of two legacy dimensions counts": blob(
         b"".join(scalar(i, 1) for i in (1, 2, 3, 4)) + scalar(3, 4) + FOUR
     ),
+    "legacy dimensions have 32 bits": blob(
+        b"".join(scalar(i, 2**32 + 1) for i in (1, 2, 3, 4)) + single(3)
+    ),
     "doubles": blob(shape(2) + message(8, DOUBLES)),
     "doubles go before floats": blob(shape(2) + message(8, DOUBLES) + FOUR),
     "a scalar": blob(message(5, floats(5))),
@@ -199,9 +197,10 @@ def test_read_as_protobuf_reads(data, file):
     assert_as_the_oracle(read_caffemodel(file), data)
 
 
-GOOD = blob(shape(2) + TWO)  # 33 bytes; the layer's payload from 3 on, the blob's from 24 on
+GOOD = blob(shape(2) + TWO)
 REFUSED = {
     "a number that reaches past the end, byte 2,": (b"\xa2\x86", 0),
+    "a number that reaches past the end, byte 4,": (message(100, b"\x58") + scalar(11, 1), 4),
     "a number of more than 10 bytes": (scalar(11, 1)[:1] + b"\xff" * 12, 1),
     "a number of more than 64 bits": (scalar(11, 1)[:1] + b"\xff" * 9 + b"\x02", 1),
     "a number of more than 5 bytes": (b"\x80" * 8 + b"\x01", 0),
@@ -227,6 +226,7 @@ REFUSED = {
     "values as 8 bytes instead of a length": (message(100, message(7, b"\x29" + bytes(8))), 5),
     "7 bytes of values of 4 bytes": (message(100, message(7, message(5, bytes(7)))), 5),
     "a blob of dimension -1": (message(100, message(7, shape(2**64 - 1))), 3),
+    "a blob of dimension -2": (message(100, message(7, scalar(1, 2**32 - 2))), 3),
     "a blob of dimension 2147483648": (message(100, message(7, shape(2**31))), 3),
     "a blob of shape (2, 2) with 2 values": (message(100, message(7, shape(2, 2) + TWO)), 3),
     "a blob of shape () with 2 values": (message(100, message(7, TWO)), 3),
@@ -300,5 +300,8 @@ def test_nothing_there(tmp_path, file):
 def test_more_than_protobuf_can_hold(file):
     with file.open("wb") as stream:
         stream.truncate(2**31)  # a hole: takes no place on the disk
-    with pytest.raises(ValueError, match="has 2147483648 bytes, of which a caffemodel ends before"):
+    with pytest.raises(
+        ValueError,
+        match="has 2147483648 bytes and no caffemodel reaches beyond byte 2147483647; give",
+    ):
         read_caffemodel(file)

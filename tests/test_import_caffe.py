@@ -2,9 +2,8 @@
 
 import functools
 import json
-import sys
-from pathlib import Path
 
+import caffe_files
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -12,10 +11,6 @@ from click.testing import CliRunner
 import keras_cpm
 from keras_cpm.cli import main
 from keras_cpm.models import released
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
-import caffe_files
 
 
 @pytest.fixture

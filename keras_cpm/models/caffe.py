@@ -80,8 +80,9 @@ def _convolutions(model):
     for layer in weighted:
         if not isinstance(layer, keras.layers.Conv2D):
             raise ValueError(
-                "`model` must be a released network, whose weights are all of convolutions; build it "
-                f"with `build_released`. Received: layer {layer.name!r} of type {type(layer).__name__}"
+                "`model` must be a released network, whose weights are all of convolutions; "
+                f"build it with `build_released`. Received: layer {layer.name!r} of type "
+                f"{type(layer).__name__}"
             )
     return weighted
 
@@ -116,13 +117,13 @@ def _weights(layers, path):
             continue  # a trained file also lists data, ReLU, pools and losses
         if layer.kind != "Convolution":
             raise ValueError(
-                f"{path} has weights of a {layer.kind or 'nameless type'!r}, layer {layer.name!r} at "
-                f"byte {layer.offset}, and the released networks only of convolutions; {_CHOOSE}."
+                f"{path} has weights of a {layer.kind or 'nameless type'!r}, layer {layer.name!r} "
+                f"at byte {layer.offset}, and the released networks only of convolutions; {_CHOOSE}."
             )
         if layer.name in weights:
             raise ValueError(
-                f"{path} has two layers {layer.name!r}, at byte {weights[layer.name].offset} and at "
-                f"byte {layer.offset}; copy the file again, or choose another."
+                f"{path} has two layers {layer.name!r}, at byte {weights[layer.name].offset} and "
+                f"at byte {layer.offset}; copy the file again, or choose another."
             )
         weights[layer.name] = layer
     return weights
@@ -160,8 +161,7 @@ def _looks_like(weights):
         stages = network.network["stages"]
         last = {"classic": 5, "vgg": 7}[network.network["stage_block"]]
         layer = weights.get(f"Mconv{last}_stage{stages}")
-        deeper = f"Mconv{last}_stage{stages + 1}" in weights
-        if layer and not deeper and layer.blobs[0].shape[:1] == (network.spec.num_channels,):
+        if layer and layer.blobs[0].shape[:1] == (network.spec.num_channels,):
             ends.append(name)
     return ends
 
@@ -172,8 +172,8 @@ def _check_shapes(layer, weights, path):
     where = f"{layer.name!r} at byte {weights[layer.name].offset} of {path}"
     if len(blobs) != len(layer.weights):
         raise ValueError(
-            f"Layer {where} must have {len(layer.weights)} blobs, as in the model; copy the file again, "
-            f"or choose another. Received: {len(blobs)}"
+            f"Layer {where} must have {len(layer.weights)} blobs, as in the model; copy the file "
+            f"again, or choose another. Received: {len(blobs)}"
         )
     height, width, read, out = layer.kernel.shape
     allowed = [[(out, read, height, width)], [(out,), (1, 1, 1, out)]]

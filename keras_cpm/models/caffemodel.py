@@ -23,14 +23,14 @@ _MOST_AXES, _MOST_VALUES = 32, 2**31 - 1  # of a blob: blob.hpp, blob.cpp
 # what users hand over by mistake, by its first bytes; no NetParameter begins with any of them
 _LOOKS = (
     ((b"<",), "a web page, as a dead host sends", AGAIN),
-    ((b"version https://git-lfs",), "a Git LFS pointer", "fetch the file itself with `git lfs pull`"),
-    ((b"\x89HDF\r\n",), "an HDF5 file", "give the .caffemodel file, not .caffemodel.h5 or Keras weights"),
-    ((b"PK\x03\x04", b"\x1f\x8b"), "an archive or a .keras file", "give the .caffemodel file itself"),
-    ((b"name:", b"input", b"layer", b"#"), "a prototxt", "give the .caffemodel file that belongs to it"),
-    ((b"\x08",), "a .solverstate", "give the .caffemodel file of the same iteration"),
-)  # fmt: skip
+    ((b"version https://git-lfs",), "a Git LFS pointer", "fetch the file with `git lfs pull`"),
+    ((b"\x89HDF\r\n",), "an HDF5 file", "give the .caffemodel, not its .h5 form or Keras weights"),
+    ((b"PK\x03\x04", b"\x1f\x8b"), "an archive or a .keras file", "give the .caffemodel itself"),
+    ((b"name:", b"input", b"layer", b"#"), "a prototxt", "give the .caffemodel that belongs to it"),
+    ((b"\x08",), "a .solverstate", "give the .caffemodel of the same iteration"),
+)
 
-# Type of a V1 layer as `type` says it today; what else there is carries no weights of a pose network.
+# V1 types as `type` says them today; the others carry no weights of a pose network
 _V1_KINDS = {
     3: "Concat",
     4: "Convolution",
@@ -100,7 +100,7 @@ def read_caffemodel(path) -> list[CaffeLayer]:
     size = path.stat().st_size
     if size > _MOST_BYTES:
         raise ValueError(
-            f"{path} has {size} bytes, of which a caffemodel ends before byte {_MOST_BYTES}; "
+            f"{path} has {size} bytes and no caffemodel reaches beyond byte {_MOST_BYTES}; "
             "give the path of a .caffemodel file."
         )
     with path.open("rb", buffering=0) as stream:

@@ -102,7 +102,7 @@ class Wire:
             at += length
 
     def run(self, begin, end, step):
-        """How many fields of `step` bytes with the key of the first follow each other; at least 1."""
+        """How many fields of `step` bytes with the first one's key are in a row, 1 or more."""
         key, most = self.data[begin], (end - begin) // step
         near = begin + min(8, most) * step
         if most < 8 or self.data[begin:near:step] != bytes([key]) * 8:
