@@ -48,7 +48,7 @@ FLOORS = [
         )
     },
     {"data.pipeline", "bundle", "plots", "scores"},
-    {"predictor", "visualize", "terminal", "litert", "doctor", "flags"},
+    {"predictor", "visualize", "terminal", "litert", "doctor", "flags", "suspicions", "twins"},
     {"training", "evaluation", "export", "agreement", "checks", "pictures", "people"},
     {"demo"},
     {
