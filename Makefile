@@ -8,7 +8,7 @@ demo: .venv/installed
 	$(BIN)/keras-cpm demo --out demo
 
 test: .venv/installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .

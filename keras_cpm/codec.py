@@ -251,14 +251,19 @@ def decode_on_image(beliefs_by_zoom, network_from_image_by_zoom, size, spec, *, 
 
     Returns:
         keypoints (B, P, 2) float32, image frame, pixels, and scores (B, P), the mean over the zooms.
-        Of equal pixels the first in column order wins, as in MATLAB.
+        Of equal pixels the first in column order wins, as in MATLAB. Where no zoom shows anything of
+        the photograph, NaN and 0.
     """
     axes = [
         [geometry.pixel_axis(matrix, axis, size[1 - axis], spec) for axis in (0, 1)]
         for matrix in network_from_image_by_zoom
     ]
     # what no zoom shows needs no reading
-    first, last = zip(*(_extent([zoom[axis][1] for zoom in axes]) for axis in (0, 1)), strict=True)
+    extents = [_extent([zoom[axis][1] for zoom in axes]) for axis in (0, 1)]
+    if None in extents:
+        nothing = tf.zeros((tf.shape(beliefs_by_zoom[0])[0], spec.num_parts))
+        return tf.stack([nothing * math.nan] * 2, axis=-1), nothing
+    first, last = zip(*extents, strict=True)
     keypoints, scores = [], []
     for part in range(spec.num_parts):
         total = 0.0
@@ -288,8 +293,8 @@ def find_peaks(belief_map, spec, *, threshold):
     """
     axes = []
     for axis, cells in ((1, belief_map.shape[0]), (0, belief_map.shape[1])):
-        sized = spec.replace(box_size=cells * spec.stride)
-        axes.append(geometry.pixel_axis(tf.eye(3), axis, sized.box_size, sized)[0])
+        length = cells * spec.stride
+        axes.append(geometry.pixel_axis(tf.eye(3), axis, length, spec, cells=cells)[0])
     values = tf.einsum("yh,hw,xw->yx", axes[0], tf.cast(belief_map, tf.float32), axes[1]).numpy()
     padded = np.pad(values, 1, constant_values=-np.inf)
     height, width = values.shape
@@ -305,11 +310,11 @@ def find_peaks(belief_map, spec, *, threshold):
 
 
 def _extent(seen_by_zoom):
-    """First pixel that any zoom shows, and the one after the last."""
+    """First pixel that any zoom shows, and the one after the last; `None` where there is none."""
     seen = tf.reduce_any(tf.stack(seen_by_zoom), axis=0)
     shown = tf.where(seen)[:, 0]
     if len(shown) == 0:
-        raise ValueError("The network box shows nothing of the photograph; give another place.")
+        return None
     return int(shown[0]), int(shown[-1]) + 1
 
 
@@ -319,6 +324,9 @@ def _highest_pixel(maps, refine):
     flat = tf.reshape(maps, (-1, width * height))
     best = tf.argmax(flat, axis=1, output_type=tf.int32)
     column, row = best // height, best % height
-    patch = _neighbourhood(tf.transpose(maps, (0, 2, 1))[:, None], row[:, None], column[:, None])
     position = tf.cast(tf.stack([column, row], axis=-1), tf.float32)
-    return position + REFINEMENTS[refine](patch)[:, 0], tf.reduce_max(flat, axis=1)
+    if refine != "none" and min(width, height) > 1:  # a single pixel has no neighbours
+        upright = tf.transpose(maps, (0, 2, 1))[:, None]
+        patch = _neighbourhood(upright, row[:, None], column[:, None])
+        position += REFINEMENTS[refine](patch)[:, 0]
+    return position, tf.reduce_max(flat, axis=1)

@@ -1,12 +1,14 @@
 """A model or predictions, and records -> PCK per part, per stage, per group of people."""
 
+import dataclasses
+
 import numpy as np
 
 from . import geometry
 from .data import pipeline
 from .metrics import normalizer_lengths
 from .predictor import Predictor
-from .protocols import Protocol, protocol_named
+from .protocols import protocol_named
 from .scores import Evaluation
 from .skeleton import skeleton_of
 
@@ -17,7 +19,7 @@ def evaluate(
     spec,
     *,
     protocol=None,
-    metric="pck",
+    metric=None,
     normalizer=None,
     baseline_records=(),
     scales=None,
@@ -34,7 +36,7 @@ def evaluate(
         protocol: "lsp", "flic" or "mpii": metric, normalizer, parts and columns of the benchmark, and
             the release's way of testing: 7 scales whose beliefs are added up at the pixels of the
             photograph, of which the highest is the answer. `None`: one look, sub-pixel peaks.
-        metric: "pck", or "pckh" (by the records' `head_size`).
+        metric: "pck", or "pckh" (by the records' `head_size`); `None`: the protocol's, else "pck".
         normalizer: of pck, one of `protocols.NORMALIZERS`; `None`: the torso, or the box around the
             labels for a skeleton without.
         baseline_records: training records; with them a row "mean pose" shows what a network that
@@ -58,11 +60,13 @@ def evaluate(
         >>> sorted(result.scores(0.2))
         ['stage1', 'stage2']
     """
-    rules = protocol_named(protocol) if protocol else None
     pipeline.check_records(records, spec)
-    # before the long part
-    compare = _Comparison(records, spec.skeleton, rules, metric, normalizer)
-    rows = predict_records(
+    # what can fail early does
+    compare = _Comparison(records, spec.skeleton, protocol, metric, normalizer)
+    rows = {}
+    if baseline_records:
+        rows["mean pose"] = mean_pose(baseline_records, records, spec)
+    rows |= predict_records(
         model,
         records,
         spec,
@@ -72,8 +76,6 @@ def evaluate(
         refine=refine,
         progress=progress,
     )
-    if baseline_records:
-        rows = {"mean pose": mean_pose(baseline_records, records, spec), **rows}
     return compare.with_predictions(rows, spec.skeleton.parts)
 
 
@@ -104,16 +106,8 @@ def predict_records(
         >>> keras_cpm.predict_records(model, records, spec)["stage2"].shape
         (3, 14, 2)
     """
-    rules = protocol_named(protocol) if protocol else None
     pipeline.check_records(records, spec)
-    predictor = Predictor(
-        model,
-        spec,
-        scales=scales or (rules.scales if rules else (1.0,)),
-        flip=flip,
-        refine=refine or ("none" if rules else "log"),
-        merge="image" if rules else "box",
-    )
+    predictor = predictor_for(model, spec, protocol, scales=scales, flip=flip, refine=refine)
     poses = []
     for record in progress(records) if progress else records:
         center, height = pipeline.where_is(record, spec)
@@ -123,7 +117,20 @@ def predict_records(
     return {name: stages[t] for t, name in enumerate(model.output_names)}
 
 
-def evaluate_predictions(predictions, records, *, protocol=None, metric="pck", normalizer=None):
+def predictor_for(model, spec, protocol=None, *, scales=None, flip=False, refine=None):
+    """The `Predictor` with which `evaluate` looks at a record; see there."""
+    rules = protocol_named(protocol) if protocol else None
+    return Predictor(
+        model,
+        spec,
+        scales=scales or (rules.scales if rules else (1.0,)),
+        flip=flip,
+        refine=refine or ("none" if rules else "log"),
+        merge="image" if rules else "box",
+    )
+
+
+def evaluate_predictions(predictions, records, *, protocol=None, metric=None, normalizer=None):
     """Compares predictions made elsewhere with the labels of records; no photograph is needed.
 
     Args:
@@ -147,7 +154,6 @@ def evaluate_predictions(predictions, records, *, protocol=None, metric="pck", n
         >>> result.scores(0.2)["mine"]["pck@0.2"]["total"]
         100.0
     """
-    rules = protocol_named(protocol) if protocol else None
     for name, (points, parts) in predictions.items():
         if np.shape(points) != (len(records), len(parts), 2):
             raise ValueError(
@@ -162,8 +168,8 @@ def evaluate_predictions(predictions, records, *, protocol=None, metric="pck", n
             f"Predictions and records must share parts. Received: records of {list(records[0].parts)}, "
             f"predictions of {[list(parts) for _, parts in predictions.values()]}"
         )
-    whole = skeleton_of(records[0].parts)
-    compare = _Comparison(records, whole.subset(shared), rules, metric, normalizer)
+    skeleton = skeleton_of(records[0].parts).subset(shared)
+    compare = _Comparison(records, skeleton, protocol, metric, normalizer)
     rows = {}
     for name, (points, parts) in predictions.items():
         rows[name] = np.asarray(points)[:, [parts.index(part) for part in shared]]
@@ -173,44 +179,66 @@ def evaluate_predictions(predictions, records, *, protocol=None, metric="pck", n
 class _Comparison:
     """The truth of records, and what a protocol counts of it."""
 
-    def __init__(self, records, skeleton, rules: Protocol | None, metric, normalizer):
-        if metric not in ("pck", "pckh"):
-            raise ValueError(f'`metric` must be "pck" or "pckh". Received: metric={metric!r}')
-        if metric == "pckh" and normalizer not in (None, "head"):
+    def __init__(self, records, skeleton, protocol, metric, normalizer):
+        rules = protocol_named(protocol) if protocol else None
+        self.metric = _metric(rules, metric)
+        self.normalizer = normalizer or (rules.normalizer if rules else None)
+        if self.metric == "pckh" and self.normalizer not in (None, "head"):
             raise ValueError(
-                f'pckh is normalized by "head"; leave `normalizer` out. Received: {normalizer!r}'
+                'pckh is normalized by "head"; leave `normalizer` out, or take the metric "pck". '
+                f"Received: normalizer={normalizer!r}"
             )
-        if rules:
-            skeleton = skeleton.subset([p for p in skeleton.parts if p not in rules.left_out])
-            metric, normalizer = rules.metric, normalizer or rules.normalizer
-        elif metric == "pckh":
-            normalizer = "head"
-        self.skeleton, self.metric, self.normalizer = skeleton, metric, normalizer
-        self.truth, visible = _labels(records, skeleton)
+        if self.metric == "pckh":
+            self.normalizer = "head"
+        left_out = rules.left_out if rules else ()
+        self.skeleton = skeleton.subset([p for p in skeleton.parts if p not in left_out])
+        self.truth, visible = _labels(records, self.skeleton)
         self.labelled = visible > 0
-        self.columns = _columns(rules, skeleton) if rules else None
-        self.heads = [record.people[0].head_size for record in records]
-        self.lengths = self._lengths(self.truth)
+        self.columns = _columns(rules, self.skeleton) if rules else None
+        self.lengths = self._lengths(records, skeleton)
 
-    def _lengths(self, predicted):
-        return normalizer_lengths(
-            self.normalizer,
-            self.truth,
-            self.labelled,
-            self.skeleton,
-            predicted=predicted,
-            head_sizes=self.heads,
-        )
+    def _lengths(self, records, skeleton):
+        """The normalizer, from all labels of the records: it must not depend on who predicts what."""
+        if self.normalizer == "predicted-torso":
+            return None
+        whole = skeleton_of(records[0].parts, skeleton)
+        if whole.torso is None and skeleton.torso and set(skeleton.torso) <= set(whole.parts):
+            whole = dataclasses.replace(whole, torso=skeleton.torso)
+        truth, visible = _labels(records, whole)
+        heads = [record.people[0].head_size for record in records]
+        return normalizer_lengths(self.normalizer, truth, visible > 0, whole, head_sizes=heads)
 
     def with_predictions(self, rows, parts):
         chosen = [list(parts).index(part) for part in self.skeleton.parts]
         rows = {name: points[:, chosen] for name, points in rows.items()}
         lengths = self.lengths
-        if self.normalizer == "predicted-torso":
-            lengths = {name: self._lengths(points) for name, points in rows.items()}
+        if lengths is None:
+            lengths = {name: self._predicted_lengths(points) for name, points in rows.items()}
         return Evaluation(
             rows, self.truth, self.labelled, lengths, self.metric, self.skeleton, self.columns
         )
+
+    def _predicted_lengths(self, points):
+        lengths = normalizer_lengths(
+            self.normalizer,
+            self.truth,
+            np.ones(self.labelled.shape, bool),
+            self.skeleton,
+            predicted=points,
+        )
+        # who predicts no torso is wrong, not left out
+        return np.nan_to_num(lengths)
+
+
+def _metric(rules, metric):
+    if metric not in (None, "pck", "pckh"):
+        raise ValueError(f'`metric` must be "pck" or "pckh". Received: metric={metric!r}')
+    if rules and metric not in (None, rules.metric):
+        raise ValueError(
+            f"The protocol {rules.name!r} is scored by {rules.metric}; leave `metric` out. "
+            f"Received: metric={metric!r}"
+        )
+    return rules.metric if rules else metric or "pck"
 
 
 def _columns(rules, skeleton):
@@ -234,6 +262,12 @@ def mean_pose(training_records, records, spec):
         >>> mean_pose(records[:2], records[2:], PoseSpec()).shape
         (1, 14, 2)
     """
+    for number, record in enumerate([*training_records, *records]):
+        if not pipeline.is_placed(record):
+            raise ValueError(
+                f"Record {number} ({record.image}): nothing says where its primary person is; give "
+                "`center` and `height`, or `box`."
+            )
     keypoints, visible = _labels(training_records, spec.skeleton)
     placed = geometry.apply(_network_from_image(training_records, spec), keypoints).numpy()
     counts = (visible > 0)[..., None]

@@ -303,14 +303,15 @@ def zoom_axis(zoom, spec, target_spec):
     return _cubic_axis((belief_axis(target_spec) - spec.center) * zoom + spec.center, spec)
 
 
-def pixel_axis(network_from_image, axis, length, spec):
+def pixel_axis(network_from_image, axis, length, spec, *, cells=None):
     """Cubic resampling of beliefs at the pixels of a photograph, along one axis.
 
     Args:
         network_from_image: (3, 3), without rotation.
         axis: 0 for columns (x), 1 for rows (y).
         length: pixels of the photograph along that axis, m.
-        spec: `PoseSpec` of the beliefs, n cells.
+        spec: `PoseSpec` of the beliefs.
+        cells: of the beliefs along that axis, n; `None`: those of the box.
 
     Returns:
         (m, n) float32 weights, zero where the box does not show the pixel, and (m,) bool: whether it
@@ -318,17 +319,18 @@ def pixel_axis(network_from_image, axis, length, spec):
     """
     pixels = tf.range(tf.cast(length, tf.float32))
     network = network_from_image[axis, axis] * pixels + network_from_image[axis, 2]
-    return _cubic_axis(network, spec)
+    return _cubic_axis(network, spec, cells)
 
 
-def _cubic_axis(network, spec):
+def _cubic_axis(network, spec, cells=None):
     """Positions along one axis, network frame -> (m, n) weights of the cells, (m,) bool in the box."""
     position = (network - (spec.stride - 1) / 2) / spec.stride
-    last = spec.grid_size - 1
+    cells = cells or spec.grid_size
+    last = cells - 1
     seen = (position >= -0.5) & (position <= last + 0.5)
     taps = tf.floor(position)[:, None] + tf.range(-1.0, 3.0)
     columns = tf.cast(tf.clip_by_value(taps, 0, last), tf.int32)
-    weights = tf.one_hot(columns, spec.grid_size) * _keys_cubic(taps - position[:, None])[..., None]
+    weights = tf.one_hot(columns, cells) * _keys_cubic(taps - position[:, None])[..., None]
     return tf.where(seen[:, None], tf.reduce_sum(weights, axis=1), 0.0), seen
 
 

@@ -112,8 +112,8 @@ def normalizer_lengths(name, truth, labelled, skeleton, *, predicted=None, head_
     if name == "head":
         if head_sizes is None or not any(head_sizes):
             raise ValueError(
-                'normalizer="head", the one of pckh, needs records with `head_size`. '
-                'Received: none; use metric="pck"'
+                'normalizer="head", the one of pckh and of the protocol "mpii", needs records with '
+                "`head_size`. Received: none"
             )
         return np.array([size or np.nan for size in head_sizes], float)
     if name not in (None, *NORMALIZERS):

@@ -17,6 +17,9 @@ from .models.released import PERSON1
 
 _SIZES = 'a list of boxes [x0, y0, x1, y1], of {"box": [...]} or of {"center": [x, y], "height": h}'
 
+# network pixels; a photograph of that width takes about 2 GB
+_WIDEST = 10 * 368
+
 
 def find_people(image, model, spec, pose_spec, *, threshold=0.5):
     """Finds the people of a photograph with a person network.
@@ -51,6 +54,11 @@ def find_people(image, model, spec, pose_spec, *, threshold=0.5):
     pixels, upright_from_stored = images.open_image(image)
     size = geometry.upright_size(tf.shape(pixels)[:2], upright_from_stored)
     network_from_image, network_size = geometry.network_from_whole_image(size, spec)
+    if network_size[1] > _WIDEST:
+        raise ValueError(
+            f"`image` must be no wider than {_WIDEST // network_size[0]} times its height to be "
+            f"searched for people; cut it. Received: {size.numpy().tolist()} (height, width)"
+        )
     network_from_stored = geometry.compose(network_from_image, upright_from_stored)
     seen = geometry.warp(pixels, network_from_stored, network_size, fill=spec.pad_value)
     outputs = model.predict_on_batch(seen.numpy()[None])
@@ -78,18 +86,17 @@ def shipped_person_network():
     )
 
 
-def read_places(path, image, count):
-    """The places of one photograph from a JSON file.
+def read_places(path, images):
+    """The places of people in photographs, from a JSON file.
 
     Args:
         path: of the file; for one photograph it holds a list of boxes [x0, y0, x1, y1], of
             {"box": ...} or of {"center": [x, y], "height": h}, image frame, pixels; for several an
             object from file name to such a list.
-        image: path of the photograph.
-        count: how many photographs there are.
+        images: paths of the photographs.
 
     Returns:
-        list of places as `Predictor.predict_people` takes them.
+        dict of path -> list of places as `Predictor.predict_people` takes them.
 
     Raises:
         FileNotFoundError, ValueError: naming the file and the entry.
@@ -97,21 +104,25 @@ def read_places(path, image, count):
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no file of boxes at {path}.")
     try:
-        entries = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} must be JSON: {_SIZES}. {error}") from None
-    if isinstance(entries, dict):
-        entries = entries.get(str(image), entries.get(Path(image).name))
+    if not isinstance(content, dict):
+        if len(images) > 1:
+            raise ValueError(
+                f"{path} must be an object from file name to boxes, as there are {len(images)} images. "
+                f"Received: a {type(content).__name__}"
+            )
+        content = {str(images[0]): content}
+    places = {}
+    for image in images:
+        entries = content.get(str(image), content.get(Path(image).name))
         if entries is None:
             raise ValueError(f"{path} has no entry for {image}; give one by its file name.")
-    elif count > 1:
-        raise ValueError(
-            f"{path} must be an object from file name to boxes, as there are {count} images. "
-            f"Received: a {type(entries).__name__}"
-        )
-    if not isinstance(entries, list):
-        raise ValueError(f"{path} must hold {_SIZES}. Received: {entries!r}")
-    return [_place(entry, f"{path}, entry {i}") for i, entry in enumerate(entries)]
+        if not isinstance(entries, list):
+            raise ValueError(f"{path} must hold {_SIZES}. Received: {entries!r}")
+        places[image] = [_place(entry, f"{path}, entry {i}") for i, entry in enumerate(entries)]
+    return places
 
 
 def _place(entry, where):

@@ -23,6 +23,7 @@ from .drawing import (
 _SIZE = (400, 640)
 _LEFT, _TOP, _RIGHT, _BOTTOM = 62, 56, 616, 350
 _ACROSS = 3
+_LONGEST = 36
 
 
 def plot_training(log_csv, path):
@@ -92,13 +93,19 @@ def _curve_plot(curves, name, alphas, metric, colors):
         y = _place(columns[name], (0, y_ticks[-1]), (_BOTTOM, _TOP))
         draw_curve(image, np.stack([x, y], -1), colors[row], 2)
         # where the curves leave room
-        line = _BOTTOM - 16 * (len(curves) - number)
+        line = _BOTTOM - min(16, (_BOTTOM - _TOP) / len(curves)) * (len(curves) - number)
         last = columns[name][-1]
-        text = f"{row}  {last:.1f}" if np.isfinite(last) else f"{row}  -"
+        text = f"{_short(row)}  {last:.1f}" if np.isfinite(last) else f"{_short(row)}  -"
         write_text(image, text, _RIGHT - 24, line, align=1, height=10)
         start, end = np.array([_RIGHT - 20.0, line]), np.array([_RIGHT - 4.0, line])
         fill_line(image, start, end, 3, colors[row])
     return image
+
+
+def _short(name):
+    """The end of a name, where names of files differ, in letters that OpenCV can draw."""
+    plain = name.encode("ascii", "replace").decode()
+    return plain if len(plain) <= _LONGEST else f"...{plain[-_LONGEST:]}"
 
 
 def _read_log(path):

@@ -85,6 +85,7 @@ class Predictor:
 
     def __init__(self, model, spec, *, scales=(1.0,), flip=False, refine="log", merge="box"):
         bundle.check_model(model, spec)
+        scales = tuple(scales)
         if not scales or not all(0 < scale < np.inf for scale in scales):
             raise ValueError(
                 f"`scales` must be positive factors, at least one. Received: scales={scales!r}"
@@ -96,7 +97,7 @@ class Predictor:
         if merge not in ("box", "image"):
             raise ValueError(f'`merge` must be "box" or "image". Received: merge={merge!r}')
         self.model, self.spec, self.refine, self.merge = model, spec, refine, merge
-        self.scales, self.flip = tuple(scales), flip
+        self.scales, self.flip = scales, flip
         self._center_map = codec.encode_center([spec.center] * 2, spec).numpy()[None]
 
     def __call__(self, image, *, center=None, person_height=None, box=None):
@@ -143,7 +144,13 @@ class Predictor:
             return []
         pixels, upright_from_stored = images.open_image(image)
         size = geometry.upright_size(tf.shape(pixels)[:2], upright_from_stored)
-        matrices = [self._place(size, **place) for place in places]
+        matrices = []
+        for number, place in enumerate(places):
+            try:
+                matrices.append(self._place(size, **place))
+            except ValueError as error:
+                which = f"Person {number + 1} of {len(places)}: " if len(places) > 1 else ""
+                raise ValueError(f"{which}{error}") from None
         crops = [self._crops(pixels, upright_from_stored, matrix) for matrix in matrices]
         stages = self._run(tf.concat(crops, axis=0).numpy())
         people = zip(*(np.split(stage, len(places)) for stage in stages), strict=True)

@@ -179,7 +179,9 @@ def _are_many_numbers(values):
 def _ranges(values):
     """Number of a record -> the range its value lies in."""
     edges = np.linspace(min(values.values()), max(values.values()), _RANGES + 1)
-    names = [f"{a:.4g} to {b:.4g}" for a, b in itertools.pairwise(edges)]
+    # as many digits as tell the edges apart
+    digits = next(d for d in (4, 6, 9, 12, 17) if len({f"{e:.{d}g}" for e in edges}) == len(edges))
+    names = [f"{a:.{digits}g} to {b:.{digits}g}" for a, b in itertools.pairwise(edges)]
     return {
         number: names[int(np.searchsorted(edges[1:-1], value, side="right"))]
         for number, value in values.items()

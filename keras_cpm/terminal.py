@@ -43,6 +43,7 @@ def progress(title):
 def print_scores(table):
     """Prints what `Evaluation.scores` returns, a row a stage or a file, a column a kind of part."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     metric = next(iter(next(iter(table.values()))))
@@ -50,10 +51,10 @@ def print_scores(table):
     view = Table(title=f"{metric} in percent")
     view.add_column("")
     for name in ("total", *columns):
-        view.add_column(name, justify="right")
+        view.add_column(escape(name), justify="right")
     for row, entry in table.items():
         cells = [entry[metric]["total"], *entry[metric]["columns"].values()]
-        view.add_row(row, *("-" if cell is None else f"{cell:.2f}" for cell in cells))
+        view.add_row(escape(row), *("-" if cell is None else f"{cell:.2f}" for cell in cells))
     Console(width=None if sys.stdout.isatty() else 160).print(view)
 
 

@@ -79,6 +79,8 @@ def test_peaks_of_one_map():
     np.testing.assert_allclose(heights, [1.0, 0.9], atol=0.02)
     wide, _ = codec.find_peaks(np.pad(beliefs, ((0, 0), (5, 20))), spec, threshold=0.5)
     np.testing.assert_allclose(wide, points[::-1] + [40, 0], atol=0.51)
+    fine = spec.replace(stride=4)  # 5 cells of 4 pixels are no box of a network
+    assert codec.find_peaks(np.eye(5), fine, threshold=0.5)[0].shape == (5, 2)
 
 
 def test_a_plateau_is_one_peak():
@@ -107,6 +109,18 @@ def test_people_in_one_batch_are_people_one_by_one(tiny_model, tiny_spec, drawn_
     assert predictor.predict_people(drawn_records[0].image, []) == []
 
 
+def test_a_wrong_place_among_several_is_named(tiny_model, tiny_spec, drawn_records):
+    places = [{"box": (10.0, 5.0, 60.0, 90.0)}, {"box": (500.0, 500.0, 600.0, 600.0)}]
+    with pytest.raises(ValueError, match="Person 2 of 2: `box` must overlap"):
+        Predictor(tiny_model, tiny_spec).predict_people(drawn_records[0].image, places)
+
+
+def test_a_panorama_is_refused():
+    spec = keras_cpm.released_spec("person")
+    with pytest.raises(ValueError, match="no wider than 10 times its height"):
+        find_people(np.zeros((8, 100, 3)), person_network(spec), spec, keras_cpm.PoseSpec())
+
+
 def test_more_people_than_a_batch_holds(tiny_model, tiny_spec, drawn_records):
     predictor = Predictor(tiny_model, tiny_spec)
     places = [{"center": (20.0 + 3 * i, 50.0), "person_height": 40.0} for i in range(19)]
@@ -129,10 +143,10 @@ def test_boxes_of_any_detector(tmp_path):
     path = boxes(tmp_path, [[1, 2, 3, 4], {"box": [5, 6, 7, 8]}, {"center": [1, 2], "height": 9}])
     places = [{"box": (1, 2, 3, 4)}, {"box": (5, 6, 7, 8)}]
     places.append({"center": (1, 2), "person_height": 9})
-    assert read_places(path, "a/b.jpg", 1) == places
+    assert read_places(path, ["a/b.jpg"]) == {"a/b.jpg": places}
     path = boxes(tmp_path, {"b.jpg": [[1, 2, 3, 4]], "a/c.jpg": []})
-    assert read_places(path, "a/b.jpg", 2) == [{"box": (1, 2, 3, 4)}]
-    assert read_places(path, "a/c.jpg", 2) == []
+    both = read_places(path, ["a/b.jpg", "a/c.jpg"])
+    assert both == {"a/b.jpg": [{"box": (1, 2, 3, 4)}], "a/c.jpg": []}
 
 
 @pytest.mark.parametrize(
@@ -151,12 +165,12 @@ def test_boxes_of_any_detector(tmp_path):
 )
 def test_a_wrong_file_of_boxes(tmp_path, content, count, message):
     with pytest.raises(ValueError, match=message):
-        read_places(boxes(tmp_path, content), "a/b.jpg", count)
+        read_places(boxes(tmp_path, content), ["a/b.jpg", "d.jpg"][:count])
 
 
 def test_no_file_of_boxes(tmp_path):
     with pytest.raises(FileNotFoundError, match="no file of boxes"):
-        read_places(tmp_path / "boxes.json", "b.jpg", 1)
+        read_places(tmp_path / "boxes.json", ["b.jpg"])
 
 
 def run(*words):

@@ -167,8 +167,10 @@ def test_zooms_are_added_up_at_the_pixels():
     np.testing.assert_allclose(keypoints[0, 0], (93.5, 35.5), atol=0.01)
     keypoints, _ = read([2 * near, far], [identity, shifted], (64, 120), spec, refine="log")
     np.testing.assert_allclose(keypoints[0, 0], (19.5, 19.5), atol=0.01)
-    with pytest.raises(ValueError, match="nothing of the photograph"):
-        read([near], [shifted], (64, 40), spec)
+    keypoints, scores = read([near], [shifted], (64, 40), spec)
+    assert np.isnan(keypoints).all() and not np.any(scores)
+    one, _ = read([near], [identity], (64, 1), spec, refine="log")
+    np.testing.assert_array_equal(one[0, 0], (0, 19))
 
 
 def test_equal_pixels_go_to_the_first_column():
@@ -257,6 +259,37 @@ def test_the_predicted_torso_as_normalizer():
     assert by == {"torso": 0.0, "predicted-torso": 100.0}
 
 
+def test_who_predicts_no_torso_is_wrong_not_left_out():
+    records = hand_made(2)
+    points, parts = moved(records, [0, 0])["moved"]
+    points[1] = 7.0
+    result = evaluate_predictions({"dot": (points, parts)}, records, normalizer="predicted-torso")
+    assert result.scores(0.2)["dot"]["pck@0.2"]["total"] == 50.0
+
+
+def test_the_normalizer_does_not_depend_on_who_predicts_what():
+    """A second file without a shoulder once turned the torso into a box, for both."""
+    records = hand_made(1)
+    both = moved(records, [21.0])
+    few = (both["moved"][0][:, :3], records[0].parts[:3])
+    wrist = records[0].parts.index("left_wrist")
+    half = (both["moved"][0][:, wrist : wrist + 1], ("left_wrist",))
+    for others in ({}, {"half": half}):
+        result = evaluate_predictions(both | others, records)
+        assert result.normalizer.tolist() == [100.0]
+    assert evaluate_predictions({"few": few}, records, protocol="lsp").normalizer.tolist() == [
+        100.0
+    ]
+
+
+def test_flags_that_contradict_a_protocol():
+    records = hand_made(1)
+    with pytest.raises(ValueError, match="'lsp' is scored by pck; leave `metric` out"):
+        evaluate_predictions(moved(records, 0), records, protocol="lsp", metric="pckh")
+    with pytest.raises(ValueError, match='pckh is normalized by "head"'):
+        evaluate_predictions(moved(records, 0), records, protocol="mpii", normalizer="torso")
+
+
 def test_named_normalizers():
     truth, labelled = [[[0, 0], [30, 40], [0, 90]]], [[True, True, True]]
     fish = keras_cpm.Skeleton("fish", ("a", "b", "c"), torso=("a", "b"))
@@ -323,6 +356,8 @@ def test_groups_by_any_attribute():
     ranges = group_people(angles, "angle")
     assert len(ranges) == 6 and sorted(np.concatenate(list(ranges.values()))) == list(range(13))
     assert ranges["100 to 120"].tolist() == [10, 11, 12]
+    close = [replace(r, attributes={"id": 20_000_000 + i}) for i, r in enumerate(hand_made(14))]
+    assert len(group_people(close, "id")) == 6
 
 
 # --- files and the command line -----------------------------------------------------------------------
@@ -339,7 +374,7 @@ def test_two_files_in_one_table_one_plot_and_groups(tmp_path):
     keras_cpm.write_records(records, tmp_path / "people.jsonl")
     for name, distance in (("good", 0), ("bad", 99)):
         points, _ = moved(records, [distance] * 3)["moved"]
-        keras_cpm.write_predictions(tmp_path / f"{name}.mat", points)
+        keras_cpm.write_predictions(tmp_path / f"{name}.mat", points, records[0].parts)
     out = run(
         *("evaluate", tmp_path / "people.jsonl", "--protocol", "lsp"),
         *("--predictions", tmp_path / "good.mat", "--predictions", tmp_path / "bad.mat"),
@@ -360,9 +395,62 @@ def test_two_files_in_one_table_one_plot_and_groups(tmp_path):
     assert cv2.imread(str(tmp_path / "curves.png")) is not None
 
 
-def test_a_model_and_files_cannot_be_mixed_up(tmp_path):
-    result = CliRunner().invoke(main, ["evaluate", "only.jsonl"])
-    assert result.exit_code == 2 and "Give MODEL and RECORDS" in result.output
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["only.jsonl"], "Give MODEL and RECORDS"),
+        (["r.jsonl", "--predictions", "a.mat", "--flip"], "--flip belongs to a MODEL"),
+        (["r.jsonl", "--predictions", "a.mat", "--scale", "2"], "--scale belongs to a MODEL"),
+        (["r.jsonl", "--predictions", "a.mat", "--draw", "d"], "--draw belongs to a MODEL"),
+        (["r.jsonl", *["--predictions", "a.mat"] * 2], "names the same file twice"),
+        (["m", "r.jsonl", "--alpha", "nan"], "--alpha must be"),
+        (["m", "r.jsonl", "--curves", "."], "--curves needs"),
+        (["m", "r.jsonl", "--mpii-root", "x"], "--mpii-root needs"),
+        (["m", "r.jsonl", "--write-predictions", "x.jsonl"], "must name a .mat file"),
+    ],
+)
+def test_flags_that_do_not_go_together(words, message):
+    result = CliRunner().invoke(main, ["evaluate", *words])
+    assert result.exit_code == 2 and message in result.output
+
+
+@pytest.fixture
+def tiny_bundle(tmp_path, tiny_model, tiny_spec):
+    keras_cpm.save_bundle(tmp_path / "bundle", tiny_model, tiny_spec)
+    return tmp_path / "bundle"
+
+
+@pytest.mark.parametrize("protocol", [(), ("--protocol", "lsp")])
+def test_written_predictions_score_as_the_model_does(
+    protocol, tmp_path, tiny_bundle, drawn_records
+):
+    """The records' parts are in an order of their own: CPM14, where others' files have LSP14."""
+    keras_cpm.write_records(drawn_records, tmp_path / "r.jsonl")
+    words = ("--json", tmp_path / "a.json", "--curves", tmp_path / "c/curves.png")
+    words += ("--write-predictions", tmp_path / "mine.mat", "--draw", tmp_path / "d")
+    run("evaluate", tiny_bundle, tmp_path / "r.jsonl", *words, *protocol)
+    assert (tmp_path / "c/curves.csv").is_file() and (tmp_path / "d/predictions.png").is_file()
+    words = ("--json", tmp_path / "b.json", "--predictions", tmp_path / "mine.mat")
+    run("evaluate", tmp_path / "r.jsonl", *words, *protocol)
+    of_model = json.loads((tmp_path / "a.json").read_text())["stage2"]
+    assert json.loads((tmp_path / "b.json").read_text())["mine"] == of_model
+    _, parts = keras_cpm.read_predictions(tmp_path / "mine.mat")
+    assert parts == keras_cpm.LSP14.parts
+
+
+def test_people_without_labels_are_predicted_only(tmp_path, tiny_bundle, drawn_records):
+    records = [replace(r, people=(replace(r.people[0], visible=[0] * 14),)) for r in drawn_records]
+    keras_cpm.write_records(records, tmp_path / "r.jsonl")
+    words = ["evaluate", str(tiny_bundle), str(tmp_path / "r.jsonl")]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 1 and "--write-predictions" in result.output
+    run(*words, "--write-predictions", tmp_path / "mine.mat")
+    assert np.isfinite(keras_cpm.read_predictions(tmp_path / "mine.mat")[0]).all()
+    words += ["--write-predictions", str(tmp_path / "mine.mat")]
+    result = CliRunner().invoke(main, [*words, "--json", str(tmp_path / "x.json")])
+    assert result.exit_code == 2 and "nothing to score" in result.output
+    result = CliRunner().invoke(main, [*words, "--mpii-root", str(tmp_path)])
+    assert result.exit_code == 1 and "mpii_human_pose_v1_u12_1.mat" in result.output
 
 
 def lsp_files(data_root, tmp_path):

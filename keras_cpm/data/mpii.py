@@ -114,21 +114,15 @@ def write_mpii_predictions(path, records, keypoints, *, root, parts=MPII16.parts
         FileNotFoundError: there is no mpii_human_pose_v1_u12_1.mat.
 
     Example:
-        >>> from keras_cpm import CPM14
         >>> from keras_cpm.data.mpii import load_mpii, write_mpii_predictions
-        >>> records = load_mpii("path/to/mpii", "test")  # doctest: +SKIP
-        >>> keypoints = [find(record) for record in records]  # doctest: +SKIP
-        >>> write_mpii_predictions(  # doctest: +SKIP
-        ...     "pred.mat", records, keypoints, root="path/to/mpii", parts=CPM14.parts)
+        >>> records = load_mpii("mpii", "test")  # doctest: +SKIP
+        >>> write_mpii_predictions("pred.mat", records, points, root="mpii")  # doctest: +SKIP
     """
     keypoints = np.asarray(keypoints, np.float64)
-    if keypoints.shape != (len(records), len(parts), 2):
-        raise ValueError(
-            f"`keypoints` must be ({len(records)}, {len(parts)}, 2): a point of each of `parts` "
-            f"for each record. Received: shape {keypoints.shape}"
-        )
-    if any(record.split != "test" for record in records):
-        raise ValueError('`records` must be those of load_mpii(root, "test"). Received: others')
+    wanted = (len(records), len(parts), 2)
+    if keypoints.shape != wanted:
+        raise ValueError(f"`keypoints` must be {wanted}. Received: shape {keypoints.shape}")
+    check_test_records(records, root)
     ids = [MPII16.index(part) for part in parts]
     points = {}
     for record, person in zip(records, keypoints, strict=True):
@@ -140,6 +134,13 @@ def write_mpii_predictions(path, records, keypoints, *, root, parts=MPII16.parts
     for i, index in enumerate(indices):
         predicted["annorect"][i] = _with_points(predicted["annorect"][i], int(index) + 1, points)
     write_mat(path, {"pred": predicted[None]})
+
+
+def check_test_records(records, root):
+    """Raises where `write_mpii_predictions` could not write predictions for these records."""
+    _need(Path(root).absolute(), _RELEASE)
+    if any((r.dataset, r.split) != ("mpii", "test") for r in records):
+        raise ValueError('`records` must be those of load_mpii(root, "test"). Received: others')
 
 
 class _Image:

@@ -12,6 +12,8 @@ from .matlab import read_mat, write_mat
 from .tompson import read_detections
 
 _NAME = "prediction_all"
+# ours only: the names of its rows
+_PARTS = "prediction_parts"
 _SKELETONS = {skeleton.num_parts: skeleton for skeleton in (LSP14, FLIC9, MPII16)}
 
 
@@ -21,6 +23,7 @@ def read_predictions(path, parts=None) -> tuple[np.ndarray, tuple[str, ...]]:
     | file | holds | parts |
     |---|---|---|
     | .mat | `prediction_all` (P, 2, S), pixels from 1 | `LSP14`, `FLIC9` or `MPII16` by P |
+    | .mat | the same with `prediction_parts`, as `write_predictions` writes it | as named there |
     | .mat | `keypointsAll` and `output_joints`: detections.mat of MPII | as named there |
     | .jsonl | records, of which the primary people are taken | of the records |
 
@@ -53,7 +56,8 @@ def read_predictions(path, parts=None) -> tuple[np.ndarray, tuple[str, ...]]:
     if path.suffix == ".mat":
         content = read_mat(path)
         if _NAME in content:
-            return _matrix(content[_NAME], path, parts)
+            own = tuple(str(np.ravel(name)[0]) for name in np.ravel(content.get(_PARTS, [])))
+            return _matrix(content[_NAME], path, _named(own, parts, path) if own else parts)
         if "keypointsAll" in content:
             detections = read_detections(path)
             return detections.keypoints, _named(detections.parts, parts, path)
@@ -71,32 +75,43 @@ def read_predictions(path, parts=None) -> tuple[np.ndarray, tuple[str, ...]]:
     return keypoints, _named(own, parts, path)
 
 
-def write_predictions(path, keypoints):
+def write_predictions(path, keypoints, parts=None):
     """Writes predicted keypoints as the release does, for others' tools: `prediction_all`.
 
     Args:
         path: of the .mat file to write.
-        keypoints: (S, P, 2) points (x, y), image frame, pixels, from 0, in the order of `LSP14`,
-            `FLIC9` or `MPII16` if others are to read them. In the file they are (P, 2, S), pixels
-            from 1, and not rounded, as the release's are.
+        keypoints: (S, P, 2) points (x, y), image frame, pixels, from 0. In the file they are (P, 2,
+            S), pixels from 1, and not rounded, as the release's are.
+        parts: P names. Where they are those of `LSP14`, `FLIC9` or `MPII16`, the file has them in
+            that order, as others expect them; the names go into the file too. `None`: they are in
+            such an order already.
 
     Raises:
-        ValueError: another shape.
+        ValueError: another shape, or a path that does not end in .mat.
 
     Example:
         >>> import tempfile
         >>> from keras_cpm.data.predictions import read_predictions, write_predictions
         >>> path = tempfile.mkdtemp() + "/hands.mat"
-        >>> write_predictions(path, [[[10.5, 20.0], [8.0, 9.0]]])
-        >>> read_predictions(path, parts=("thumb", "wrist"))[0].tolist()
-        [[[10.5, 20.0], [8.0, 9.0]]]
+        >>> write_predictions(path, [[[10.5, 20.0], [8.0, 9.0]]], ("thumb", "wrist"))
+        >>> keypoints, parts = read_predictions(path)
+        >>> keypoints.tolist(), parts
+        ([[[10.5, 20.0], [8.0, 9.0]]], ('thumb', 'wrist'))
     """
     keypoints = np.asarray(keypoints, np.float64)
     if keypoints.ndim != 3 or keypoints.shape[2] != 2:
         raise ValueError(
             f"`keypoints` must be (images, parts, 2). Received: shape {keypoints.shape}"
         )
-    write_mat(path, {_NAME: keypoints.transpose(1, 2, 0) + 1})
+    if Path(path).suffix != ".mat":
+        raise ValueError(f"`path` must end in .mat. Received: path={str(path)!r}")
+    content = {}
+    if parts is not None:
+        known = [k.parts for k in _SKELETONS.values() if set(k.parts) == set(parts)]
+        ordered = known[0] if known else tuple(parts)
+        keypoints = keypoints[:, [list(parts).index(part) for part in ordered]]
+        content[_PARTS] = np.array(ordered, object)
+    write_mat(path, content | {_NAME: keypoints.transpose(1, 2, 0) + 1})
 
 
 def _matrix(matrix, path, parts):

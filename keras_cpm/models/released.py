@@ -18,10 +18,9 @@ PERSON1 = Skeleton("person1", ("center",))
 LICENCE = (
     "CMU's licence for academic and non-profit, non-commercial research (the release's LICENSE)"
 )
-PUBLISHED_AT = (
-    "http://posefs1.perception.cs.cmu.edu/CPM/caffe_model_github/model/",
-    "http://pearl.vasc.ri.cmu.edu/caffe_model_github/model/",
-)
+# get_model.sh of 2018, which has all files, and of 2016
+_HOST_2018 = "http://posefs1.perception.cs.cmu.edu/CPM/caffe_model_github/model/"
+_HOST_2016 = "http://pearl.vasc.ri.cmu.edu/caffe_model_github/model/"
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,9 @@ class ReleasedNetwork:
         spec: `PoseSpec`; the person network takes images of any size, its box is the height to
             which the release scales them.
         files: name of a file of weights -> what it was trained on.
-        folder: of these files on the hosts, `PUBLISHED_AT`.
+        folder: of these files on the hosts.
         network: keyword arguments of `build_cpm`.
+        hosts: where the files were published.
 
     Example:
         >>> from keras_cpm.models.released import RELEASED
@@ -45,6 +45,7 @@ class ReleasedNetwork:
     folder: str
     files: dict
     network: dict = field(default_factory=dict)
+    hosts: tuple = (_HOST_2018, _HOST_2016)
 
 
 _PAPER = {"stages": 6, "backbone": "cpm", "stage_block": "classic"}
@@ -77,6 +78,7 @@ RELEASED = {
         "_trained_MPI",
         {"pose_iter_320000.caffemodel": "MPII: 90.1 PCKh@0.5 (release of 2018 only)"},
         _VGG,
+        (_HOST_2018,),
     ),
     "person": ReleasedNetwork(
         PoseSpec(skeleton=PERSON1, background=False),
@@ -89,6 +91,7 @@ RELEASED = {
             "center_map": False,
             "input_size": "any",
         },
+        (_HOST_2018,),
     ),
 }
 
@@ -147,7 +150,7 @@ def where_weights_are(name):
     """
     network = _known(name)
     files = "\n".join(f"  {file}: {what}" for file, what in network.files.items())
-    hosts = "\n".join(f"  {host}{network.folder}/" for host in PUBLISHED_AT)
+    hosts = "\n".join(f"  {host}{network.folder}/" for host in network.hosts)
     return (
         f"Weights of the released network {name!r} are the authors' and not part of this package. Files:\n"
         f"{files}\nThey were published at (users report both hosts dead):\n{hosts}\n"

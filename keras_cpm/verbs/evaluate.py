@@ -29,7 +29,7 @@ from ..terminal import load_tensorflow, print_scores, progress, write_json
     multiple=True,
     help="Thresholds; may be given again. Default 0.2, pckh 0.5, or the protocol's.",
 )
-@click.option("--metric", type=click.Choice(["pck", "pckh"]), default="pck", show_default=True)
+@click.option("--metric", type=click.Choice(["pck", "pckh"]), help="pck unless given.")
 @click.option(
     "--normalizer",
     type=click.Choice(NORMALIZERS),
@@ -71,42 +71,69 @@ def evaluate(paths, predictions, draw, count, curves, group_by, alpha, json_path
     keras-cpm evaluate cpm-light-lsp lsp_test.jsonl --flip
     keras-cpm evaluate --predictions FILE.mat lsp_test.jsonl --protocol lsp
     """
-    if len(paths) != (1 if predictions else 2):
-        raise click.UsageError("Give MODEL and RECORDS, or --predictions FILE and RECORDS.")
+    _check_flags(paths, predictions, draw, curves, alpha, options)
     load_tensorflow()
     from ..data.jsonl import read_records
+    from ..scores import group_people
 
     records = read_records(paths[-1])
+    groups = group_people(records, group_by) if group_by else {}
+    if not predictions and not any(record.people[0].labelled.any() for record in records):
+        if group_by or curves or json_path or draw:
+            raise click.UsageError(
+                "These people have no labels: there is nothing to score or draw."
+            )
+        _predict_unlabelled(paths[0], records, options)
+        return
     score = _score_files if predictions else _score_model
     result = score(predictions or paths[0], records, options)
-    if result is None:
-        return
     tables = {"": _tables(result, alpha, options["protocol"])}
-    if group_by:
-        from ..scores import group_people
-
-        for group, people in group_people(records, group_by).items():
-            name = f"{group_by} {group}, {len(people)} people"
-            tables[name] = _tables(result.subset(people), alpha, options["protocol"])
+    for group, people in groups.items():
+        name = f"{group_by} {group}, {len(people)} people"
+        tables[name] = _tables(result.subset(people), alpha, options["protocol"])
     for name, scores in tables.items():
         if name:
             click.echo(name)
         for metric in next(iter(scores.values())):
             print_scores({row: {metric: entry[metric]} for row, entry in scores.items()})
-    groups = {name: scores for name, scores in tables.items() if name}
-    write_json(json_path, tables[""] | ({"groups": groups} if groups else {}))
+    by_group = {name: scores for name, scores in tables.items() if name}
+    write_json(json_path, tables[""] | ({"groups": by_group} if by_group else {}))
     if curves:
         _write_curves(result, options["protocol"], curves)
-    if draw and not predictions:
+    if draw:
         _draw(paths[0], records[:count], draw, options)
+
+
+_OF_A_MODEL = ("baseline", "flip", "scales", "refine", "predictions_out", "mpii_root")
+
+
+def _check_flags(paths, predictions, draw, curves, alpha, options):
+    """What can be refused before anything is loaded."""
+    if len(paths) != (1 if predictions else 2):
+        raise click.UsageError("Give MODEL and RECORDS, or --predictions FILE and RECORDS.")
+    given = [name for name in _OF_A_MODEL if options[name]] + (["draw"] if draw else [])
+    if predictions and given:
+        flag = {"scales": "scale", "predictions_out": "write-predictions"}.get(given[0], given[0])
+        raise click.UsageError(
+            f"--{flag.replace('_', '-')} belongs to a MODEL, not to --predictions."
+        )
+    if len({path.resolve() for path in predictions}) < len(predictions):
+        raise click.UsageError("--predictions names the same file twice.")
+    if curves and not curves.name:
+        raise click.UsageError("--curves needs the beginning of a file name, such as runs/curves.")
+    if not all(0 <= threshold < float("inf") for threshold in alpha):
+        raise click.UsageError("--alpha must be zero or more.")
+    if options["mpii_root"] and not options["predictions_out"]:
+        raise click.UsageError("--mpii-root needs --write-predictions.")
+    out = options["predictions_out"]
+    if out and out.suffix != ".mat":
+        raise click.UsageError("--write-predictions must name a .mat file.")
 
 
 def _score_files(paths, records, options):
     from ..data.predictions import read_predictions
     from ..evaluation import evaluate_predictions
 
-    if options["predictions_out"] or options["baseline"]:
-        raise click.UsageError("--write-predictions and --baseline belong to a MODEL.")
     names = [path.stem for path in paths]
     names = [str(p) if names.count(p.stem) > 1 else p.stem for p in paths]
     read = {name: read_predictions(path) for name, path in zip(names, paths, strict=True)}
@@ -114,23 +141,18 @@ def _score_files(paths, records, options):
     return evaluate_predictions(read, records, **chosen)
 
 
+def _looks(options):
+    looks = {name: options[name] or None for name in ("protocol", "scales", "refine")}
+    return looks | {"flip": options["flip"]}
+
+
 def _score_model(model, records, options):
     from .. import bundle, evaluation
     from ..data.jsonl import read_records
 
     network, spec = bundle.load(model)
-    out, baseline = options["predictions_out"], options["baseline"]
-    looks = {name: options[name] or None for name in ("protocol", "scales", "refine")}
-    looks |= {"flip": options["flip"], "progress": progress("predicting")}
-    if not any(record.people[0].labelled.any() for record in records):
-        if not out:
-            raise ValueError(
-                "The people of these records have no labels; write what is predicted for them with "
-                "--write-predictions."
-            )
-        rows = evaluation.predict_records(network, records, spec, **looks)
-        _write_predictions(out, records, rows, spec.skeleton.parts, options["mpii_root"])
-        return None
+    _check_mpii(records, options["mpii_root"])
+    baseline = options["baseline"]
     result = evaluation.evaluate(
         network,
         records,
@@ -138,30 +160,50 @@ def _score_model(model, records, options):
         metric=options["metric"],
         normalizer=options["normalizer"],
         baseline_records=read_records(baseline) if baseline else (),
-        **looks,
+        progress=progress("predicting"),
+        **_looks(options),
     )
-    if out:
-        _write_predictions(out, records, result.predicted, result.skeleton.parts, None)
+    _write_predictions(records, result.predicted, result.skeleton.parts, options)
     return result
 
 
-def _write_predictions(path, records, rows, parts, mpii_root):
-    """The last stage's, in the order of the records' parts; NaN where the model has none."""
-    import numpy as np
+def _predict_unlabelled(model, records, options):
+    from .. import bundle, evaluation
 
+    if not options["predictions_out"]:
+        raise ValueError(
+            "The people of these records have no labels; write what is predicted for them with "
+            "--write-predictions."
+        )
+    network, spec = bundle.load(model)
+    _check_mpii(records, options["mpii_root"])
+    rows = evaluation.predict_records(
+        network, records, spec, progress=progress("predicting"), **_looks(options)
+    )
+    _write_predictions(records, rows, spec.skeleton.parts, options)
+
+
+def _check_mpii(records, root):
+    if root is None:
+        return
+    from ..data.mpii import check_test_records
+
+    check_test_records(records, root)
+
+
+def _write_predictions(records, rows, parts, options):
+    """The last stage's."""
     from ..data.mpii import write_mpii_predictions
     from ..data.predictions import write_predictions
 
+    path, root = options["predictions_out"], options["mpii_root"]
+    if path is None:
+        return
     name, points = list(rows.items())[-1]
-    if mpii_root:
-        write_mpii_predictions(path, records, points, root=mpii_root, parts=parts)
+    if root:
+        write_mpii_predictions(path, records, points, root=root, parts=parts)
     else:
-        wanted = records[0].parts
-        ordered = np.full((len(records), len(wanted), 2), np.nan)
-        shared = [part for part in wanted if part in parts]
-        chosen = points[:, [parts.index(part) for part in shared]]
-        ordered[:, [wanted.index(part) for part in shared]] = chosen
-        write_predictions(path, ordered)
+        write_predictions(path, points, parts)
     click.echo(f"Written: {path}, the predictions of {name}")
 
 
@@ -185,7 +227,8 @@ def _write_curves(result, protocol, prefix):
     end = rules.end if rules else (0.5 if result.metric == "pckh" else 0.2)
     thresholds = [i / 100 for i in range(round(100 * end) + 1)]
     lines = result.curves(thresholds)
-    picture, table = prefix.with_name(prefix.name + ".png"), prefix.with_name(prefix.name + ".csv")
+    stem = prefix.stem if prefix.suffix in (".png", ".csv") else prefix.name
+    picture, table = prefix.with_name(f"{stem}.png"), prefix.with_name(f"{stem}.csv")
     plot_curves(lines, thresholds, picture, result.metric)
     with table.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -198,8 +241,7 @@ def _write_curves(result, protocol, prefix):
 
 def _draw(model, records, folder, options):
     from .. import bundle, pictures
-    from ..predictor import Predictor
+    from ..evaluation import predictor_for
 
-    network, spec = bundle.load(model)
-    looks = Predictor(network, spec, scales=options["scales"] or (1.0,), flip=options["flip"])
-    click.echo(f"Drawn: {pictures.draw_predictions(looks, records, folder)}")
+    predictor = predictor_for(*bundle.load(model), **_looks(options))
+    click.echo(f"Drawn: {pictures.draw_predictions(predictor, records, folder)}")

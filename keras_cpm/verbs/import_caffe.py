@@ -18,6 +18,8 @@ def import_caffe(file, net, out, json_path):
 
     Without FILE it says which files there are, where they were published and under what licence.
     """
+    if file is not None and out is None:
+        raise click.UsageError("--out must name the folder for the bundle.")
     load_tensorflow()
     import dataclasses
 
@@ -32,8 +34,6 @@ def import_caffe(file, net, out, json_path):
             f"Put one anywhere and name it: keras-cpm import-caffe PATH/{next(iter(RELEASED[net].files))} "
             f"--net {net} --out {net}"
         )
-    if out is None:
-        raise click.UsageError("--out must name the folder for the bundle.")
     model = build_released(net)
     filled = load_caffe_weights(model, file)
     bundle.save_bundle(out, model, released_spec(net))

@@ -43,8 +43,10 @@ def predict(images, model, people, person_model, draw, part, json_path, **option
     box, center = options["box"], options["center"]
     if (box or center) and len(images) > 1:
         raise click.UsageError("--box and --center belong to one image; give one image.")
-    if people and (box or center or part):
-        raise click.UsageError("--people says where people are; leave out --box, --center, --part.")
+    if people and (box or center or options["height"] or part):
+        raise click.UsageError(
+            "--people says where people are; leave out --box, --center, --height, --part."
+        )
     if person_model and people != "auto":
         raise click.UsageError("--person-model needs --people auto.")
     if part and not draw:
@@ -53,11 +55,15 @@ def predict(images, model, people, person_model, draw, part, json_path, **option
         raise click.UsageError("--draw must be a folder when there are several images.")
     load_tensorflow()
     from .. import bundle, pictures
+    from ..people import read_places
     from ..predictor import Predictor
 
+    places = read_places(people, images) if people and people != "auto" else None
     network, spec = bundle.load(model or bundle.default_bundle())
     predictor = Predictor(network, spec, scales=options["scales"] or (1.0,), flip=options["flip"])
-    find = _finder(people, person_model, spec, len(images)) if people else None
+    find = places.get if places else None
+    if people == "auto":
+        find = _finder(person_model, spec)
     results, drawn, failures = {}, [], []
     for path in progress("predicting")(images) if len(images) > 1 else images:
         target = _drawing_path(draw, path, images) if draw else None
@@ -85,20 +91,18 @@ def predict(images, model, people, person_model, draw, part, json_path, **option
                     click.echo(f"person {number} of {len(result['people'])}")
                 print_pose(person)
             if people and not result["people"]:
-                click.echo("nobody found")
+                click.echo("nobody found" if people == "auto" else "no boxes given")
     for path in [*drawn, *([json_path] if json_path else [])]:
         click.echo(f"Written: {path}")
     if failures:
         raise click.ClickException("\n".join(failures))
 
 
-def _finder(people, person_model, spec, count):
+def _finder(person_model, spec):
     """A function from the path of an image to the places of its people."""
     from .. import bundle
-    from ..people import find_people, read_places, shipped_person_network
+    from ..people import find_people, shipped_person_network
 
-    if people != "auto":
-        return lambda path: read_places(people, path, count)
     network, person_spec = bundle.load(person_model) if person_model else shipped_person_network()
     return lambda path: find_people(path, network, person_spec, spec)
 

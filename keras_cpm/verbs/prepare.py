@@ -60,9 +60,13 @@ def prepare(dataset, root, out, first, last, **options):
     load_tensorflow()
     from ..data.jsonl import write_records
 
-    records = _READERS[dataset](root, options)[(first or 1) - 1 : last]
+    if dataset == "synthetic" and options["split"]:
+        raise click.UsageError("--split belongs to a data set; what is drawn has none.")
+    found = _READERS[dataset](root, options)
+    records = found[(first or 1) - 1 : last]
     if not records:
-        raise ValueError(f"{root} has no records between --first {first} and --last {last}.")
+        asked = f", none of them from --first {first or 1} to --last {last}" if found else ""
+        raise ValueError(f"{root} has {len(found)} records{asked}.")
     write_records(records, out)
     click.echo(f"{len(records)} records in {out}")
     if dataset == "coco":
