@@ -42,6 +42,7 @@ setup(
         "jax": ["jax>=0.4.30"],
         "test": [
             "pytest>=8",
+            "pytest-xdist>=3",
             "opencv-python>=4.14,<5",
             "ai-edge-litert>=1.2",
             "jax>=0.4.30",
