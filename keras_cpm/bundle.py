@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 
+from .models.fast_conv import fast_copy, plain_copy
 from .spec import PoseSpec
 
 MODEL_FILE, SPEC_FILE = "model.keras", "spec.json"
@@ -33,8 +34,8 @@ def save_bundle(directory, model, spec):
     check_model(model, spec)
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    # the same layers without compile state: what `fit` needs is not what users load
-    plain = keras.Model(model.inputs, model.outputs, name=model.name)
+    # Keras' own layers without compile state: what `fit` and this package need is not what users load
+    plain = plain_copy(model)
     partial = directory / f"partial.{MODEL_FILE}"
     plain.save(partial)
     os.replace(partial, directory / MODEL_FILE)
@@ -43,8 +44,12 @@ def save_bundle(directory, model, spec):
     os.replace(partial, directory / SPEC_FILE)
 
 
-def load(name_or_directory):
+def load(name_or_directory, *, convolution="auto"):
     """Loads a bundle from its folder, or by its name in `saved_models/`.
+
+    Args:
+        name_or_directory: path, or name of a shipped bundle.
+        convolution: how large kernels are computed, see `build_cpm`.
 
     Returns:
         model (`keras.Model`, not compiled) and spec (`PoseSpec`).
@@ -79,7 +84,7 @@ def load(name_or_directory):
             f"{path} cannot be loaded: {(str(error) or repr(error)).splitlines()[0]}"
         ) from error
     check_model(model, spec)
-    return model, spec
+    return fast_copy(model, convolution), spec
 
 
 def bundle_directory(name_or_directory):

@@ -10,6 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from . import bundle, codec, geometry, images
+from .inference import StoredSpectrum
+from .models.fast_conv import direct, held, tiled_layers
 
 
 def export_saved_model(model, spec, directory):
@@ -25,7 +27,9 @@ def export_saved_model(model, spec, directory):
         beliefs           image (B, H, W, 3) network boxes -> stage1 .. stageT (B, h, w, C)
 
     Decoding, turning upright, cropping, the network, the peaks and the way back to image pixels are
-    all inside the graph; the center map of a centred person is a constant in it.
+    all inside the graph; the center map of a centred person is a constant in it. Layers that take
+    Fourier tiles (`build_cpm(convolution=...)`) keep the spectra of their kernels in memory; the file
+    does not hold them, loading computes them.
 
     Args:
         model: `keras.Model` as `build_cpm` makes it.
@@ -49,7 +53,7 @@ def export_saved_model(model, spec, directory):
     directory.mkdir(parents=True, exist_ok=True)
     version, partial = directory / "1", directory / "partial"
     shutil.rmtree(partial, ignore_errors=True)
-    _archive(model, _endpoints(model, spec), partial)
+    _write_saved_model(model, _endpoints(model, spec), partial)
     shutil.rmtree(version, ignore_errors=True)
     os.replace(partial, version)
     spec.save(directory / bundle.SPEC_FILE)
@@ -88,7 +92,8 @@ def export_tflite(model, spec, path):
     box = tf.TensorSpec([1, spec.box_size, spec.box_size, 3], tf.float32, name="image")
     predict = _mobile_endpoint(model, spec)
     with tempfile.TemporaryDirectory() as folder:
-        _archive(model, {"serving_default": (predict, [box])}, folder)
+        with direct(model):
+            _archive(model, {"serving_default": (predict, [box])}, folder)
         converter = tf.lite.TFLiteConverter.from_saved_model(
             folder, signature_keys=["serving_default"]
         )
@@ -115,6 +120,19 @@ def _check(model, spec):
             f"Exports need a model of one input size; build it with input_size=None for boxes of {spec.box_size} "
             'pixels. Received: input_size="any"'
         )
+
+
+def _write_saved_model(model, endpoints, directory):
+    """As `keras.export.ExportArchive` does, which would store and load every weight twice."""
+    module = tf.Module()
+    module.weights = [variable.value for variable in model.variables]
+    module.spectra = [StoredSpectrum(layer, tile) for layer, tile in tiled_layers(model).items()]
+    with held(model, [spectrum.read for spectrum in module.spectra]):
+        signatures = {
+            name: tf.function(function, input_signature=signature).get_concrete_function()
+            for name, (function, signature) in endpoints.items()
+        }
+        tf.saved_model.save(module, str(directory), signatures=signatures)
 
 
 def _archive(model, endpoints, directory):

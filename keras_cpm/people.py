@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from . import bundle, codec, geometry, images
+from .inference import inference_of
 from .models.released import PERSON1
 
 _SIZES = 'a list of boxes [x0, y0, x1, y1], of {"box": [...]} or of {"center": [x, y], "height": h}'
@@ -61,8 +62,7 @@ def find_people(image, model, spec, pose_spec, *, threshold=0.5):
         )
     network_from_stored = geometry.compose(network_from_image, upright_from_stored)
     seen = geometry.warp(pixels, network_from_stored, network_size, fill=spec.pad_value)
-    outputs = model.predict_on_batch(seen.numpy()[None])
-    beliefs = outputs[-1] if isinstance(outputs, list) else outputs
+    beliefs = inference_of(model)([seen.numpy()[None]])[-1]
     peaks, _ = codec.find_peaks(np.asarray(beliefs)[0, :, :, 0], spec, threshold=threshold)
     centers = geometry.apply(geometry.invert(network_from_image), peaks).numpy()
     height = float(geometry.whole_image_height(size, pose_spec, share=1.0))

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from . import bundle, codec, geometry, images
+from .inference import inference_of
 from .spec import PoseSpec
 
 # crops a batch: 16 of 368 pixels hold 1.1 GB in the released network's first layer
@@ -98,6 +99,7 @@ class Predictor:
             raise ValueError(f'`merge` must be "box" or "image". Received: merge={merge!r}')
         self.model, self.spec, self.refine, self.merge = model, spec, refine, merge
         self.scales, self.flip = scales, flip
+        self._inference = inference_of(model)
         self._center_map = codec.encode_center([spec.center] * 2, spec).numpy()[None]
 
     def __call__(self, image, *, center=None, person_height=None, box=None):
@@ -191,8 +193,7 @@ class Predictor:
             inputs.append(np.repeat(self._center_map, len(crops), axis=0))
         chunks = []
         for first in range(0, len(crops), _BATCH):
-            outputs = self.model.predict_on_batch([x[first : first + _BATCH] for x in inputs])
-            chunks.append(outputs if isinstance(outputs, list) else [outputs])
+            chunks.append(self._inference([x[first : first + _BATCH] for x in inputs]))
         return [np.concatenate(stage) for stage in zip(*chunks, strict=True)]
 
     def _zoomed(self, network_from_image):

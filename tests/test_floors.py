@@ -35,6 +35,9 @@ FLOORS = [
     | {
         f"models.{name}"
         for name in (
+            "large_kernel",
+            "tile_costs",
+            "fast_conv",
             "layers",
             "stages",
             "backbones",
@@ -47,7 +50,7 @@ FLOORS = [
             "transfer",
         )
     },
-    {"data.pipeline", "bundle", "plots", "scores"},
+    {"data.pipeline", "bundle", "plots", "scores", "inference"},
     {"predictor", "visualize", "terminal", "litert", "doctor", "flags", "suspicions", "twins"},
     {"training", "evaluation", "export", "agreement", "checks", "pictures", "people"},
     {"demo"},

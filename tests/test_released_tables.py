@@ -10,6 +10,7 @@ import keras
 import pytest
 
 from keras_cpm import build_released
+from keras_cpm.models.fast_conv import FastConv2D
 
 CENTER = "pool_center_lower ave 9 8 1 1 46 - center_map"
 
@@ -125,6 +126,7 @@ PARAMETERS = {
 }
 KINDS = {
     keras.layers.Conv2D: "conv",
+    FastConv2D: "conv",
     keras.layers.MaxPooling2D: "max",
     keras.layers.AveragePooling2D: "ave",
     keras.layers.Concatenate: "concat",

@@ -2,6 +2,8 @@
 
 import keras
 
+from .fast_conv import FastConv2D
+
 
 def normalize(image, *, name):
     """(v - 128) / 256: -0.5 .. 0.496, and padding of 128 becomes exactly 0 (applyModel.m)."""
@@ -12,7 +14,7 @@ def conv(x, filters, kernel, *, name):
     """Convolution with bias, "same" padding and ReLU: every inner convolution of the released
     networks.
     """
-    return keras.layers.Conv2D(
+    return FastConv2D(
         filters,
         kernel,
         padding="same",
@@ -36,7 +38,7 @@ def conv_beliefs(x, channels, *, name):
 
 def conv_norm(x, filters, kernel, *, name, strides=1, dilation=1, relu=True):
     """Convolution, batch normalisation and ReLU. LiteRT folds the three into one operation."""
-    x = keras.layers.Conv2D(
+    x = FastConv2D(
         filters,
         kernel,
         strides=strides,
