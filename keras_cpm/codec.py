@@ -264,17 +264,31 @@ def decode_on_image(beliefs_by_zoom, network_from_image_by_zoom, size, spec, *, 
         nothing = tf.zeros((tf.shape(beliefs_by_zoom[0])[0], spec.num_parts))
         return tf.stack([nothing * math.nan] * 2, axis=-1), nothing
     first, last = zip(*extents, strict=True)
-    keypoints, scores = [], []
-    for part in range(spec.num_parts):
-        total = 0.0
-        for beliefs, ((columns, _), (rows, _)) in zip(beliefs_by_zoom, axes, strict=True):
-            values = tf.cast(beliefs[..., part], tf.float32)
-            columns, rows = columns[first[0] : last[0]], rows[first[1] : last[1]]
-            total += tf.einsum("yh,bhw,xw->bxy", rows, values, columns)
-        peak, score = _highest_pixel(total, refine)
-        keypoints.append(peak + tf.constant(first, tf.float32))
-        scores.append(score / len(beliefs_by_zoom))
-    return tf.stack(keypoints, axis=1), tf.stack(scores, axis=1)
+    columns, rows = (
+        tf.stack([zoom[axis][0][first[axis] : last[axis]] for zoom in axes]) for axis in (0, 1)
+    )
+    beliefs = tf.stack(beliefs_by_zoom)[..., : spec.num_parts]
+    # a stage at a time: its maps have as many pixels as the photograph
+    peaks = [
+        _highest_pixel(_at_pixels(stage, columns, rows), refine)
+        for stage in tf.unstack(tf.cast(beliefs, tf.float32), axis=1)
+    ]
+    keypoints = tf.stack([peak for peak, _ in peaks]) + tf.constant(first, tf.float32)
+    return keypoints, tf.stack([score for _, score in peaks]) / len(beliefs_by_zoom)
+
+
+def _at_pixels(beliefs, columns, rows):
+    """Adds zooms up at the pixels: (Z, h, w, P), (Z, x, w) and (Z, y, h) -> (P, x, y).
+
+    All zooms meet in the second of two products, so that no map is as large as the photograph twice.
+    """
+    zooms, height = beliefs.shape[:2]
+    across = tf.matmul(tf.transpose(beliefs, (3, 0, 1, 2)), columns, transpose_b=True)
+    # (P, Z, h, x) -> (P, x, Z h)
+    across = tf.transpose(across, (0, 3, 1, 2))
+    across = tf.reshape(across, (tf.shape(across)[0], -1, zooms * height))
+    down = tf.reshape(tf.transpose(rows, (0, 2, 1)), (zooms * height, -1))
+    return tf.matmul(across, down)
 
 
 def find_peaks(belief_map, spec, *, threshold):
