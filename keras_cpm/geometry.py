@@ -105,9 +105,7 @@ def image_center(size):
 
 
 def mirrored(points, size):
-    """Points of an image of `size` (height, width), mirrored left-right by plain arithmetic. The
-    caller also swaps parts.
-    """
+    """Points of an image of `size` (height, width), mirrored left-right; the caller swaps parts."""
     return points * (-1.0, 1.0) + (size[1] - 1.0, 0.0)
 
 
@@ -149,10 +147,13 @@ def resize_matrix(factor):
     return _affine(factor * tf.eye(2), tf.fill([2], 0.5 * factor - 0.5))
 
 
+def shift_matrix(offset):
+    """(3, 3) the map of a move by `offset` (x, y)."""
+    return _affine(tf.eye(2), tf.cast(offset, tf.float32))
+
+
 def network_from_cells(cells, spec):
-    """Belief cells to network pixels, 8 i + 3.5, by plain arithmetic: for tensors of any Keras
-    backend.
-    """
+    """Belief cells to network pixels, 8 i + 3.5, by plain arithmetic, for any Keras backend."""
     return cells * spec.stride + (spec.stride - 1) / 2
 
 
@@ -184,9 +185,7 @@ def upright_from_stored(orientation, size):
 
 
 def upright_size(size, matrix):
-    """(2,) int32 height and width of the upright image, from the stored `size` and
-    `upright_from_stored`.
-    """
+    """(2,) int32 height and width upright, from the stored `size` and `upright_from_stored`."""
     size = tf.cast(size, tf.int32)
     return tf.where(tf.abs(matrix[0, 0]) < 0.5, size[::-1], size)
 
@@ -243,7 +242,8 @@ def warp(image, target_from_source, size, *, fill):
         (height, width, C) float32.
     """
     image = tf.cast(image, tf.float32)
-    image, target_from_source = _halve_until_sampling_is_dense(image, target_from_source)
+    matrix = tf.cast(target_from_source, tf.float32)
+    image, target_from_source = _halve_until_sampling_is_dense(image, matrix)
     source_from_target = tf.reshape(invert(target_from_source), [9])
     warped = tf.raw_ops.ImageProjectiveTransformV3(
         images=image[None],
@@ -278,9 +278,7 @@ def belief_axis(spec):
 
 
 def inside_box(points, spec, *, margin=0.0):
-    """(...,) bool: which points of the network frame lie in the box, or within `margin` pixels of
-    it.
-    """
+    """(...,) bool: which points of the network frame lie in the box, or `margin` pixels from it."""
     low, high = -0.5 - margin, spec.box_size - 0.5 + margin
     return tf.reduce_all((points >= low) & (points <= high), axis=-1)
 
@@ -355,22 +353,24 @@ def _static(size):
     return [int(side) for side in size] if isinstance(size, (tuple, list)) else [None, None]
 
 
+def num_halvings(target_from_source, size):
+    """How often a source of `size` (height, width) is halved until the map shrinks by at most two."""
+    (a, b), (c, d) = (tf.unstack(row[:2]) for row in tf.unstack(target_from_source)[:2])
+    sides = tf.constant([2**k for k in range(31)])
+    shrinks = tf.abs(a * d - b * c) * tf.square(tf.cast(sides, tf.float32)) < 0.25
+    # one pixel cannot be halved
+    return tf.reduce_sum(tf.cast(shrinks & (tf.reduce_min(size) > sides), tf.int32))
+
+
 def _halve_until_sampling_is_dense(image, target_from_source):
     shape = tf.TensorShape([None, None, image.shape[-1]])
+    count = num_halvings(target_from_source, tf.shape(image)[:2])
 
-    def shrinks(image, matrix):
-        enough_pixels = tf.reduce_min(tf.shape(image)[:2]) > 1
-        area = tf.abs(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0])
-        return enough_pixels & (area < 0.25)
-
-    def halve(image, matrix):
+    def halve(left, image):
         # "SAME" averages what there is at an odd border
-        half = tf.nn.avg_pool2d(image[None], 2, 2, "SAME")[0]
-        return half, compose(matrix, resize_matrix(2.0))
+        return left - 1, tf.nn.avg_pool2d(image[None], 2, 2, "SAME")[0]
 
-    return tf.while_loop(
-        shrinks,
-        halve,
-        [image, tf.cast(target_from_source, tf.float32)],
-        [shape, tf.TensorShape([3, 3])],
+    _, image = tf.while_loop(
+        lambda left, _: left > 0, halve, [count, image], [tf.TensorShape([]), shape]
     )
+    return image, compose(target_from_source, resize_matrix(tf.bitwise.left_shift(1, count)))

@@ -14,9 +14,15 @@ from . import geometry
 
 # Refused before a pixel is allocated; a phone's largest photographs have 200 million.
 MAX_PIXELS = 250_000_000
+# What libjpeg can divide the sides of a photograph by while it decodes.
+JPEG_RATIOS = (1, 2, 4, 8)
+# Equal to OpenCV's decoder; TensorFlow's default differs by up to 4 levels.
+_DCT_METHOD = "INTEGER_ACCURATE"
 # Metadata is looked for in here: an EXIF block is at most 64 kB, and thumbnails come after it.
 _HEAD_BYTES = 1 << 18
 _MAX_BLOCKS = 256
+# The start of a JPEG and of its first segment.
+_JFIF = b"\xff\xd8\xff\xe0\0\x10"
 _EXIF, _PNG_EXIF, _PNG, _PNG_PICTURE = list(b"Exif"), list(b"eXIf"), list(b"PNG"), list(b"IDAT")
 
 
@@ -40,21 +46,67 @@ def read_image(data):
         >>> pixels.shape, upright_from_stored.numpy().diagonal().tolist()
         (TensorShape([4, 6, 3]), [1.0, 1.0, 1.0])
     """
-    # one zero at the end, for `_bytes` to point at where there is nothing
-    head = tf.io.decode_raw(tf.strings.substr(data, 0, _HEAD_BYTES) + b"\0", tf.uint8)
-    is_jpeg = tf.io.is_jpeg(data)
-    declared = _declared_size(data, head, is_jpeg)
-    with tf.control_dependencies(_refuse_bombs(declared)):
-        data = tf.identity(data)
+    data, _, orientation = read_header(data)
+    pixels = decode(data)
+    return pixels, geometry.upright_from_stored(orientation, tf.shape(pixels)[:2])
+
+
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+def read_header(data):
+    """What is known of an image before it is decoded.
+
+    Args:
+        data: scalar string tensor, the bytes of a file.
+
+    Returns:
+        data, to be decoded by whoever wants only images of at most `MAX_PIXELS`; size (2,) int32,
+        height and width as declared; orientation, scalar int32, see `geometry.upright_from_stored`.
+
+    Raises:
+        tf.errors.InvalidArgumentError: as `read_image`.
+    """
+    size = tf.cond(
+        tf.io.is_jpeg(data),
+        lambda: tf.io.extract_jpeg_shape(data)[:2],
+        lambda: _declared_size(_head(data, 32)),
+    )
+    with tf.control_dependencies(_refuse_bombs(size)):
+        data, size = tf.identity(data), tf.identity(size)
+    orientation = tf.cond(_has_no_metadata(data), lambda: 1, lambda: _orientation(data))
+    return data, size, orientation
+
+
+def decode(data):
+    """(H, W, 3) uint8 RGB as stored, of all that `read_image` reads."""
     pixels = tf.cond(
-        is_jpeg,
-        # equal to OpenCV's decoder; TensorFlow's default differs by up to 4 levels
-        lambda: tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE"),
+        tf.io.is_jpeg(data),
+        lambda: tf.io.decode_jpeg(data, channels=3, dct_method=_DCT_METHOD),
         lambda: tf.io.decode_image(data, channels=3, expand_animations=False),
     )
-    pixels = tf.ensure_shape(pixels, [None, None, 3])
-    orientation = _orientation(head, is_jpeg)
-    return pixels, geometry.upright_from_stored(orientation, tf.shape(pixels)[:2])
+    return tf.ensure_shape(pixels, [None, None, 3])
+
+
+def is_whole_jpeg(data):
+    """Whether the bytes are a JPEG up to its end marker, so that `decode_window` may read them."""
+    # libjpeg does not look at what comes after a window: it would not see that a file is cut off
+    ends = tf.strings.substr(data, tf.maximum(tf.strings.length(data) - 2, 0), 2)
+    return tf.io.is_jpeg(data) & (ends == b"\xff\xd9")
+
+
+def decode_window(data, window, ratio):
+    """Decodes a window of a JPEG that is made smaller by the decoder.
+
+    Args:
+        data: scalar string tensor, for which `is_whole_jpeg`.
+        window: (4,) int32 top, left, height and width, pixels of the smaller size.
+        ratio: int, of `JPEG_RATIOS`. A side of n pixels becomes n / ratio, rounded up.
+
+    Returns:
+        (height, width, 3) uint8 RGB as stored.
+    """
+    return tf.raw_ops.DecodeAndCropJpeg(
+        contents=data, crop_window=window, channels=3, ratio=ratio, dct_method=_DCT_METHOD
+    )
 
 
 def open_image(source):
@@ -142,8 +194,13 @@ def _refuse_bombs(size):
     ]
 
 
-def _declared_size(data, head, is_jpeg):
-    """(2,) int32 size that the header declares; (0, 0) where the format is not known."""
+def _head(data, length):
+    """The first bytes as numbers, and one zero for `_bytes` to point at where there is nothing."""
+    return tf.io.decode_raw(tf.strings.substr(data, 0, length) + b"\0", tf.uint8)
+
+
+def _declared_size(head):
+    """(2,) int32 size that a header other than JPEG's declares; (0, 0) for unknown formats."""
     is_png = tf.reduce_all(_bytes(head, 1, 3) == _PNG)
     is_bmp = tf.reduce_all(_bytes(head, 0, 2) == list(b"BM"))
     is_gif = tf.reduce_all(_bytes(head, 0, 3) == list(b"GIF"))
@@ -152,12 +209,22 @@ def _declared_size(data, head, is_jpeg):
     gif = tf.stack([_number(head, 8, 2, True), _number(head, 6, 2, True)])
     other = tf.where(is_png, png, tf.where(is_bmp, bmp, tf.where(is_gif, gif, [0, 0])))
     # a negative PNG side is one of 2^31 or more
-    other = tf.where(other < 0, MAX_PIXELS + 1, other)
-    return tf.cond(is_jpeg, lambda: tf.io.extract_jpeg_shape(data)[:2], lambda: other)
+    return tf.where(other < 0, MAX_PIXELS + 1, other)
 
 
-def _orientation(head, is_jpeg):
-    start = tf.cond(is_jpeg, lambda: _tiff_start_jpeg(head), lambda: _tiff_start_png(head))
+def _has_no_metadata(data):
+    """Whether only a JFIF segment of 16 bytes precedes the tables: true of most JPEGs and cheap."""
+    head = tf.io.decode_raw(tf.strings.substr(data, 0, 22), tf.uint8)
+    following = tf.cast(head[-1:], tf.int32)
+    metadata = tf.reduce_any((following & 0xF0 == 0xE0) | (following == 0xFE))
+    return (tf.strings.substr(data, 0, 6) == _JFIF) & (tf.size(head) == 22) & ~metadata
+
+
+def _orientation(data):
+    head = _head(data, _HEAD_BYTES)
+    start = tf.cond(
+        tf.io.is_jpeg(data), lambda: _tiff_start_jpeg(head), lambda: _tiff_start_png(head)
+    )
     return tf.cond(start > 0, lambda: _tiff_orientation(head, start), lambda: 1)
 
 

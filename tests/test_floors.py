@@ -15,6 +15,7 @@ FLOORS = [
     {"geometry"},
     {"images", "codec", "data.records", "data.augment"},
     {
+        "cutout",
         "losses",
         "metrics",
         "optimizers",

@@ -133,6 +133,25 @@ def test_without_augmentation_everything_moves_by_one_matrix(drawn_records):
             np.testing.assert_allclose(targets["stage1"][i], expected, atol=1e-5)
 
 
+def test_a_person_far_larger_than_the_box(tmp_path):
+    size, points = (720, 1000), 8 * POINTS + 100
+    path = tmp_path / "large.jpg"
+    picture = np.uint8(paint(points, size, sigma=30))
+    path.write_bytes(tf.io.encode_jpeg(picture, quality=98, chroma_downsampling=False).numpy())
+    center = tuple(8 * np.array(CENTER) + 100)
+    large = record(path, person(points, center=center, height=8 * HEIGHT))
+    inputs, targets = only([large])
+    matrix = geometry.network_from_image(center, 8 * HEIGHT, SPEC)
+    whole = geometry.warp(picture, matrix, (64, 64), fill=0)
+    # the decoder makes it four times smaller, not an average
+    np.testing.assert_allclose(inputs["image"], whole, atol=4)
+    # without the few levels that a JPEG leaves on black
+    found, sought = (centroids(np.maximum(image - 10, 0)) for image in (inputs["image"], whole))
+    np.testing.assert_allclose(found, sought, atol=0.1)
+    expected = codec.encode(geometry.apply(matrix, points)[None], [[2, 2, 2]], SPEC)
+    np.testing.assert_allclose(targets["stage2"], expected, atol=1e-5)
+
+
 def test_one_stage_has_one_target(painted):
     dataset = batches([record(painted)], stages=1)
     assert dataset.element_spec[1].shape.as_list() == [None, 8, 8, 4]

@@ -1,8 +1,9 @@
 """Records to a tf.data pipeline of `({"image", "center_map"}, {"stage1": ..., ..., "stageT": ...})`.
 
-One sample walks through five steps: pick -> load -> place -> crop -> targets. Sample k of epoch e
-is a pure function of (seed, e, k): the order, the augmentation and so the training can be resumed
-at any step.
+One sample walks through four steps: pick -> look up -> place -> read; the rest of the targets is made
+for the whole batch. It is placed before its file is read, so that no more is decoded than the box
+shows. Sample k of epoch e is a pure function of (seed, e, k): the order, the augmentation and so
+the training can be resumed at any step.
 """
 
 import os
@@ -10,7 +11,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from .. import codec, geometry, images
+from .. import codec, cutout, geometry, images
 from .augment import draw_augmentation
 from .records import NOT_LABELLED
 
@@ -70,23 +71,17 @@ def make_dataset(
     check_records(records, spec)
     table = _Table(records, spec)
 
-    def load(ticket):
-        return _load(table, ticket)
+    def sample(ticket):
+        return _read(_place(_look_up(table, ticket, augment), spec), spec, missing)
 
-    def place(sample):
-        return _place(sample, spec, augment)
+    def targets(batch):
+        return _targets(batch, spec, stages, missing, center_map)
 
-    def crop(sample):
-        return _crop(sample, spec)
-
-    def targets(sample):
-        return _targets(sample, spec, stages, missing, center_map)
-
+    parallel = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
     tickets = _tickets(len(records), batch_size, shuffle, seed, first_step)
-    samples = tickets
-    for step in (load, place, crop, targets):
-        samples = samples.map(step, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    samples = tickets.map(sample, **parallel)
     batches = samples.batch(batch_size, drop_remainder=_drops(len(records), batch_size, shuffle))
+    batches = batches.map(targets, **parallel)
     if first_step is None:
         batches = batches.apply(
             tf.data.experimental.assert_cardinality(num_steps(len(records), batch_size, shuffle))
@@ -205,7 +200,7 @@ def _drops(num_records, batch_size, shuffle):
 
 
 def _tickets(num_records, batch_size, shuffle, seed, first_step):
-    """Dataset of (record number, seed of the sample), epoch after epoch."""
+    """Dataset of record number, k and the seed of the epoch, epoch after epoch."""
     steps = num_steps(num_records, batch_size, shuffle)
     # only whole batches in the endless stream: what lacks at the end of an epoch comes from its
     # start
@@ -222,7 +217,7 @@ def _tickets(num_records, batch_size, shuffle, seed, first_step):
         tickets = tf.data.Dataset.from_tensor_slices((tf.gather(order, k % num_records), k))
         done = tf.where(epoch == start_epoch, start_step * batch_size, 0)
         tickets = tickets.skip(tf.cast(done, tf.int64))
-        return tickets.map(lambda record, k: {"record": record, "seed": _fold_in(epoch_seed, k)})
+        return tickets.map(lambda record, k: {"record": record, "k": k, "epoch_seed": epoch_seed})
 
     if first_step is None:
         passes = tf.Variable(-1, dtype=tf.int64, trainable=False)
@@ -236,45 +231,36 @@ def _fold_in(seed, number):
     return tf.random.experimental.stateless_fold_in(seed, tf.cast(number, tf.int64))
 
 
-def _load(table, ticket):
-    """Record number -> pixels, and everything that is known of the people in them."""
+def _look_up(table, ticket, augment):
+    """Record number -> what is known of its people, and the draw of the augmentation."""
     record = ticket["record"]
-    pixels, upright_from_stored = images.read_image(tf.io.read_file(table.image[record]))
     people = slice(table.start[record], table.start[record + 1])
     return {
-        "pixels": pixels,
-        "upright_from_stored": upright_from_stored,
+        "file": table.image[record],
         "keypoints": table.keypoints[people],
         "visible": table.visible[people],
         "center": table.center[record],
         "height": table.height[record],
-        "seed": ticket["seed"],
+        **draw_augmentation(augment, _fold_in(ticket["epoch_seed"], ticket["k"])),
     }
 
 
-def _place(sample, spec, augment):
-    """Draws the augmentation and puts everything that changes a coordinate into one matrix."""
-    draw = draw_augmentation(augment, sample["seed"])
-    network_from_image = geometry.network_from_image(
+def _place(sample, spec):
+    """Puts everything that changes a coordinate into one matrix, and the points through it."""
+    matrix = geometry.network_from_image(
         sample["center"],
         sample["height"],
         spec,
-        rotation=draw["rotation"],
-        scale=draw["scale"],
-        flip=draw["flip"],
-        shift=draw["shift"] * spec.box_size,
+        rotation=sample["rotation"],
+        scale=sample["scale"],
+        flip=sample["flip"],
+        shift=sample["shift"] * spec.box_size,
     )
-    return {**sample, **draw, "network_from_image": network_from_image}
-
-
-def _crop(sample, spec):
-    """Pixels and points into the network frame."""
-    matrix = sample["network_from_image"]
-    image = geometry.crop(sample["pixels"], sample["upright_from_stored"], matrix, spec)
     keypoints, visible = geometry.apply(matrix, sample["keypoints"]), sample["visible"]
     mirrored = sample["flip"] > 0
     return {
-        "image": image,
+        "file": sample["file"],
+        "network_from_image": matrix,
         "keypoints": tf.where(
             mirrored, codec.swap_left_right(keypoints, spec.skeleton, 1), keypoints
         ),
@@ -283,8 +269,8 @@ def _crop(sample, spec):
     }
 
 
-def _targets(sample, spec, stages, missing, center_map):
-    """Belief maps: of everybody in sight for stage 1, of the primary person for the later stages."""
+def _read(sample, spec, missing):
+    """The pixels, and what differs in size from sample to sample: everybody's belief maps."""
     keypoints, visible = sample["keypoints"], sample["visible"]
     # a peak reaches three sigma; whoever is farther outside leaves no trace, labelled or not
     near = geometry.inside_box(keypoints, spec, margin=3 * spec.part_sigma) & (visible > 0)
@@ -295,10 +281,23 @@ def _targets(sample, spec, stages, missing, center_map):
         spec,
         missing=missing,
     )
-    primary = codec.encode(keypoints[:1], visible[:1], spec, missing=missing)
-    inputs = {"image": sample["image"]}
+    data = tf.io.read_file(sample["file"])
+    return {
+        "image": cutout.read_box(data, sample["network_from_image"], spec),
+        "everybody": everybody,
+        "keypoints": keypoints[:1],
+        "visible": visible[:1],
+        "center": sample["center"],
+    }
+
+
+def _targets(batch, spec, stages, missing, center_map):
+    """Belief maps: of everybody in sight for stage 1, of the primary person for the later stages."""
+    everybody = batch["everybody"]
+    primary = codec.encode(batch["keypoints"], batch["visible"], spec, missing=missing)
+    inputs = {"image": batch["image"]}
     if center_map:
-        inputs["center_map"] = codec.encode_center(sample["center"], spec)
+        inputs["center_map"] = codec.encode_center(batch["center"], spec)
     targets = {f"stage{t}": everybody if t == 1 else primary for t in range(1, stages + 1)}
     # Keras takes the target of a model with a single output without its name
     return inputs, targets if stages > 1 else everybody

@@ -46,7 +46,7 @@ def best_tile(size, kernel, channels, *, dtype="float32", largest=None, forced=F
     Example:
         >>> from keras_cpm.models.tile_costs import best_tile
         >>> best_tile((46, 46), 11, (128, 128), held=True), best_tile((46, 46), 3, (128, 128))
-        (22, None)
+        (18, None)
     """
     size = tuple(n or typical for n, typical in zip(size, _TYPICAL_SIZE, strict=True))
     # a tile must yield something: two outputs an axis at least
