@@ -4,7 +4,7 @@
 
 Three passes over the same JPEG files take turns, and the table says the median of each: the decoder
 alone; a pipeline that decodes whole photographs, `images.read_image`, and warps them in one
-operation, `geometry.crop`; and `make_dataset`. The last two draw the default augmentation and make
+operation, `sampling.crop`; and `make_dataset`. The last two draw the default augmentation and make
 the targets of six stages. The people's heights are spread evenly over 150 to 700 pixels.
 """
 
@@ -25,7 +25,17 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from keras_cpm import AugmentSpec, Person, PoseSpec, Record, codec, geometry, images, make_dataset
+from keras_cpm import (
+    AugmentSpec,
+    Person,
+    PoseSpec,
+    Record,
+    codec,
+    geometry,
+    images,
+    make_dataset,
+    sampling,
+)
 from keras_cpm.data.augment import draw_augmentation
 
 SIZE = (720, 1280)
@@ -95,7 +105,7 @@ def plain_dataset(records, spec, augment):
         draw = draw_augmentation(augment, row["seed"])
         turns = {name: draw[name] for name in ("rotation", "scale", "flip")}
         matrix = geometry.network_from_image(row["center"], row["height"], spec, **turns)
-        image = geometry.crop(row["pixels"], row["upright_from_stored"], matrix, spec)
+        image = sampling.crop(row["pixels"], row["upright_from_stored"], matrix, spec)
         points = geometry.apply(matrix, row["keypoints"])
         swapped = codec.swap_left_right(points, spec.skeleton, 0)
         points = tf.where(draw["flip"] > 0, swapped, points)
@@ -149,7 +159,7 @@ def decoded_shares(records, spec, augment, draws=20):
     for person in (record.people[0] for record in records):
         for scale in scales:
             matrix = geometry.network_from_image(person.center, person.height, spec, scale=scale)
-            counts[min(int(geometry.num_halvings(matrix, SIZE)), len(counts) - 1)] += 1
+            counts[min(int(sampling.num_halvings(matrix, SIZE)), len(counts) - 1)] += 1
     return (counts / counts.sum()).tolist()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from . import geometry, images
+from . import geometry, images, sampling
 from .litert import LiteRTModel
 from .predictor import Predictor
 
@@ -48,7 +48,7 @@ def compare_tflite(model, spec, records, path):
     def difference(record):
         pose = find(record.image)
         pixels, upright_from_stored = images.open_image(record.image)
-        crop = geometry.crop(pixels, upright_from_stored, pose.network_from_image, spec)
+        crop = sampling.crop(pixels, upright_from_stored, pose.network_from_image, spec)
         keypoints = run(crop[None])["keypoints"][0]
         image_from_network = geometry.invert(pose.network_from_image)
         return _difference(pose, geometry.apply(image_from_network, keypoints).numpy())

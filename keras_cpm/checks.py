@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from . import drawing, geometry, images, suspicions, twins, visualize
+from . import drawing, geometry, images, sampling, suspicions, twins, visualize
 from .data import pipeline
 from .recipes import AugmentSpec
 from .spec import PoseSpec
@@ -191,7 +191,7 @@ def _panel(record, finding, skeleton):
     spec = PoseSpec(box_size=_PANEL, person_height=_PANEL)
     view = _view(record, _upright_size(pixels, upright_from_stored), finding["kind"])
     panel_from_image = geometry.network_from_box(view, spec)
-    panel = geometry.crop(pixels, upright_from_stored, panel_from_image, spec)
+    panel = sampling.crop(pixels, upright_from_stored, panel_from_image, spec)
     panel = np.rint(panel).astype(np.uint8)
     for person in record.people:
         keypoints, visible = pipeline.keypoints_of(person, record.parts, skeleton)

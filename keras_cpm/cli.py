@@ -8,6 +8,7 @@ import os
 import click
 
 from . import __version__
+from .verbs.bench import bench
 from .verbs.check_data import check_data
 from .verbs.demo import demo
 from .verbs.doctor import doctor
@@ -54,6 +55,7 @@ for verb in (
     export,
     import_caffe,
     inspect,
+    bench,
     doctor,
 ):
     main.add_command(verb)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from . import geometry
+from . import geometry, sampling
 
 IGNORE = -1.0
 # putGaussianMaps leaves out what lies beyond an exponent of 4.6052 = ln 100.
@@ -136,12 +136,16 @@ def _neighbourhood(parts, row, column):
     nowhere.
     """
     ops = keras.ops
-    padded = ops.pad(parts, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="reflect")
-    width = padded.shape[3]
-    flat = ops.reshape(padded, (-1, padded.shape[1], padded.shape[2] * width))
-    steps = [dy * width + dx for dy in range(3) for dx in range(3)]
-    index = ops.stack([row * width + column + step for step in steps], axis=-1)
-    return ops.reshape(ops.take_along_axis(flat, index, axis=-1), (-1, padded.shape[1], 3, 3))
+    maps, height, width = ops.shape(parts)[1:]
+
+    def mirrored(index, length):
+        return length - 1 - ops.abs(length - 1 - ops.abs(index))
+
+    steps = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    index = [mirrored(row + y, height) * width + mirrored(column + x, width) for y, x in steps]
+    flat = ops.reshape(parts, (-1, maps, height * width))
+    values = ops.take_along_axis(flat, ops.stack(index, axis=-1), axis=-1)
+    return ops.reshape(values, (-1, maps, 3, 3))
 
 
 def _refine_none(patch):
@@ -223,16 +227,39 @@ def merge_zooms(beliefs_by_zoom, zooms, spec):
     Returns:
         (B, 4 h, 4 w, C) float32, the mean, and the `PoseSpec` to decode it with.
     """
-    fine = spec.replace(stride=max(1, spec.stride // 4))
-    total = 0.0
-    for beliefs, zoom in zip(beliefs_by_zoom, zooms, strict=True):
-        weights, seen = geometry.zoom_axis(zoom, spec, fine)
-        merged = tf.einsum("yh,xw,bhwc->byxc", weights, weights, tf.cast(beliefs, tf.float32))
-        if spec.background:
-            unseen = 1.0 - tf.cast(seen[:, None] & seen[None, :], tf.float32)
-            merged += unseen[..., None] * tf.one_hot(spec.num_parts, spec.num_channels)
-        total += merged
-    return total / len(zooms), fine
+    if len(beliefs_by_zoom) != len(zooms):
+        raise ValueError(
+            f"`zooms` must have a factor for each of {len(beliefs_by_zoom)} beliefs. Received: {zooms}"
+        )
+    fine = _finer(spec)
+    return _merge(_float32(beliefs_by_zoom), tuple(map(float, zooms)), spec), fine
+
+
+def _finer(spec):
+    return spec.replace(stride=max(1, spec.stride // 4))
+
+
+def _float32(arrays):
+    # a list, so that a function is traced for each number of zooms
+    return [tf.cast(array, tf.float32) for array in arrays]
+
+
+@tf.function(reduce_retracing=True)
+def _merge(beliefs_by_zoom, zooms, spec):
+    """List of (B, h, w, C) -> (B, 4 h, 4 w, C)."""
+    fine = _finer(spec)
+    weights, seen = zip(*(sampling.zoom_axis(zoom, spec, fine) for zoom in zooms), strict=True)
+    beliefs = tf.stack(beliefs_by_zoom)
+    cells, batch = spec.grid_size, tf.shape(beliefs)[1]
+    maps = tf.reshape(tf.transpose(beliefs, (0, 2, 3, 1, 4)), (len(zooms), cells, cells, -1))
+    merged = sampling.enlarge(maps, tf.stack(weights), tf.stack(weights))
+    merged = tf.reshape(merged, (batch, spec.num_channels, fine.grid_size, fine.grid_size))
+    merged = tf.transpose(merged, (0, 3, 2, 1))
+    if spec.background:
+        seen = tf.cast(tf.stack(seen), tf.float32)
+        unseen = len(zooms) - tf.matmul(seen, seen, transpose_a=True)
+        merged += unseen[..., None] * tf.one_hot(spec.num_parts, spec.num_channels)
+    return merged / len(zooms)
 
 
 def decode_on_image(beliefs_by_zoom, network_from_image_by_zoom, size, spec, *, refine="none"):
@@ -254,41 +281,29 @@ def decode_on_image(beliefs_by_zoom, network_from_image_by_zoom, size, spec, *, 
         Of equal pixels the first in column order wins, as in MATLAB. Where no zoom shows anything of
         the photograph, NaN and 0.
     """
-    axes = [
-        [geometry.pixel_axis(matrix, axis, size[1 - axis], spec) for axis in (0, 1)]
-        for matrix in network_from_image_by_zoom
-    ]
+    axes = sampling.pixel_axes(_float32(network_from_image_by_zoom), tf.cast(size, tf.int32), spec)
     # what no zoom shows needs no reading
-    extents = [_extent([zoom[axis][1] for zoom in axes]) for axis in (0, 1)]
+    extents = [_extent(seen) for _, seen in axes]
     if None in extents:
         nothing = tf.zeros((tf.shape(beliefs_by_zoom[0])[0], spec.num_parts))
         return tf.stack([nothing * math.nan] * 2, axis=-1), nothing
     first, last = zip(*extents, strict=True)
-    columns, rows = (
-        tf.stack([zoom[axis][0][first[axis] : last[axis]] for zoom in axes]) for axis in (0, 1)
+    columns, rows = (axes[axis][0][:, first[axis] : last[axis]] for axis in (0, 1))
+    beliefs = [zoom[..., : spec.num_parts] for zoom in _float32(beliefs_by_zoom)]
+    keypoints, scores = _highest_pixels(beliefs, columns, rows, refine)
+    return keypoints + tf.constant(first, tf.float32), scores / len(beliefs_by_zoom)
+
+
+@tf.function(reduce_retracing=True)
+def _highest_pixels(beliefs_by_zoom, columns, rows, refine):
+    """List of (B, h, w, P) -> (B, P, 2) and (B, P), see `_highest_pixel`."""
+    return tf.map_fn(
+        lambda beliefs: _highest_pixel(sampling.enlarge(beliefs, columns, rows), refine),
+        tf.stack(beliefs_by_zoom, axis=1),
+        fn_output_signature=(tf.float32, tf.float32),
+        # the maps of each have as many pixels as the photograph
+        parallel_iterations=1,
     )
-    beliefs = tf.stack(beliefs_by_zoom)[..., : spec.num_parts]
-    # a stage at a time: its maps have as many pixels as the photograph
-    peaks = [
-        _highest_pixel(_at_pixels(stage, columns, rows), refine)
-        for stage in tf.unstack(tf.cast(beliefs, tf.float32), axis=1)
-    ]
-    keypoints = tf.stack([peak for peak, _ in peaks]) + tf.constant(first, tf.float32)
-    return keypoints, tf.stack([score for _, score in peaks]) / len(beliefs_by_zoom)
-
-
-def _at_pixels(beliefs, columns, rows):
-    """Adds zooms up at the pixels: (Z, h, w, P), (Z, x, w) and (Z, y, h) -> (P, x, y).
-
-    All zooms meet in the second of two products, so that no map is as large as the photograph twice.
-    """
-    zooms, height = beliefs.shape[:2]
-    across = tf.matmul(tf.transpose(beliefs, (3, 0, 1, 2)), columns, transpose_b=True)
-    # (P, Z, h, x) -> (P, x, Z h)
-    across = tf.transpose(across, (0, 3, 1, 2))
-    across = tf.reshape(across, (tf.shape(across)[0], -1, zooms * height))
-    down = tf.reshape(tf.transpose(rows, (0, 2, 1)), (zooms * height, -1))
-    return tf.matmul(across, down)
 
 
 def find_peaks(belief_map, spec, *, threshold):
@@ -308,7 +323,7 @@ def find_peaks(belief_map, spec, *, threshold):
     axes = []
     for axis, cells in ((1, belief_map.shape[0]), (0, belief_map.shape[1])):
         length = cells * spec.stride
-        axes.append(geometry.pixel_axis(tf.eye(3), axis, length, spec, cells=cells)[0])
+        axes.append(sampling.pixel_axis(tf.eye(3), axis, length, spec, cells=cells)[0])
     values = tf.einsum("yh,hw,xw->yx", axes[0], tf.cast(belief_map, tf.float32), axes[1]).numpy()
     padded = np.pad(values, 1, constant_values=-np.inf)
     height, width = values.shape
@@ -325,22 +340,20 @@ def find_peaks(belief_map, spec, *, threshold):
 
 def _extent(seen_by_zoom):
     """First pixel that any zoom shows, and the one after the last; `None` where there is none."""
-    seen = tf.reduce_any(tf.stack(seen_by_zoom), axis=0)
-    shown = tf.where(seen)[:, 0]
+    shown = tf.where(tf.reduce_any(seen_by_zoom, axis=0))[:, 0]
     if len(shown) == 0:
         return None
     return int(shown[0]), int(shown[-1]) + 1
 
 
 def _highest_pixel(maps, refine):
-    """(B, x, y) -> (B, 2) positions (x, y) and (B,) heights."""
-    width, height = maps.shape[1:]
-    flat = tf.reshape(maps, (-1, width * height))
-    best = tf.argmax(flat, axis=1, output_type=tf.int32)
-    column, row = best // height, best % height
+    """(B, x, y) -> (B, 2) positions (x, y) and (B,) heights; of equal ones the first column's first."""
+    # the largest of each column is found several times faster than where it is
+    by_column = tf.reduce_max(maps, axis=2)
+    column = tf.argmax(by_column, axis=1, output_type=tf.int32)
+    row = tf.argmax(tf.gather(maps, column, axis=1, batch_dims=1), axis=1, output_type=tf.int32)
     position = tf.cast(tf.stack([column, row], axis=-1), tf.float32)
-    if refine != "none" and min(width, height) > 1:  # a single pixel has no neighbours
-        upright = tf.transpose(maps, (0, 2, 1))[:, None]
-        patch = _neighbourhood(upright, row[:, None], column[:, None])
-        position += REFINEMENTS[refine](patch)[:, 0]
-    return position, tf.reduce_max(flat, axis=1)
+    if refine != "none":
+        patch = _neighbourhood(maps[:, None], column[:, None], row[:, None])
+        position += REFINEMENTS[refine](tf.transpose(patch, (0, 1, 3, 2)))[:, 0]
+    return position, tf.reduce_max(by_column, axis=1)

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from . import bundle, codec, geometry, images
-from .inference import StoredSpectrum
-from .models.fast_conv import direct, held, tiled_layers
+from . import bundle, codec, geometry, images, sampling
+from .inference import StoredSpectrum, keepers
+from .models.fast_conv import direct, held, kept_layers
 
 
 def export_saved_model(model, spec, directory):
@@ -126,8 +126,8 @@ def _write_saved_model(model, endpoints, directory):
     """As `keras.export.ExportArchive` does, which would store and load every weight twice."""
     module = tf.Module()
     module.weights = [variable.value for variable in model.variables]
-    module.spectra = [StoredSpectrum(layer, tile) for layer, tile in tiled_layers(model).items()]
-    with held(model, [spectrum.read for spectrum in module.spectra]):
+    module.spectra = [StoredSpectrum(layer, tile) for layer, tile in kept_layers(model).items()]
+    with held(model, keepers(model, [spectrum.read for spectrum in module.spectra])):
         signatures = {
             name: tf.function(function, input_signature=signature).get_concrete_function()
             for name, (function, signature) in endpoints.items()
@@ -223,7 +223,7 @@ def _crop(data, box, spec):
         )
         with tf.control_dependencies([sound]):
             network_from_image = geometry.network_from_box(tf.identity(box), spec)
-    crop = geometry.crop(pixels, upright_from_stored, network_from_image, spec)
+    crop = sampling.crop(pixels, upright_from_stored, network_from_image, spec)
     return crop, network_from_image
 
 

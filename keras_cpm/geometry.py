@@ -1,5 +1,8 @@
 """The three frames and every map between them. No other file changes the frame of a coordinate.
 
+The line to `sampling`: every formula for a position is here and takes positions to positions, never
+a pixel's value; which pixels or cells around a position count, and how much, is said there.
+
 Frames
     image    the upright photograph in pixels
     network  the square box the network sees, `spec.box_size` pixels (368)
@@ -157,6 +160,28 @@ def network_from_cells(cells, spec):
     return cells * spec.stride + (spec.stride - 1) / 2
 
 
+def cells_from_network(network, spec):
+    """Network pixels to belief cells, the way back of `network_from_cells`.
+
+    Example:
+        >>> from keras_cpm import PoseSpec, geometry
+        >>> geometry.cells_from_network(11.5, PoseSpec())
+        1.0
+    """
+    return (network - (spec.stride - 1) / 2) / spec.stride
+
+
+def zoomed(network, zoom, spec):
+    """What `zoomed_from_network` does, to x or y alone, by plain arithmetic.
+
+    Example:
+        >>> from keras_cpm import PoseSpec, geometry
+        >>> geometry.zoomed(193.5, 2.0, PoseSpec())
+        203.5
+    """
+    return (network - spec.center) * zoom + spec.center
+
+
 def upright_from_stored(orientation, size):
     """The turn that EXIF asks for.
 
@@ -226,50 +251,55 @@ def apply(matrix, points):
     return tf.reshape(moved, tf.shape(points))
 
 
-def warp(image, target_from_source, size, *, fill):
-    """Samples an image once, bilinearly, into a target of another frame.
-
-    Where the map shrinks by more than two, the image is first halved by averaging as often as
-    needed: bilinear sampling alone would skip pixels.
+def apply_along(matrix, axis, positions):
+    """Positions along one axis through a matrix that does not turn.
 
     Args:
-        image: (H, W, C), any number type.
-        target_from_source: (3, 3).
-        size: (height, width) of the target.
-        fill: value outside the image.
+        matrix: (3, 3), without rotation.
+        axis: 0 for x, 1 for y.
+        positions: (...,) float32.
 
     Returns:
-        (height, width, C) float32.
+        float32, shaped like `positions`.
+
+    Example:
+        >>> from keras_cpm import geometry
+        >>> geometry.apply_along(geometry.resize_matrix(2.0), 1, 3.0).numpy().item()
+        6.5
     """
-    image = tf.cast(image, tf.float32)
-    matrix = tf.cast(target_from_source, tf.float32)
-    image, target_from_source = _halve_until_sampling_is_dense(image, matrix)
-    source_from_target = tf.reshape(invert(target_from_source), [9])
-    warped = tf.raw_ops.ImageProjectiveTransformV3(
-        images=image[None],
-        transforms=(source_from_target / source_from_target[8])[None, :8],
-        output_shape=tf.cast(size, tf.int32),
-        fill_value=tf.cast(fill, tf.float32),
-        interpolation="BILINEAR",
-        fill_mode="CONSTANT",
-    )[0]
-    return tf.ensure_shape(warped, [*_static(size), image.shape[-1]])
+    return matrix[axis, axis] * positions + matrix[axis, 2]
 
 
-def crop(pixels, upright_from_stored, network_from_image, spec):
-    """The network box of a photograph as it is stored: what every network is shown.
+def apply_to_grid(matrix, size):
+    """All pixels of an image through a matrix: `apply`, but x and y apart, as samplers want them.
 
     Args:
-        pixels: (H, W, 3) as stored, RGB 0..255.
-        upright_from_stored: (3, 3), see `images.read_image`.
-        network_from_image: (3, 3).
-        spec: `PoseSpec`.
+        matrix: (3, 3).
+        size: (height, width) of the image.
 
     Returns:
-        (box_size, box_size, 3) float32; `spec.pad_value` outside the photograph.
+        x (height, width) and y (height, width) float32.
+
+    Example:
+        >>> from keras_cpm import geometry
+        >>> x, y = geometry.apply_to_grid(geometry.shift_matrix((5.0, 7.0)), (1, 3))
+        >>> x.numpy().tolist(), y.numpy().tolist()
+        ([[5.0, 6.0, 7.0]], [[7.0, 7.0, 7.0]])
     """
-    network_from_stored = compose(network_from_image, upright_from_stored)
-    return warp(pixels, network_from_stored, (spec.box_size,) * 2, fill=spec.pad_value)
+    x, y = tf.range(size[1], dtype=tf.float32), tf.range(size[0], dtype=tf.float32)[:, None]
+    return tuple(matrix[row, 0] * x + matrix[row, 1] * y + matrix[row, 2] for row in (0, 1))
+
+
+def box_corners(spec):
+    """(4, 2) float32 the pixels in the corners of the box, network frame.
+
+    Example:
+        >>> from keras_cpm import PoseSpec, geometry
+        >>> geometry.box_corners(PoseSpec())[3].numpy().tolist()
+        [367.0, 367.0]
+    """
+    last = spec.box_size - 1.0
+    return tf.constant([[0.0, 0.0], [last, 0.0], [0.0, last], [last, last]])
 
 
 def belief_axis(spec):
@@ -283,63 +313,6 @@ def inside_box(points, spec, *, margin=0.0):
     return tf.reduce_all((points >= low) & (points <= high), axis=-1)
 
 
-def zoom_axis(zoom, spec, target_spec):
-    """Cubic resampling of beliefs seen at another zoom, along one axis.
-
-    The same person was put into the box at `zoom` times the scale; the result says how to read
-    those beliefs at the cells of `target_spec` in the box at zoom 1. Rows and columns need the same
-    matrix.
-
-    Args:
-        zoom: float, the scale of the box the beliefs come from.
-        spec: `PoseSpec` of those beliefs, n cells.
-        target_spec: `PoseSpec` of the result, m cells; the same box with another stride.
-
-    Returns:
-        (m, n) float32 weights, and (m,) bool: whether the zoomed box saw the cell at all.
-    """
-    return _cubic_axis((belief_axis(target_spec) - spec.center) * zoom + spec.center, spec)
-
-
-def pixel_axis(network_from_image, axis, length, spec, *, cells=None):
-    """Cubic resampling of beliefs at the pixels of a photograph, along one axis.
-
-    Args:
-        network_from_image: (3, 3), without rotation.
-        axis: 0 for columns (x), 1 for rows (y).
-        length: pixels of the photograph along that axis, m.
-        spec: `PoseSpec` of the beliefs.
-        cells: of the beliefs along that axis, n; `None`: those of the box.
-
-    Returns:
-        (m, n) float32 weights, zero where the box does not show the pixel, and (m,) bool: whether it
-        does.
-    """
-    pixels = tf.range(tf.cast(length, tf.float32))
-    network = network_from_image[axis, axis] * pixels + network_from_image[axis, 2]
-    return _cubic_axis(network, spec, cells)
-
-
-def _cubic_axis(network, spec, cells=None):
-    """Positions along one axis, network frame -> (m, n) weights of the cells, (m,) bool in the box."""
-    position = (network - (spec.stride - 1) / 2) / spec.stride
-    cells = cells or spec.grid_size
-    last = cells - 1
-    seen = (position >= -0.5) & (position <= last + 0.5)
-    taps = tf.floor(position)[:, None] + tf.range(-1.0, 3.0)
-    columns = tf.cast(tf.clip_by_value(taps, 0, last), tf.int32)
-    weights = tf.one_hot(columns, cells) * _keys_cubic(taps - position[:, None])[..., None]
-    return tf.where(seen[:, None], tf.reduce_sum(weights, axis=1), 0.0), seen
-
-
-def _keys_cubic(distance):
-    """Keys' kernel with a = -0.5, the cubic of MATLAB's imresize, which the release uses."""
-    d = tf.abs(distance)
-    near = (1.5 * d - 2.5) * d * d + 1
-    far = ((-0.5 * d + 2.5) * d - 4) * d + 2
-    return tf.where(d <= 1, near, tf.where(d < 2, far, 0.0))
-
-
 def _affine(linear, translation):
     upper = tf.concat([linear, translation[:, None]], axis=1)
     return tf.concat([upper, [[0.0, 0.0, 1.0]]], axis=0)
@@ -347,30 +320,3 @@ def _affine(linear, translation):
 
 def _rows(first, second):
     return tf.stack([[tf.cast(v, tf.float32) for v in row] for row in (first, second, (0, 0, 1))])
-
-
-def _static(size):
-    return [int(side) for side in size] if isinstance(size, (tuple, list)) else [None, None]
-
-
-def num_halvings(target_from_source, size):
-    """How often a source of `size` (height, width) is halved until the map shrinks by at most two."""
-    (a, b), (c, d) = (tf.unstack(row[:2]) for row in tf.unstack(target_from_source)[:2])
-    sides = tf.constant([2**k for k in range(31)])
-    shrinks = tf.abs(a * d - b * c) * tf.square(tf.cast(sides, tf.float32)) < 0.25
-    # one pixel cannot be halved
-    return tf.reduce_sum(tf.cast(shrinks & (tf.reduce_min(size) > sides), tf.int32))
-
-
-def _halve_until_sampling_is_dense(image, target_from_source):
-    shape = tf.TensorShape([None, None, image.shape[-1]])
-    count = num_halvings(target_from_source, tf.shape(image)[:2])
-
-    def halve(left, image):
-        # "SAME" averages what there is at an odd border
-        return left - 1, tf.nn.avg_pool2d(image[None], 2, 2, "SAME")[0]
-
-    _, image = tf.while_loop(
-        lambda left, _: left > 0, halve, [count, image], [tf.TensorShape([]), shape]
-    )
-    return image, compose(target_from_source, resize_matrix(tf.bitwise.left_shift(1, count)))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from . import geometry
+from . import geometry, sampling
 
 # Refused before a pixel is allocated; a phone's largest photographs have 200 million.
 MAX_PIXELS = 250_000_000
@@ -140,7 +140,7 @@ def upright_array(source):
     """(H, W, 3) uint8 RGB, turned upright: what drawings are made on. See `open_image`."""
     pixels, upright_from_stored = open_image(source)
     size = geometry.upright_size(tf.shape(pixels)[:2], upright_from_stored)
-    upright = geometry.warp(pixels, upright_from_stored, size, fill=0)
+    upright = sampling.warp(pixels, upright_from_stored, size, fill=0)
     return tf.cast(tf.round(upright), tf.uint8).numpy()
 
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .models.fast_conv import held, spectra, tiled_layers
+from .models.fast_conv import held, kept_layers, spectra, tiled_layers
 from .models.large_kernel import kernel_spectrum
 
 # numbers of a kernel that are looked at to notice new weights; a step of training changes all
@@ -68,19 +68,19 @@ class Inference:
     def _refresh(self):
         """Traces, and computes spectra, where that has not been done for these weights."""
         tiles = tiled_layers(self.model)
-        seen = self._sample(tiles)
+        seen = self._sample(kept_layers(self.model))
         if tiles != self._tiles:
             self._tiles = tiles
             self._spectra = [tf.Variable(s, trainable=False) for s in spectra(self.model)]
             self._function = self._trace()
-        elif not np.array_equal(seen, self._seen):
+        elif any(map(np.any, map(np.not_equal, seen, self._seen))):
             for variable, spectrum in zip(self._spectra, spectra(self.model), strict=True):
                 variable.assign(spectrum)
         self._seen = seen
 
     def _sample(self, layers):
         flat = [tf.reshape(layer.kernel, [-1]) for layer in layers]
-        return np.concatenate([k[:: max(1, k.shape[0] // _LOOKED_AT)] for k in flat])
+        return [k[:: max(1, k.shape[0] // _LOOKED_AT)].numpy() for k in flat]
 
     def _trace(self):
         specs = [tf.TensorSpec(x.shape, tf.float32) for x in self.model.inputs]
@@ -89,8 +89,59 @@ class Inference:
             outputs = self.model(list(inputs), training=False)
             return outputs if isinstance(outputs, list) else [outputs]
 
-        with held(self.model, self._spectra):
+        with held(self.model, keepers(self.model, [v.read_value for v in self._spectra])):
             return tf.function(run, input_signature=specs).get_concrete_function()
+
+
+def keepers(model, reads):
+    """What `held` takes.
+
+    Args:
+        model: `keras.Model`.
+        reads: for each of `kept_layers` a function of nothing that gives its spectrum.
+
+    Returns:
+        list of an object for each of `tiled_layers`.
+    """
+    kept = dict(zip(kept_layers(model), reads, strict=True))
+    last = []
+    return [
+        _Kept(kept[layer]) if layer in kept else _InTurn(layer, tile, last)
+        for layer, tile in tiled_layers(model).items()
+    ]
+
+
+class _Kept:
+    """A spectrum that is there already."""
+
+    def __init__(self, read):
+        self._read = read
+
+    def begin(self, inputs):
+        return inputs, self._read()
+
+    def end(self, outputs):
+        pass
+
+
+class _InTurn:
+    """A spectrum computed when the layer's turn has come, after the last layer's, and forgotten.
+
+    Left to itself TensorFlow computes all spectra first and both towers at once.
+    """
+
+    def __init__(self, layer, tile, last):
+        self._layer, self._tile, self._last = layer, tile, last
+
+    def begin(self, inputs):
+        # endpoints of one SavedModel are graphs of their own
+        before = [tensor for tensor in self._last if tensor.graph is inputs.graph]
+        with tf.control_dependencies([inputs, *before]):
+            kernel = tf.cast(tf.identity(self._layer.kernel.value), tf.float32)
+            return tf.identity(inputs), kernel_spectrum(kernel, self._tile)
+
+    def end(self, outputs):
+        self._last[:] = [outputs]
 
 
 class StoredSpectrum(tf.saved_model.experimental.TrackableResource):

@@ -29,10 +29,18 @@ def make_optimizer(recipe, total_steps):
             bias_multiplier=recipe.bias_multiplier,
             **ema,
         )
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, **ema)
+    optimizer = _adamw()(rate, weight_decay=recipe.weight_decay, **ema)
     if not recipe.decay_biases:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
+
+
+def _adamw():
+    if keras.backend.backend() != "tensorflow":
+        return keras.optimizers.AdamW
+    from .fused_adamw import FusedAdamW  # asks for TensorFlow
+
+    return FusedAdamW
 
 
 def _schedule(recipe, total_steps):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from . import bundle, codec, geometry, images
+from . import bundle, codec, geometry, images, sampling
 from .inference import inference_of
 from .models.released import PERSON1
 
@@ -61,7 +61,7 @@ def find_people(image, model, spec, pose_spec, *, threshold=0.5):
             f"searched for people; cut it. Received: {size.numpy().tolist()} (height, width)"
         )
     network_from_stored = geometry.compose(network_from_image, upright_from_stored)
-    seen = geometry.warp(pixels, network_from_stored, network_size, fill=spec.pad_value)
+    seen = sampling.warp(pixels, network_from_stored, network_size, fill=spec.pad_value)
     beliefs = inference_of(model)([seen.numpy()[None]])[-1]
     peaks, _ = codec.find_peaks(np.asarray(beliefs)[0, :, :, 0], spec, threshold=threshold)
     centers = geometry.apply(geometry.invert(network_from_image), peaks).numpy()

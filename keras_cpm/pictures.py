@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from . import geometry
+from . import geometry, sampling
 from .data.pipeline import where_is
 from .images import upright_array
 from .visualize import contact_sheet, draw_beliefs, draw_pose, draw_stages, save_image
@@ -93,7 +93,7 @@ def _enlarged(photograph, pose):
 def _enlarged_photograph(photograph):
     factor = _factor(photograph)
     size = (photograph.shape[0] * factor, photograph.shape[1] * factor)
-    larger = geometry.warp(photograph, geometry.resize_matrix(factor), size, fill=0)
+    larger = sampling.warp(photograph, geometry.resize_matrix(factor), size, fill=0)
     return np.rint(larger.numpy()).astype(np.uint8)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from . import bundle, codec, geometry, images
+from . import bundle, codec, geometry, images, sampling
 from .inference import inference_of
 from .spec import PoseSpec
 
@@ -205,21 +205,15 @@ class Predictor:
 
     def _crops(self, pixels, upright_from_stored, network_from_image):
         """(n, H, W, 3): one crop a scale, then the same mirrored."""
-        crops = tf.stack(
-            [
-                geometry.crop(pixels, upright_from_stored, matrix, self.spec)
-                for matrix in self._zoomed(network_from_image)
-            ]
-        )
+        matrices = self._zoomed(network_from_image)
+        crops = _crop_all(pixels, upright_from_stored, matrices, self.spec)
         return tf.concat([crops, tf.reverse(crops, [2])], 0) if self.flip else crops
 
     def _read(self, stages, network_from_image, size):
-        stages = [self._straight(beliefs) for beliefs in stages]
-        merged = [self._merge(beliefs) for beliefs in stages]
-        spec = merged[-1][1]
-        beliefs = np.stack([b for b, _ in merged])
+        # of each zoom the stages
+        by_zoom = np.stack([self._straight(beliefs) for beliefs in stages], axis=1)
+        beliefs, spec = self._merge(by_zoom)
         if self.merge == "image":
-            by_zoom = [np.stack(zoom) for zoom in zip(*stages, strict=True)]
             keypoints, scores = codec.decode_on_image(
                 by_zoom, self._zoomed(network_from_image), size, self.spec, refine=self.refine
             )
@@ -246,12 +240,20 @@ class Predictor:
         straight, mirrored = np.split(beliefs, 2)
         return (straight + np.asarray(codec.mirror(mirrored, self.spec))) / 2
 
-    def _merge(self, beliefs):
-        """(n, h, w, C) of all scales -> (h, w, C) in the box, and the spec to read it with."""
+    def _merge(self, by_zoom):
+        """(Z, T, h, w, C) of all scales -> (T, h, w, C) in the box, and the spec to read it with."""
         if self.scales == (1.0,):
-            return beliefs[0], self.spec
-        merged, spec = codec.merge_zooms(np.split(beliefs, len(beliefs)), self.scales, self.spec)
-        return merged[0].numpy(), spec
+            return by_zoom[0], self.spec
+        merged, spec = codec.merge_zooms(by_zoom, self.scales, self.spec)
+        return merged.numpy(), spec
+
+
+@tf.function(reduce_retracing=True)
+def _crop_all(pixels, upright_from_stored, matrices, spec):
+    """(n, H, W, 3): a crop for each of n matrices."""
+    # not once a crop
+    pixels = tf.cast(pixels, tf.float32)
+    return tf.stack([sampling.crop(pixels, upright_from_stored, m, spec) for m in matrices])
 
 
 def _checked_box(box, size):

@@ -42,7 +42,7 @@ def compile_cpm(model, recipe=MODERN, spec=PoseSpec(), *, total_steps):  # noqa:
         >>> model = build_cpm(2, spec, width=8)
         >>> compile_cpm(model, spec=spec, total_steps=100)
         >>> type(model.optimizer).__name__
-        'AdamW'
+        'FusedAdamW'
     """
     bundle.check_model(model, spec)
     names = model.output_names

@@ -8,7 +8,7 @@ import re
 import cv2
 import numpy as np
 
-from . import geometry
+from . import geometry, sampling
 from .drawing import CAPTION, INK, caption, copy_rgb, fill_disc, fill_line, grid, shade
 from .drawing import save_image as save_image
 from .plots import plot_training as plot_training
@@ -217,7 +217,7 @@ def draw_stages(image, pose, part):
     panel_from_belief = geometry.compose(panel_from_network, _network_from_belief(spec))
     panel_from_image = geometry.compose(panel_from_network, np.float32(pose.network_from_image))
     crop = _to_uint8(
-        geometry.warp(copy_rgb(image), panel_from_image, (side, side), fill=spec.pad_value)
+        sampling.warp(copy_rgb(image), panel_from_image, (side, side), fill=spec.pad_value)
     )
     titles = [caption(f"stage {stage + 1}", side) for stage in range(len(pose.beliefs))]
     names = [np.rot90(caption(name, side)) for name in parts]
@@ -262,7 +262,7 @@ def _network_from_belief(spec):
 def _overlay(image, belief, image_from_belief):
     """(h, w) beliefs over an image: dimmed where they are low, covered where they are high."""
     belief = np.clip(np.asarray(belief, np.float32), 0, 1)
-    heat = geometry.warp(belief[..., None], image_from_belief, image.shape[:2], fill=0).numpy()
+    heat = sampling.warp(belief[..., None], image_from_belief, image.shape[:2], fill=0).numpy()
     share = 0.85 * heat**0.7
     return _to_uint8((1 - share) * 0.7 * image + share * shade(heat[..., 0], cv2.COLORMAP_INFERNO))
 

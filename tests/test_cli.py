@@ -11,6 +11,7 @@ import keras_cpm
 from keras_cpm.cli import main
 
 VERBS = [
+    "bench",
     "check-data",
     "demo",
     "doctor",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_cpm import PoseSpec, cutout, geometry, images
+from keras_cpm import PoseSpec, cutout, geometry, images, sampling
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow writes the files")
 
@@ -54,7 +54,7 @@ def encoded(picture, kind="JPEG", mode=None, **options):
 def both(data, matrix):
     """The box by the part that it shows, and by the whole photograph."""
     part = cutout.read_box(tf.constant(data), matrix, SPEC).numpy()
-    return part, geometry.crop(*images.read_image(tf.constant(data)), matrix, SPEC).numpy()
+    return part, sampling.crop(*images.read_image(tf.constant(data)), matrix, SPEC).numpy()
 
 
 FORMATS = {

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import keras_cpm
-from keras_cpm import geometry
+from keras_cpm import geometry, sampling
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_litert_gives_the_models_points(mobile, model, spec, drawn_records):
     for record in drawn_records:
         pose = find(record.image)
         pixels = tf.io.decode_jpeg(tf.io.read_file(record.image), dct_method="INTEGER_ACCURATE")
-        crop = geometry.warp(pixels, pose.network_from_image, (64, 64), fill=128)
+        crop = sampling.warp(pixels, pose.network_from_image, (64, 64), fill=128)
         found = run(crop[None])
         in_image = geometry.apply(geometry.invert(pose.network_from_image), found["keypoints"][0])
         np.testing.assert_allclose(in_image, pose.keypoints, atol=0.02)

@@ -189,7 +189,7 @@ def test_one_argument_chooses(convolution):
     else:
         assert {"Mconv1_stage2", "conv1_stage1", "conv4_stage1"} <= names
     if convolution == "small-tiles":
-        assert max(tiles.values()) <= tile_costs.SMALL_TILE
+        assert tiles and not fast_conv.kept_layers(model)
     with pytest.raises(ValueError, match="`convolution` must be one of"):
         keras_cpm.build_cpm(1, width=8, convolution="fast")
 
@@ -253,6 +253,36 @@ def test_another_choice_is_followed(tiled):
         fast_conv.set_convolution(model, convolution)
         for a, b in zip(inference(inputs_of(1)), before, strict=True):
             np.testing.assert_allclose(a, b, atol=1e-5 * np.abs(b).max())
+
+
+def test_small_tiles_keep_nothing_and_compute_the_same(tmp_path):
+    """Also where several functions of one file are traced, one after the other."""
+    import tensorflow as tf
+
+    spec = keras_cpm.PoseSpec(box_size=128)
+    keras.utils.set_random_seed(4)
+    model = keras_cpm.build_cpm(2, spec, width=64, convolution="small-tiles")
+    assert {"conv2_stage1", "conv2_stage2"} <= {x.name for x in fast_conv.tiled_layers(model)}
+    image = np.random.default_rng(0).uniform(0, 255, (1, 128, 128, 3)).astype("float32")
+    center = codec.encode_center([spec.center] * 2, spec)[None].numpy()
+    found = Inference(model)([image, center])
+    keras_cpm.export_saved_model(model, spec, tmp_path)
+    served = tf.saved_model.load(tmp_path / "1").signatures["beliefs"](image=tf.constant(image))
+    fast_conv.set_convolution(model, "direct")
+    for number, (a, b) in enumerate(zip(found, model([image, center]), strict=True), 1):
+        np.testing.assert_allclose(a, b, atol=1e-5 * np.abs(b).max())
+        np.testing.assert_allclose(served[f"stage{number}"], b, atol=1e-5 * np.abs(b).max())
+
+
+def test_training_takes_larger_tiles():
+    """A larger tile costs spectrum, once a step; every image of the batch gains."""
+    for size, kernel in ((184, 9), (92, 9), (46, 11)):
+        layer = (size, size), kernel, (128, 128)
+        once, training = (tile_costs.best_tile(*layer, training=x) for x in (False, True))
+        assert once < training <= 2 * once
+        assert training == min(
+            range(kernel + 1, 57), key=lambda t: tile_costs.training_seconds(*layer, t)
+        )
 
 
 def test_the_predictor_takes_them(tiled, drawn_records):

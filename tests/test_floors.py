@@ -10,9 +10,10 @@ PACKAGE = Path(__file__).parents[1] / "keras_cpm"
 # Lowest first. A module imports from lower floors only, never from its own, except inside models/
 # and data/.
 FLOORS = [
-    {"skeleton", "recipes", "protocols"},
+    {"skeleton", "recipes", "protocols", "allocator"},
     {"spec"},
     {"geometry"},
+    {"sampling", "fused_adamw"},
     {"images", "codec", "data.records", "data.augment"},
     {
         "cutout",
@@ -49,15 +50,21 @@ FLOORS = [
             "caffe",
             "receptive_field",
             "transfer",
+            "layer_table",
         )
     },
     {"data.pipeline", "bundle", "plots", "scores", "inference"},
-    {"predictor", "visualize", "terminal", "litert", "doctor", "flags", "suspicions", "twins"},
+    {
+        *("predictor", "visualize", "terminal", "litert", "doctor", "flags", "suspicions", "twins"),
+        "peers",
+    },
     {"training", "evaluation", "export", "agreement", "checks", "pictures", "people"},
-    {"demo"},
+    {"demo", "workload", "engines"},
+    {"bench", "measuring"},
     {
         f"verbs.{name}"
         for name in (
+            "bench",
             "demo",
             "prepare",
             "check_data",
@@ -161,6 +168,6 @@ def test_no_file_is_a_drawer():
 def test_a_file_that_reads_at_a_glance():
     for name, path in modules():
         lines = len(path.read_text("utf-8").splitlines())
-        # each of the two is the only place for what it does; that rule is the stronger one
-        bound = 380 if name in ("geometry", "codec") else 330
+        # the only place for what it does; that rule is the stronger one
+        bound = 380 if name in ("codec", "sampling") else 330
         assert lines <= bound, f"{name} has {lines} lines: split it along a noun"

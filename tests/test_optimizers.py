@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_cpm import MODERN, RELEASE, TrainSpec, build_cpm, stage_losses
+from keras_cpm.fused_adamw import FusedAdamW
 from keras_cpm.optimizers import ReleaseSGD, make_optimizer
 
 RATE, MOMENTUM, DECAY = 1e-4, 0.9, 3.0
@@ -121,6 +122,27 @@ def test_config_round_trip():
     assert again.get_config() == optimizer.get_config()
     assert (again.kernel_decay, again.decay_biases, again.momentum) == (0.2, True, 0.7)
     assert (again.stage1_multiplier, again.bias_multiplier) == (3.0, 4.0)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_fused_adamw_is_adamw(compiled):
+    """Weights, averages and both moments, over steps of a changing rate, decay and average on."""
+    rng = np.random.default_rng(0)
+    start = [rng.normal(size=shape).astype("float32") for shape in ((5, 5, 3, 4), (4,), ())]
+    steps = [[rng.normal(size=w.shape).astype("float32") for w in start] for _ in range(6)]
+    rate = keras.optimizers.schedules.CosineDecay(0.1, 6)
+    found = []
+    for kind in (FusedAdamW, keras.optimizers.AdamW):
+        weights = [keras.Variable(w, name=f"w{i}") for i, w in enumerate(start)]
+        optimizer = kind(rate, weight_decay=0.1, use_ema=True, ema_momentum=0.7)
+        optimizer.build(weights)
+        apply = tf.function(optimizer.apply) if compiled else optimizer.apply
+        for grads in steps:
+            apply(list(map(tf.constant, grads)))
+        found.append([np.asarray(v) for v in [*weights, *optimizer.variables]])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)  # 1e-4 of a step
+    assert np.abs(found[0][0] - start[0]).max() > 0.1
 
 
 # make_optimizer ----------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from keras_cpm import (
     geometry,
     make_dataset,
     num_steps,
+    sampling,
     stage_losses,
 )
 from keras_cpm.data.augment import draw_augmentation
@@ -123,7 +124,7 @@ def test_without_augmentation_everything_moves_by_one_matrix(drawn_records):
         first = drawn.people[0]
         matrix = geometry.network_from_image(first.center, first.height, spec)
         pixels = tf.io.decode_jpeg(tf.io.read_file(drawn.image), dct_method="INTEGER_ACCURATE")
-        crop = geometry.warp(pixels, matrix, (64, 64), fill=128)
+        crop = sampling.warp(pixels, matrix, (64, 64), fill=128)
         np.testing.assert_allclose(inputs["image"][i], crop, atol=1e-3)
         np.testing.assert_allclose(inputs["center_map"][i], center_map, atol=1e-5)
         moved = geometry.apply(matrix, first.keypoints)
@@ -142,7 +143,7 @@ def test_a_person_far_larger_than_the_box(tmp_path):
     large = record(path, person(points, center=center, height=8 * HEIGHT))
     inputs, targets = only([large])
     matrix = geometry.network_from_image(center, 8 * HEIGHT, SPEC)
-    whole = geometry.warp(picture, matrix, (64, 64), fill=0)
+    whole = sampling.warp(picture, matrix, (64, 64), fill=0)
     # the decoder makes it four times smaller, not an average
     np.testing.assert_allclose(inputs["image"], whole, atol=4)
     # without the few levels that a JPEG leaves on black

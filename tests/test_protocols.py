@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 import keras_cpm
-from keras_cpm import codec, geometry
+from keras_cpm import codec, geometry, sampling
 from keras_cpm.cli import main
 from keras_cpm.evaluation import evaluate, evaluate_predictions
 from keras_cpm.metrics import normalizer_lengths
@@ -188,8 +188,8 @@ def test_adding_up_is_the_sum_of_what_each_zoom_shows():
         for part in range(9):
             total = np.zeros((90, 130))
             for zoom, one in zip(beliefs, matrices, strict=True):
-                columns, _ = geometry.pixel_axis(one, 0, 130, spec)
-                rows, _ = geometry.pixel_axis(one, 1, 90, spec)
+                columns, _ = sampling.pixel_axis(one, 0, 130, spec)
+                rows, _ = sampling.pixel_axis(one, 1, 90, spec)
                 total += rows.numpy() @ zoom[stage, :, :, part] @ columns.numpy().T
             row, column = np.unravel_index(np.argmax(total), total.shape)
             np.testing.assert_array_equal(found[stage, part], (column, row))

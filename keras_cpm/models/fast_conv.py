@@ -11,10 +11,11 @@ import keras
 from keras import ops
 
 from .large_kernel import kernel_spectrum, tile_convolution
-from .tile_costs import SMALL_TILE, best_tile
+from .tile_costs import best_tile
 
-# "auto": tiles where the cost model finds them faster, on a CPU; "small-tiles": the same with tiles
-# of 16 at most, whose spectra take half the memory; "tiles": wherever they can be; "direct": never
+# "auto": tiles where the cost model finds them faster, on a CPU; "small-tiles": the same with the
+# least memory: predictions compute one layer at a time and keep no spectra, for which smaller tiles
+# are best; "tiles": wherever they can be; "direct": never
 CONVOLUTIONS = ("auto", "tiles", "small-tiles", "direct")
 
 
@@ -42,12 +43,13 @@ class Conv2D(keras.layers.Conv2D):
         # set while a function is traced that keeps the spectra of the kernels, see `held`
         self._held = None
 
-    def tile(self, image_shape, *, held=False):
+    def tile(self, image_shape, *, held=False, training=False):
         """Side of the tile for images (n, h, w, c), or `None` for the direct convolution.
 
         Args:
             image_shape: tuple.
             held: whether the spectrum of the kernel is there already; see `held`.
+            training: whether gradients will be wanted.
         """
         if self.convolution == "direct" or not self._can_tile():
             return None
@@ -58,9 +60,9 @@ class Conv2D(keras.layers.Conv2D):
             self.kernel_size[0],
             (image_shape[-1], self.filters),
             dtype=self.compute_dtype,
-            largest=SMALL_TILE if self.convolution == "small-tiles" else None,
             forced=self.convolution == "tiles",
-            held=held,
+            held=held and self.convolution != "small-tiles",
+            training=training,
         )
 
     def _can_tile(self):
@@ -73,15 +75,18 @@ class Conv2D(keras.layers.Conv2D):
             and self.kernel_size[0] == self.kernel_size[1] > 1
         )
 
-    def call(self, inputs):
-        tile, spectrum = self._held or (self.tile(inputs.shape), None)
+    def call(self, inputs, training=None):
+        tile, keeper = self._held or (self.tile(inputs.shape, training=training is True), None)
         if tile is None:
             return super().call(inputs)
-        if callable(spectrum):
-            spectrum = spectrum()
+        spectrum = None
+        if keeper is not None:
+            inputs, spectrum = keeper.begin(inputs)
         # Fourier transforms in bfloat16 would be of no use
         image, kernel = ops.cast(inputs, "float32"), ops.cast(self.kernel, "float32")
         outputs = tile_convolution(image, kernel, tile, spectrum)
+        if keeper is not None:
+            keeper.end(outputs)
         outputs = ops.cast(outputs, self.compute_dtype)
         if self.use_bias:
             outputs = ops.add(outputs, ops.reshape(self.bias, (1, 1, 1, self.filters)))
@@ -171,29 +176,35 @@ def tiled_layers(model):
     return tiles
 
 
-def spectra(model):
-    """The spectra of all kernels that take tiles, in the order of `tiled_layers`.
+def kept_layers(model):
+    """Those of `tiled_layers` whose spectra are computed once for many predictions."""
+    return {
+        layer: tile
+        for layer, tile in tiled_layers(model).items()
+        if layer.convolution != "small-tiles"
+    }
 
-    Computed once for many predictions; they hold as long as the weights stay as they are.
-    """
+
+def spectra(model):
+    """The spectra of `kept_layers`, in their order; they hold as long as the weights stay as they are."""
     return [
         kernel_spectrum(ops.cast(layer.kernel, "float32"), tile)
-        for layer, tile in tiled_layers(model).items()
+        for layer, tile in kept_layers(model).items()
     ]
 
 
 @contextlib.contextmanager
-def held(model, values):
-    """Within it, a function that calls `model` is traced with `values` for its spectra.
+def held(model, keepers):
+    """Within it, a function that calls `model` is traced with the spectra that the keepers give.
 
     Args:
         model: `keras.Model`.
-        values: tensors or variables, as `spectra(model)` returns them, or functions of nothing that
-            give such a tensor.
+        keepers: for each of `tiled_layers` an object with two methods: `begin(inputs)` returns the
+            inputs of the layer and its spectrum, `end(outputs)` hears that both have been used.
     """
     tiles = tiled_layers(model)
-    for (layer, tile), value in zip(tiles.items(), values, strict=True):
-        layer._held = (tile, value)
+    for (layer, tile), keeper in zip(tiles.items(), keepers, strict=True):
+        layer._held = (tile, keeper)
     try:
         yield
     finally:
@@ -202,4 +213,5 @@ def held(model, values):
 
 
 def _on_cpu():
+    """Whether TensorFlow computes here, and on a CPU."""
     return keras.backend.backend() == "tensorflow" and not keras.distribution.list_devices("gpu")

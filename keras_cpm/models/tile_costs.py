@@ -21,14 +21,14 @@ _DIRECT_WITH_MATRIX_UNITS = 3000e9
 
 _CPU_INFO = Path("/proc/cpuinfo")
 
-SMALL_TILE = 16
 _LARGEST = 56
 # what a layer without a fixed size is planned for
 _TYPICAL_SIZE = (64, 64)
+_TRAINING_BATCH = 2
 
 
 @functools.cache
-def best_tile(size, kernel, channels, *, dtype="float32", largest=None, forced=False, held=False):
+def best_tile(size, kernel, channels, *, dtype="float32", forced=False, held=False, training=False):
     """Side of the tile that takes the least time.
 
     Args:
@@ -36,9 +36,9 @@ def best_tile(size, kernel, channels, *, dtype="float32", largest=None, forced=F
         kernel: k, of k x k taps.
         channels: (in, out).
         dtype: in which the direct convolution would compute.
-        largest: side; the spectra of smaller tiles take less memory.
         forced: tiles, even if the direct convolution is faster.
         held: the spectrum of the kernel is there already; otherwise it is computed in each call.
+        training: of outputs and gradients together, for a batch of a few images.
 
     Returns:
         int, or `None` if the direct convolution is faster.
@@ -50,11 +50,18 @@ def best_tile(size, kernel, channels, *, dtype="float32", largest=None, forced=F
     """
     size = tuple(n or typical for n, typical in zip(size, _TYPICAL_SIZE, strict=True))
     # a tile must yield something: two outputs an axis at least
-    sides = range(kernel + 1, max(kernel + 1, min(largest or _LARGEST, _LARGEST)) + 1)
-    costs = {tile: seconds(size, kernel, channels, tile, held=held) for tile in sides}
-    # of tiles about as fast the one whose spectrum takes the least memory
-    best = min(tile for tile in costs if costs[tile] <= 1.1 * min(costs.values()))
+    sides = range(kernel + 1, max(kernel + 1, _LARGEST) + 1)
+    if training:
+        costs = {tile: training_seconds(size, kernel, channels, tile) for tile in sides}
+    else:
+        costs = {tile: seconds(size, kernel, channels, tile, held=held) for tile in sides}
+    # of tiles about as fast the one whose spectrum takes the least memory; in training the tiles of
+    # the images take most, and of them large ones take the least
+    slack = 1.0 if training else 1.1
+    best = min(tile for tile in costs if costs[tile] <= slack * min(costs.values()))
     direct = 2 * size[0] * size[1] * kernel**2 * channels[0] * channels[1]
+    if training:
+        direct *= 3 * _TRAINING_BATCH
     if not forced and costs[best] >= direct / _direct_rate(dtype):
         return None
     return best
@@ -78,8 +85,18 @@ def spectrum_bytes(tile, channels):
     return 4 * 3 * tile * (tile // 2 + 1) * channels[0] * channels[1]
 
 
-def seconds(size, kernel, channels, tile, *, held):
-    """Of the convolution of one image; see `best_tile`."""
+def training_seconds(size, kernel, channels, tile):
+    """Of the outputs and both gradients of a small batch; see `best_tile`."""
+    options = {"size": size, "kernel": kernel, "tile": tile, "images": _TRAINING_BATCH}
+    back = channels[::-1]
+    outputs = seconds(channels=channels, held=False, **options)
+    # the spectrum of a kernel's gradient goes the way back, which costs what making one does
+    gradients = [seconds(channels=back, held=held, **options) for held in (True, False)]
+    return outputs + sum(gradients)
+
+
+def seconds(size, kernel, channels, tile, *, held, images=1):
+    """Of the convolution of `images` images; see `best_tile`."""
     ci, co = channels
     step, bins = tile - kernel + 1, tile // 2 + 1
     down, across = (-(-side // step) for side in size)
@@ -99,8 +116,8 @@ def seconds(size, kernel, channels, tile, *, held):
         + 3 * step**2 * tiles * co
     )
     spectrum = 3 * tile * bins * ci * co
-    total = transforms / _TRANSFORMS + 2 * spectrum * tiles / _PRODUCTS + _CALL
-    total += 4 * (moved + spectrum) / _BYTES
+    an_image = transforms / _TRANSFORMS + 2 * spectrum * tiles / _PRODUCTS + 4 * moved / _BYTES
+    total = images * an_image + 4 * spectrum / _BYTES + _CALL
     if not held:
         total += (4 * bins * kernel**2 + 12 * tile * kernel * bins) * ci * co / _TRANSFORMS
         total += 4 * (spectrum + 6 * bins * kernel * ci * co) / _BYTES
