@@ -1,9 +1,9 @@
 """The same training twice, with Fourier tiles and with direct convolutions: the losses step by step.
 
-    python benchmarks/loss_curve.py [--steps 100] [--box 368] [--batch 1]
+    python benchmarks/loss_curve.py [--steps 100] [--box 184] [--batch 2]
 
 The paper's network with six stages on synthetic people, float32, the modern recipe; same weights,
-same samples in the same order. Takes nine minutes on two cores. Rounding differs from the first step
+same samples in the same order. Takes minutes on two cores. Rounding differs from the first step
 on and training multiplies differences, so the third column repeats the direct training from weights
 that differ in the last bit or so (1e-7): differences of that size are noise.
 """
@@ -44,7 +44,7 @@ def losses(name, batches, spec, convolution, noise=0.0):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, default in (("steps", 100), ("box", 368), ("batch", 1)):
+    for name, default in (("steps", 100), ("box", 184), ("batch", 2)):
         parser.add_argument(f"--{name}", type=int, default=default)
     options = parser.parse_args()
     spec = PoseSpec(box_size=options.box)

@@ -37,6 +37,9 @@ def run_bench(
     "keras_cpm" also scores, as `compile_cpm` has it. Every engine has the same weights, inputs and
     threads, and none the GPU.
 
+    Gradients of a network with pools and ReLUs jump where rounding turns a decision: outputs that differ
+    by 5e-6 go with gradients that differ by some 5e-4, whoever computes them.
+
     Args:
         model: a bundle's folder or name; `None` for the paper's 6-stage network, random weights.
         train: steps of training instead of inference.

@@ -7,7 +7,7 @@ import os
 
 import click
 
-from . import __version__
+from . import __version__, allocator
 from .verbs.bench import bench
 from .verbs.check_data import check_data
 from .verbs.demo import demo
@@ -25,6 +25,8 @@ class _Verbs(click.Group):
     """Turns the errors that users can mend into one sentence."""
 
     def invoke(self, ctx):
+        # before anything large is allocated
+        allocator.apply()
         try:
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.Abort):  # RuntimeErrors to click
