@@ -32,6 +32,8 @@ setup(
         "opencv-python>=4.9,<5",
         "click>=8.1",
         "rich>=13",
+        # one training a folder
+        "filelock>=3.13",
         # .mat files of the data sets
         "scipy>=1.11",
     ],

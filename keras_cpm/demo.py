@@ -3,6 +3,7 @@ cores, offline.
 """
 
 import dataclasses
+import shutil
 import time
 from pathlib import Path
 
@@ -10,7 +11,17 @@ import click
 import keras
 import numpy as np
 
-from . import agreement, evaluation, export, images, pictures, predictor, training, visualize
+from . import (
+    agreement,
+    checkpoints,
+    evaluation,
+    export,
+    images,
+    pictures,
+    predictor,
+    training,
+    visualize,
+)
 from .data.synthetic import draw_records
 from .models.cpm import build_cpm
 from .recipes import MODERN, AugmentSpec
@@ -52,8 +63,7 @@ def run_demo(out):
     keras.utils.set_random_seed(0)
     model = build_cpm(spec=SPEC, **NETWORK)
     folder = out / "model"
-    for stale in (training.STATE_FILE, training.LOG_FILE):
-        (folder / stale).unlink(missing_ok=True)
+    shutil.rmtree(folder / checkpoints.FOLDER, ignore_errors=True)
     training.train(model, people, (), RECIPE, SPEC, directory=folder, augment=AUGMENT, verbose=2)
 
     click.echo(f"3/5 Scoring {len(held_out)} people it never saw")

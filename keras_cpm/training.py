@@ -3,14 +3,20 @@
 import contextlib
 import dataclasses
 import json
-import os
-import time
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
-from . import bundle
+from . import bundle, checkpoints
+from .callbacks import (
+    Checkpoint,
+    SaveBest,
+    StopOnBadLoss,
+    TimeLimit,
+    ValidateAverages,
+    computing_in,
+)
 from .data import pipeline
 from .losses import stage_losses
 from .metrics import BeliefPCK
@@ -18,7 +24,7 @@ from .optimizers import make_optimizer
 from .recipes import MODERN, AugmentSpec
 from .spec import PoseSpec
 
-STATE_FILE, WEIGHTS_FILE, LOG_FILE = "checkpoint.json", "checkpoint.weights.h5", "log.csv"
+LOG_FILE = "log.csv"
 
 
 def compile_cpm(model, recipe=MODERN, spec=PoseSpec(), *, total_steps):  # noqa: B008 frozen
@@ -72,9 +78,10 @@ def train(
 ):
     """Trains `model` on `records` and leaves a bundle in `directory`.
 
-    After every epoch the folder holds a checkpoint; the same call again goes on from there. The
-    bundle is the epoch with the best validation PCK of the last stage, or the last epoch where
-    there are no validation records or only one stage; `model` ends with its weights.
+    After every epoch the folder holds a checkpoint; the same call again goes on from there, and ends
+    with the same weights, bit for bit, as a call that was never interrupted (same machine, same
+    versions). The bundle is the epoch with the best validation PCK of the last stage, or the last
+    epoch where there are no validation records or only one stage; `model` ends with its weights.
 
     Args:
         model: `keras.Model` as `build_cpm` makes it.
@@ -82,7 +89,7 @@ def train(
         validation_records: list of `Record` of other people.
         recipe: `TrainSpec`; `MODERN`, `RELEASE`, or one made with `dataclasses.replace`.
         spec: `PoseSpec` of the model.
-        directory: gets model.keras, spec.json, log.csv and the checkpoint.
+        directory: gets model.keras, spec.json, log.csv and the checkpoints.
         augment: `AugmentSpec`.
         verbose: as in `fit`.
 
@@ -90,7 +97,9 @@ def train(
         `keras.callbacks.History` of this call; empty where the folder's training has finished already.
 
     Raises:
-        ValueError: settings or records that do not fit; an image that cannot be decoded, by name.
+        ValueError: settings or records that do not fit; an image that cannot be decoded, by name;
+            another training runs in `directory`.
+        OSError: a checkpoint cannot be written; those before stay.
 
     Example:
         >>> import dataclasses, tempfile, keras_cpm
@@ -104,11 +113,16 @@ def train(
         >>> sorted(history.history)
         ['loss', 'stage1_loss', 'stage2_loss', 'stage2_pck']
     """
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
+    with checkpoints.lock(directory):
+        return _train(
+            model, records, validation_records, recipe, spec, Path(directory), augment, verbose
+        )
+
+
+def _train(model, records, validation_records, recipe, spec, directory, augment, verbose):
     steps = pipeline.num_steps(len(records), recipe.batch_size, shuffle=True)
     compile_cpm(model, recipe, spec, total_steps=steps * recipe.epochs)
-    state = _resume(model, directory, _settings(recipe, augment, spec, records), steps)
+    state = _resume(model, directory, _settings(recipe, augment, spec, records))
     if state["epoch"] >= recipe.epochs:
         _take_bundle_weights(model, directory)
         history = keras.callbacks.History()
@@ -132,14 +146,17 @@ def train(
     validation = (
         pipeline.make_dataset(validation_records, spec, **shared) if validation_records else None
     )
-    with _precision(model, recipe.precision), _naming_unreadable([*records, *validation_records]):
+    with computing_in(model, recipe.precision), _naming_unreadable([*records, *validation_records]):
         history = model.fit(
             dataset,
             steps_per_epoch=steps,
             initial_epoch=state["epoch"],
             epochs=recipe.epochs,
             validation_data=validation,
-            callbacks=_callbacks(model, spec, recipe, directory, state),
+            callbacks=[
+                StopOnBadLoss(records, recipe, steps),
+                *_callbacks(spec, recipe, directory, state),
+            ],
             verbose=verbose,
             shuffle=False,  # the dataset is shuffled already
         )
@@ -152,67 +169,15 @@ def _take_bundle_weights(model, directory):
     keras.Model(model.inputs, model.outputs).load_weights(directory / bundle.MODEL_FILE)
 
 
-def _callbacks(model, spec, recipe, directory, state):
-    # the order matters: the checkpoint takes the raw weights, the bundle their moving average
-    swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema else []
+def _callbacks(spec, recipe, directory, state):
+    # the order matters: a checkpoint says that all the rest of its epoch is done
     return [
+        *([ValidateAverages()] if recipe.ema else []),
         keras.callbacks.CSVLogger(directory / LOG_FILE, append=state["epoch"] > 0),
-        Checkpoint(directory),
-        *swap,
-        SaveBest(directory, spec, state),
+        SaveBest(directory, spec, state, averages=recipe.ema > 0),
+        Checkpoint(directory, state),
         TimeLimit(recipe.max_minutes),
     ]
-
-
-class Checkpoint(keras.callbacks.Callback):
-    """After every epoch: weights and optimiser. A new file replaces the old one whole."""
-
-    def __init__(self, directory):
-        super().__init__()
-        self.directory = Path(directory)
-
-    def on_epoch_end(self, epoch, logs=None):
-        partial = self.directory / f"partial.{WEIGHTS_FILE}"
-        self.model.save_weights(partial)
-        os.replace(partial, self.directory / WEIGHTS_FILE)
-
-
-class SaveBest(keras.callbacks.Callback):
-    """Keeps the bundle of the best validation PCK of the last stage, and how far the training is.
-
-    Without validation, or with one stage, whose target holds everybody, the bundle is the last epoch.
-    """
-
-    def __init__(self, directory, spec, state):
-        super().__init__()
-        self.directory, self.spec, self.state = Path(directory), spec, state
-
-    def on_epoch_end(self, epoch, logs=None):
-        value = (logs or {}).get(f"val_{self.model.output_names[-1]}_pck")
-        if value is None or value >= self.state["best"]:
-            self.state["best"] = float(value or 0.0)
-            with _precision(self.model, "float32"):
-                bundle.save_bundle(self.directory, self.model, self.spec)
-        self.state["epoch"] = epoch + 1
-        _write_state(self.directory, self.state)
-
-
-class TimeLimit(keras.callbacks.Callback):
-    """Ends the training after the last epoch that fits into `max_minutes`; 0 = no limit."""
-
-    def __init__(self, max_minutes):
-        super().__init__()
-        self.seconds, self.longest = 60 * max_minutes, 0.0
-
-    def on_train_begin(self, logs=None):
-        self.start = self.epoch_start = time.monotonic()
-
-    def on_epoch_end(self, epoch, logs=None):
-        now = time.monotonic()
-        self.longest = max(self.longest, now - self.epoch_start)
-        self.epoch_start = now
-        if self.seconds and now - self.start + self.longest > self.seconds:
-            self.model.stop_training = True
 
 
 def _settings(recipe, augment, spec, records):
@@ -228,12 +193,12 @@ def _settings(recipe, augment, spec, records):
     }
 
 
-def _resume(model, directory, settings, steps):
+def _resume(model, directory, settings):
     """The state of a training in `directory`, its weights loaded; a fresh one where there is none."""
-    path = directory / STATE_FILE
-    if not path.is_file():
+    found = checkpoints.load(directory)
+    if found is None:
         return {"epoch": 0, "best": 0.0, "settings": settings}
-    state = json.loads(path.read_text(encoding="utf-8"))
+    state, arrays = found
     for name, value in json.loads(json.dumps(settings)).items():
         if state["settings"].get(name) != value:
             raise ValueError(
@@ -241,39 +206,18 @@ def _resume(model, directory, settings, steps):
                 f"name another `directory`. Received: {value!r}, began with: "
                 f"{state['settings'].get(name)!r}"
             )
-    model.optimizer.build(model.trainable_variables)
-    try:
-        model.load_weights(directory / WEIGHTS_FILE)
-    except (ValueError, OSError, KeyError) as error:
-        raise ValueError(
-            f"The checkpoint in {directory} is of another model; name another `directory`, or "
-            f"delete it. ({(str(error) or repr(error)).splitlines()[0]})"
-        ) from error
-    # the weights are written before the state: a kill between the two leaves them ahead
-    state["epoch"] = int(model.optimizer.iterations) // steps
+    checkpoints.restore(model, arrays)
+    _shorten_log(directory / LOG_FILE, state["epoch"])
     return state
 
 
-def _write_state(directory, state):
-    partial = directory / f"partial.{STATE_FILE}"
-    partial.write_text(json.dumps(state), encoding="utf-8")
-    os.replace(partial, directory / STATE_FILE)
-
-
-@contextlib.contextmanager
-def _precision(model, name):
-    """Lets the layers of `model` compute in `name`; their weights stay float32. The outputs stay
-    float32.
-    """
-    inner = [layer for layer in model.layers if layer.name not in model.output_names]
-    before = [layer.dtype_policy for layer in inner]
-    for layer in inner:
-        layer.dtype_policy = keras.DTypePolicy(name)
-    try:
-        yield
-    finally:
-        for layer, policy in zip(inner, before, strict=True):
-            layer.dtype_policy = policy
+def _shorten_log(path, epochs):
+    """Drops the line of an epoch that was logged, but will be repeated."""
+    if path.is_file():
+        header, *rows = path.read_text("utf-8").splitlines(keepends=True)
+        finished = [row for row in rows if row.split(",")[0].isdigit()]
+        finished = [row for row in finished if int(row.split(",")[0]) < epochs]
+        path.write_text("".join([header, *finished]), "utf-8")
 
 
 @contextlib.contextmanager

@@ -53,9 +53,10 @@ FLOORS = [
             "layer_table",
         )
     },
-    {"data.pipeline", "bundle", "plots", "scores", "inference"},
+    {"data.pipeline", "bundle", "plots", "scores", "inference", "checkpoints"},
     {
         *("predictor", "visualize", "terminal", "litert", "doctor", "flags", "suspicions", "twins"),
+        "callbacks",
         "peers",
     },
     {"training", "evaluation", "export", "agreement", "checks", "pictures", "people"},

@@ -83,7 +83,7 @@ def test_resumed_training_equals_an_uninterrupted_one(tiny_spec, drawn_records, 
         fresh, drawn_records, (), recipe, tiny_spec, directory=tmp_path / "b", verbose=0
     )
     for ours, theirs in zip(straight.get_weights(), fresh.get_weights(), strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_finished_or_foreign_checkpoints_are_refused(tiny_spec, drawn_records, tmp_path):
@@ -153,6 +153,46 @@ def test_the_time_limit_ends_after_an_epoch(tiny_spec, drawn_records, tmp_path):
     )
     assert history.epoch == [0]
     assert (tmp_path / "model.keras").is_file()
+
+
+def test_a_loss_that_explodes_ends_the_training_and_names_the_files(
+    tiny_spec, drawn_records, tmp_path
+):
+    good = dataclasses.replace(FAST, epochs=1)
+    keras_cpm.train(
+        small_model(tiny_spec), drawn_records, (), good, tiny_spec, directory=tmp_path, verbose=0
+    )
+    before = (tmp_path / "checkpoints/000001.npz").read_bytes()
+    wild = dataclasses.replace(FAST, learning_rate=1e12, warmup_steps=0, epochs=50)
+    with pytest.raises(
+        ValueError, match=r"loss became (nan|inf|[\d.e+]+) at step \d+ .*\.jpg, .*\.jpg"
+    ):
+        keras_cpm.train(
+            small_model(tiny_spec),
+            drawn_records,
+            (),
+            wild,
+            tiny_spec,
+            directory=tmp_path / "wild",
+            verbose=0,
+        )
+    assert (tmp_path / "checkpoints/000001.npz").read_bytes() == before
+
+
+def test_the_files_of_a_step_are_those_of_its_batch(tiny_spec, tmp_path):
+    """A dataset of those files alone, in their order, has the same pictures."""
+    records = keras_cpm.draw_records(tmp_path, 7)
+    for step in (0, 1, 5):
+        dataset = keras_cpm.make_dataset(
+            records, tiny_spec, stages=2, batch_size=3, shuffle=True, seed=4, first_step=step
+        )
+        files = keras_cpm.data.pipeline.files_of_step(records, 3, seed=4, step=step)
+        by_file = {record.image: record for record in records}
+        alone = keras_cpm.make_dataset(
+            [by_file[file] for file in files], tiny_spec, stages=2, batch_size=3
+        )
+        images = [next(iter(one))[0]["image"].numpy() for one in (dataset, alone)]
+        np.testing.assert_array_equal(*images)
 
 
 def test_compile_checks_weights_and_channels(tiny_spec):

@@ -71,9 +71,12 @@ def make_dataset(
     check_records(records, spec)
     table = _Table(records, spec)
 
+    # nothing here is Python's control flow; converting it would take most of the time of the start
+    @tf.autograph.experimental.do_not_convert
     def sample(ticket):
         return _read(_place(_look_up(table, ticket, augment), spec), spec, missing)
 
+    @tf.autograph.experimental.do_not_convert
     def targets(batch):
         return _targets(batch, spec, stages, missing, center_map)
 
@@ -149,6 +152,21 @@ def is_placed(record):
     person = record.people[0]
     annotated = person.center is not None and person.height is not None
     return annotated or person.box is not None or record.size is not None
+
+
+def files_of_step(records, batch_size, seed, step):
+    """The images of the batch that `make_dataset(shuffle=True, first_step=...)` makes of a step.
+
+    Example:
+        >>> import tempfile
+        >>> from keras_cpm import draw_records
+        >>> from keras_cpm.data.pipeline import files_of_step
+        >>> records = draw_records(tempfile.mkdtemp(), 3)
+        >>> len(files_of_step(records, 2, seed=0, step=7))
+        2
+    """
+    tickets = _tickets(len(records), batch_size, True, seed, step).take(batch_size)
+    return [records[int(ticket["record"])].image for ticket in tickets]
 
 
 def find_unreadable(records):
