@@ -73,18 +73,19 @@ class StopOnBadLoss(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         loss = float(logs["loss"])
         self.first = loss if self.first is None else self.first
-        if loss <= self._MOST * self.first:
+        # people without labels can begin with nothing
+        if loss <= self._MOST * max(self.first, 1.0):
             return
         step, files = self.epoch * self.steps + batch, []
         # bad gradients of one step show in the loss of the next
-        for one in (step, step - 1) if batch else (step,):
+        for one in (step, step - 1) if step else (step,):
             files += pipeline.files_of_step(
                 self.records, self.recipe.batch_size, self.recipe.seed, one
             )
         raise ValueError(
             f"The loss became {loss:.3g} at step {step + 1} (epoch {self.epoch + 1}, step {batch + 1}); "
             f"it began with {self.first:.3g}. Lower `learning_rate` ({self.recipe.learning_rate}), or look "
-            f"for damage in the files of this step and the one before: {', '.join(files)}. The "
+            f"for damage in the files of this step and of the one before, if any: {', '.join(files)}. The "
             "checkpoints before stay."
         )
 

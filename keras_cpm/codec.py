@@ -139,7 +139,8 @@ def _neighbourhood(parts, row, column):
     maps, height, width = ops.shape(parts)[1:]
 
     def mirrored(index, length):
-        return length - 1 - ops.abs(length - 1 - ops.abs(index))
+        # of a single pixel all neighbours are itself
+        return ops.maximum(length - 1 - ops.abs(length - 1 - ops.abs(index)), 0)
 
     steps = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
     index = [mirrored(row + y, height) * width + mirrored(column + x, width) for y, x in steps]

@@ -230,6 +230,13 @@ def pixel_axes(network_from_image_by_zoom, size, spec):
 
     Returns:
         For x, then for y: (Z, m, n) weights and (Z, m) bool.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from keras_cpm import PoseSpec, sampling
+        >>> (columns, _), (rows, _) = sampling.pixel_axes([tf.eye(3)], tf.constant([240, 320]), PoseSpec())
+        >>> columns.shape.as_list(), rows.shape.as_list()
+        ([1, 320, 46], [1, 240, 46])
     """
     axes = []
     for axis in (0, 1):
@@ -251,6 +258,14 @@ def enlarge(beliefs, columns, rows):
 
     Returns:
         (M, x, y).
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_cpm import sampling
+        >>> cells, twice = np.ones((2, 8, 8, 3), "float32"), np.full((2, 16, 8), 1 / 8, "float32")
+        >>> maps = sampling.enlarge(cells, twice, twice)
+        >>> maps.shape.as_list(), maps[0, 0, 0].numpy().item()
+        ([3, 16, 16], 2.0)
     """
     zooms, height, width, maps = tf.unstack(tf.shape(beliefs))
     lines = tf.reshape(tf.transpose(beliefs, (0, 1, 3, 2)), (zooms, height * maps, width))

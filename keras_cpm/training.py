@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import keras
@@ -153,10 +154,7 @@ def _train(model, records, validation_records, recipe, spec, directory, augment,
             initial_epoch=state["epoch"],
             epochs=recipe.epochs,
             validation_data=validation,
-            callbacks=[
-                StopOnBadLoss(records, recipe, steps),
-                *_callbacks(spec, recipe, directory, state),
-            ],
+            callbacks=_callbacks(spec, recipe, directory, state, records, steps),
             verbose=verbose,
             shuffle=False,  # the dataset is shuffled already
         )
@@ -169,9 +167,10 @@ def _take_bundle_weights(model, directory):
     keras.Model(model.inputs, model.outputs).load_weights(directory / bundle.MODEL_FILE)
 
 
-def _callbacks(spec, recipe, directory, state):
+def _callbacks(spec, recipe, directory, state, records, steps):
     # the order matters: a checkpoint says that all the rest of its epoch is done
     return [
+        StopOnBadLoss(records, recipe, steps),
         *([ValidateAverages()] if recipe.ema else []),
         keras.callbacks.CSVLogger(directory / LOG_FILE, append=state["epoch"] > 0),
         SaveBest(directory, spec, state, averages=recipe.ema > 0),
@@ -213,11 +212,12 @@ def _resume(model, directory, settings):
 
 def _shorten_log(path, epochs):
     """Drops the line of an epoch that was logged, but will be repeated."""
-    if path.is_file():
-        header, *rows = path.read_text("utf-8").splitlines(keepends=True)
-        finished = [row for row in rows if row.split(",")[0].isdigit()]
-        finished = [row for row in finished if int(row.split(",")[0]) < epochs]
-        path.write_text("".join([header, *finished]), "utf-8")
+    lines = path.read_text("utf-8").splitlines(keepends=True) if path.is_file() else []
+    finished = [str(epoch) for epoch in range(epochs)]
+    kept = lines[:1] + [line for line in lines[1:] if line.split(",")[0] in finished]
+    partial = path.with_name(f"partial.{path.name}")
+    partial.write_text("".join(kept), "utf-8")
+    os.replace(partial, path)
 
 
 @contextlib.contextmanager

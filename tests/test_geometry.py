@@ -3,28 +3,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from places import PLACED, PLACES, SPEC, matrix_of
 
 from keras_cpm import PoseSpec, geometry, sampling
 
-SPEC = PoseSpec(box_size=64)
 C = 31.5  # middle of its box
-
-# center, height, rotation, scale, flip, shift
-PLACES = [
-    ((40.0, 30.0), 41.0, 0.0, 1.0, False, (0.0, 0.0)),
-    ((52.25, 17.75), 33.0, 0.6, 0.8, False, (0.0, 0.0)),
-    ((20.5, 44.0), 37.5, -0.4, 1.2, True, (0.0, 0.0)),
-    ((61.0, 29.5), 30.0, 2.8, 0.9, True, (5.5, -3.25)),
-]
-PLACED = pytest.mark.parametrize("place", PLACES, ids=range(len(PLACES)))
-
-
-def matrix_of(place, spec=SPEC):
-    center, height, rotation, scale, flip, shift = place
-    return geometry.network_from_image(
-        center, height, spec, rotation=rotation, scale=scale, flip=flip, shift=shift
-    )
-
 
 # matrices ----------------------------------------------------------------------------------------
 

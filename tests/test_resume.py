@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from training_server import small_model
 
 import keras_cpm
 from keras_cpm import checkpoints, training
@@ -45,7 +46,6 @@ def test_kills_change_no_bit(server, tmp_path):
     for _ in range(KILLS):
         assert server(folder=killed, kill=random.uniform(0, 2), **job) == -signal.SIGKILL
     assert server(folder=killed, kill=None, **job) == 0
-
     states, arrays = zip(*map(checkpoints.load, (straight, killed)), strict=True)
     assert states[0] == states[1] and states[0]["epoch"] == EPOCHS
     for name, value in arrays[0].items():
@@ -60,8 +60,6 @@ def test_kills_change_no_bit(server, tmp_path):
 @pytest.fixture
 def trained(tiny_spec, drawn_records, tmp_path):
     """Function: trains the smallest network to a number of epochs in one folder; its weights."""
-    sys.path.insert(0, str(Path(__file__).parent))
-    from training_server import small_model
 
     def run(epochs):
         recipe = dataclasses.replace(keras_cpm.MODERN, epochs=epochs, batch_size=3, ema=0.5)
@@ -71,8 +69,7 @@ def trained(tiny_spec, drawn_records, tmp_path):
         )
         return model.get_weights()
 
-    yield run
-    sys.path.pop(0)
+    return run
 
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(trained, tmp_path):

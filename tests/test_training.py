@@ -179,6 +179,15 @@ def test_a_loss_that_explodes_ends_the_training_and_names_the_files(
     assert (tmp_path / "checkpoints/000001.npz").read_bytes() == before
 
 
+@pytest.mark.parametrize("text", ["", "epoch,loss\n0,5\n1,4\n2,3\n", "epoch,loss\n0,5\n1,4\n2,"])
+def test_a_log_keeps_the_finished_epochs(text, tmp_path):
+    """Whatever a kill left of it."""
+    path = tmp_path / training.LOG_FILE
+    path.write_text(text)
+    training._shorten_log(path, 2)
+    assert path.read_text() == ("epoch,loss\n0,5\n1,4\n" if text else "")
+
+
 def test_the_files_of_a_step_are_those_of_its_batch(tiny_spec, tmp_path):
     """A dataset of those files alone, in their order, has the same pictures."""
     records = keras_cpm.draw_records(tmp_path, 7)
