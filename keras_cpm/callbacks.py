@@ -95,9 +95,7 @@ class TimeLimit(keras.callbacks.Callback):
 
     def __init__(self, max_minutes):
         super().__init__()
-        self.seconds, self.longest = 60 * max_minutes, 0.0
-
-    def on_train_begin(self, logs=None):
+        self.seconds, self.longest, self.reached = 60 * max_minutes, 0.0, False
         self.start = self.epoch_start = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -105,7 +103,29 @@ class TimeLimit(keras.callbacks.Callback):
         self.longest = max(self.longest, now - self.epoch_start)
         self.epoch_start = now
         if self.seconds and now - self.start + self.longest > self.seconds:
-            self.model.stop_training = True
+            self.model.stop_training = self.reached = True
+
+
+@contextlib.contextmanager
+def deterministic(wanted):
+    """Within it TensorFlow's operations give the same bits every time. Other backends are as they are."""
+    config = _determinism() if keras.backend.backend() == "tensorflow" else None
+    if not wanted or config is None or config.is_op_determinism_enabled():
+        yield
+        return
+    config.enable_op_determinism()
+    try:
+        yield
+    finally:
+        # left on, it would refuse every later random operation without a seed
+        config.disable_op_determinism()
+
+
+def _determinism():
+    # the public module has no way back
+    from tensorflow.python.framework import config
+
+    return config
 
 
 @contextlib.contextmanager

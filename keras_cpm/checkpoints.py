@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 FOLDER, LOCK = "checkpoints", "training.lock"
 _KEPT = 2
-_STATE = "state"
+_STATE, _MODEL, _OPTIMIZER = "state", "model", "optimizer"
 
 
 def save(directory, model, state):
@@ -42,7 +42,8 @@ def save(directory, model, state):
         >>> model.optimizer.build(model.trainable_variables)
         >>> checkpoints.save(folder, model, {"epoch": 1})
         >>> state, arrays = checkpoints.load(folder)
-        >>> checkpoints.restore(model, arrays)
+        >>> checkpoints.restore_model(model, arrays)
+        >>> checkpoints.restore_optimizer(model, arrays)
         >>> state
         {'epoch': 1}
     """
@@ -71,7 +72,7 @@ def load(directory):
     """The newest checkpoint that is whole.
 
     Returns:
-        state and arrays for `restore`, or `None` where there is no checkpoint. Damaged ones are
+        state and arrays for `restore_model`, or `None` where there is no checkpoint. Damaged ones are
         passed over with a warning.
 
     Raises:
@@ -95,22 +96,35 @@ def load(directory):
     return None
 
 
-def restore(model, arrays):
-    """Gives a compiled model the values of a checkpoint.
+def restore_model(model, arrays):
+    """Gives a model the weights and random generators of a checkpoint.
 
     Raises:
-        ValueError: it is of another model or optimiser.
+        ValueError: it is of another model.
+    """
+    _restore(_MODEL, model.variables, arrays)
+
+
+def restore_optimizer(model, arrays):
+    """Gives the optimiser of a compiled model the values of a checkpoint.
+
+    Raises:
+        ValueError: it is of another optimiser.
     """
     model.optimizer.build(model.trainable_variables)
-    found = _arrays(model)
-    shapes = {name: value.shape for name, value in arrays.items()}
-    if shapes != {name: value.shape for name, value in found.items()}:
+    _restore(_OPTIMIZER, model.optimizer.variables, arrays)
+
+
+def _restore(part, variables, arrays):
+    saved = {name: value for name, value in arrays.items() if name.startswith(part)}
+    named = _named(part, variables)
+    if {n: v.shape for n, v in saved.items()} != {n: tuple(v.shape) for n, v in named.items()}:
         raise ValueError(
-            "The checkpoint is of another model or optimiser; name another `directory`, or delete it. "
-            f"Received: {len(found)} variables, in the checkpoint: {len(arrays)}"
+            f"The checkpoint is of another {part}; name another `directory`, or delete it. Received: "
+            f"{len(named)} variables, in the checkpoint: {len(saved)}"
         )
-    for name, variable in _variables(model).items():
-        variable.assign(arrays[name])
+    for name, variable in named.items():
+        variable.assign(saved[name])
 
 
 @contextlib.contextmanager
@@ -158,18 +172,12 @@ def _files(directory):
     return sorted((Path(directory) / FOLDER).glob("[0-9]*.npz"), reverse=True)
 
 
-def _variables(model):
-    """All state that lasts: weights, generators of dropout, and what the optimiser keeps.
-
-    By number: Keras numbers the layers and optimisers of a process, so names change.
-    """
-    parts = {"model": model.variables, "optimizer": model.optimizer.variables}
-    return {
-        f"{part}{number}": variable
-        for part, variables in parts.items()
-        for number, variable in enumerate(variables)
-    }
+def _named(part, variables):
+    """By number: Keras numbers the layers and optimisers of a process, so names change."""
+    return {f"{part}{number}": variable for number, variable in enumerate(variables)}
 
 
 def _arrays(model):
-    return {name: keras.ops.convert_to_numpy(v) for name, v in _variables(model).items()}
+    """All state that lasts: weights, generators of dropout, and what the optimiser keeps."""
+    named = _named(_MODEL, model.variables) | _named(_OPTIMIZER, model.optimizer.variables)
+    return {name: keras.ops.convert_to_numpy(variable) for name, variable in named.items()}

@@ -13,7 +13,7 @@ from importlib import metadata
 
 import numpy as np
 
-from .peers import torch_gradients, torch_network
+from .torch_network import torch_gradients, torch_network
 
 
 @dataclasses.dataclass(frozen=True)

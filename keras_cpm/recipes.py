@@ -4,6 +4,8 @@ only.
 
 from dataclasses import dataclass
 
+SCHEMES = ("joint", "stagewise", "stagewise+joint", "unsupervised")
+
 
 def _check_choice(field, value, choices):
     if value not in choices:
@@ -25,6 +27,9 @@ class TrainSpec:
         decay_biases: also on biases and normalisation.
         momentum: of "sgd".
         ema: momentum of the moving average of the weights that is validated and saved; 0 = none.
+        scheme: of Figure 6b: "joint" trains all stages at once, each with its loss; "stagewise" one after
+            the other, those before fixed; "stagewise+joint" first the one, then the other;
+            "unsupervised" all at once by the loss of the last alone.
         stage_weights: factor of each stage's loss, or `None` for 1 each (Eq. 5).
         stage1_multiplier: factor of the rate of stage 1 ("sgd").
         bias_multiplier: factor of the rate of biases ("sgd").
@@ -33,6 +38,7 @@ class TrainSpec:
         batch_size: samples a step.
         precision: "float32" or "mixed_bfloat16" while training; bundles are always float32.
         seed: of order and augmentation.
+        deterministic: operations give the same bits every time, which costs speed on some devices.
         max_minutes: ends after the last epoch that fits; 0 = no limit.
 
     Example:
@@ -52,6 +58,7 @@ class TrainSpec:
     decay_biases: bool = False
     momentum: float = 0.0
     ema: float = 0.999
+    scheme: str = "joint"
     stage_weights: tuple[float, ...] | None = None
     stage1_multiplier: float = 1.0
     bias_multiplier: float = 1.0
@@ -60,11 +67,13 @@ class TrainSpec:
     batch_size: int = 16
     precision: str = "float32"
     seed: int = 0
+    deterministic: bool = True
     max_minutes: float = 0.0
 
     def __post_init__(self):
         _check_choice("optimizer", self.optimizer, ("adamw", "sgd"))
         _check_choice("schedule", self.schedule, ("cosine", "step", "constant"))
+        _check_choice("scheme", self.scheme, SCHEMES)
         _check_choice("missing", self.missing, ("ignore", "zero"))
         _check_choice("precision", self.precision, ("float32", "mixed_bfloat16"))
         for field in ("epochs", "batch_size", "learning_rate"):

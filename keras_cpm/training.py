@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from . import bundle, checkpoints
+from . import bundle, checkpoints, schemes
 from .callbacks import (
     Checkpoint,
     SaveBest,
@@ -17,6 +17,7 @@ from .callbacks import (
     TimeLimit,
     ValidateAverages,
     computing_in,
+    deterministic,
 )
 from .data import pipeline
 from .losses import stage_losses
@@ -28,7 +29,14 @@ from .spec import PoseSpec
 LOG_FILE = "log.csv"
 
 
-def compile_cpm(model, recipe=MODERN, spec=PoseSpec(), *, total_steps):  # noqa: B008 frozen
+def compile_cpm(
+    model,
+    recipe=MODERN,
+    spec=PoseSpec(),  # noqa: B008 frozen
+    *,
+    total_steps,
+    losses=None,
+):
     """Compiles with stage losses, stage weights, the recipe's optimiser, and PCK on stages >= 2.
 
     Stage 1 gets no PCK: its target holds everybody's peaks.
@@ -38,6 +46,7 @@ def compile_cpm(model, recipe=MODERN, spec=PoseSpec(), *, total_steps):  # noqa:
         recipe: `TrainSpec`.
         spec: `PoseSpec` of the model.
         total_steps: of the whole training, for the schedule.
+        losses: stages whose losses count, from 1; `None` for those with which the recipe's scheme ends.
 
     Raises:
         ValueError: model and spec do not belong together, or as many `stage_weights` as stages are
@@ -58,6 +67,9 @@ def compile_cpm(model, recipe=MODERN, spec=PoseSpec(), *, total_steps):  # noqa:
         raise ValueError(
             f"`stage_weights` must have one factor for each of the {len(names)} stages. Received: {weights}"
         )
+    if losses is None:
+        losses = schemes.phases(recipe.scheme, len(names), 2 * len(names))[-1].losses
+    weights = [w if t in losses else 0.0 for t, w in enumerate(weights, 1)]
     model.compile(
         optimizer=make_optimizer(recipe, total_steps),
         loss=stage_losses(model),
@@ -122,44 +134,54 @@ def train(
 
 def _train(model, records, validation_records, recipe, spec, directory, augment, verbose):
     steps = pipeline.num_steps(len(records), recipe.batch_size, shuffle=True)
-    compile_cpm(model, recipe, spec, total_steps=steps * recipe.epochs)
-    state = _resume(model, directory, _settings(recipe, augment, spec, records))
-    if state["epoch"] >= recipe.epochs:
-        _take_bundle_weights(model, directory)
-        history = keras.callbacks.History()
-        history.on_train_begin()
-        return history
+    state, arrays = _found(directory, _settings(recipe, augment, spec, records))
+    if arrays is not None:
+        checkpoints.restore_model(model, arrays)
     shared = {
         "stages": len(model.outputs),
         "batch_size": recipe.batch_size,
         "center_map": bundle.takes_center_map(model),
         "missing": recipe.missing,
     }
-    dataset = pipeline.make_dataset(
-        records,
-        spec,
-        augment=augment,
-        shuffle=True,
-        seed=recipe.seed,
-        first_step=state["epoch"] * steps,
-        **shared,
-    )
     validation = (
         pipeline.make_dataset(validation_records, spec, **shared) if validation_records else None
     )
-    with computing_in(model, recipe.precision), _naming_unreadable([*records, *validation_records]):
-        history = model.fit(
-            dataset,
-            steps_per_epoch=steps,
-            initial_epoch=state["epoch"],
-            epochs=recipe.epochs,
-            validation_data=validation,
-            callbacks=_callbacks(spec, recipe, directory, state, records, steps),
-            verbose=verbose,
-            shuffle=False,  # the dataset is shuffled already
-        )
+    shared |= {"augment": augment, "shuffle": True, "seed": recipe.seed}
+    history, limit = keras.callbacks.History(), TimeLimit(recipe.max_minutes)
+    history.on_train_begin()
+    for phase in schemes.phases(recipe.scheme, len(model.outputs), recipe.epochs):
+        if state["epoch"] >= phase.last or limit.reached:
+            continue
+        with (
+            schemes.learning(model, phase),
+            computing_in(model, recipe.precision),
+            deterministic(recipe.deterministic),
+            _naming_unreadable([*records, *validation_records]),
+        ):
+            total = steps * (phase.last - phase.first)
+            compile_cpm(model, recipe, spec, total_steps=total, losses=phase.losses)
+            if arrays is not None and state["epoch"] > phase.first:
+                checkpoints.restore_optimizer(model, arrays)
+            arrays, first_step = None, state["epoch"] * steps
+            more = model.fit(
+                pipeline.make_dataset(records, spec, first_step=first_step, **shared),
+                steps_per_epoch=steps,
+                initial_epoch=state["epoch"],
+                epochs=phase.last,
+                validation_data=validation,
+                callbacks=[*_callbacks(spec, recipe, directory, state, records, steps), limit],
+                verbose=verbose,
+                shuffle=False,  # the dataset is shuffled already
+            )
+            _extend(history, more)
     _take_bundle_weights(model, directory)
     return history
+
+
+def _extend(history, more):
+    history.epoch += more.epoch
+    for name, values in more.history.items():
+        history.history.setdefault(name, []).extend(values)
 
 
 def _take_bundle_weights(model, directory):
@@ -175,7 +197,6 @@ def _callbacks(spec, recipe, directory, state, records, steps):
         keras.callbacks.CSVLogger(directory / LOG_FILE, append=state["epoch"] > 0),
         SaveBest(directory, spec, state, averages=recipe.ema > 0),
         Checkpoint(directory, state),
-        TimeLimit(recipe.max_minutes),
     ]
 
 
@@ -183,7 +204,9 @@ def _settings(recipe, augment, spec, records):
     """What must not change between the parts of one training."""
     fields = dataclasses.asdict(recipe)
     # more epochs or another time limit are what a resumed training is for
-    del fields["epochs"], fields["max_minutes"]
+    del fields["max_minutes"]
+    if not recipe.scheme.startswith("stagewise"):
+        del fields["epochs"]
     return {
         **fields,
         **(dataclasses.asdict(augment) if augment else {"augment": None}),
@@ -192,11 +215,11 @@ def _settings(recipe, augment, spec, records):
     }
 
 
-def _resume(model, directory, settings):
-    """The state of a training in `directory`, its weights loaded; a fresh one where there is none."""
+def _found(directory, settings):
+    """The state of the training in `directory` and its arrays; a fresh state where there is none."""
     found = checkpoints.load(directory)
     if found is None:
-        return {"epoch": 0, "best": 0.0, "settings": settings}
+        return {"epoch": 0, "best": 0.0, "settings": settings}, None
     state, arrays = found
     for name, value in json.loads(json.dumps(settings)).items():
         if state["settings"].get(name) != value:
@@ -205,9 +228,8 @@ def _resume(model, directory, settings):
                 f"name another `directory`. Received: {value!r}, began with: "
                 f"{state['settings'].get(name)!r}"
             )
-    checkpoints.restore(model, arrays)
     _shorten_log(directory / LOG_FILE, state["epoch"])
-    return state
+    return state, arrays
 
 
 def _shorten_log(path, epochs):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .models.layer_table import layer_table, read_table, write_table
-from .peers import onnx_model
+from .onnx_model import onnx_model
 
 TRAINING_BATCH = 2
 # inputs and targets; facts; one network three times more

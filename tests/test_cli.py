@@ -186,7 +186,7 @@ def test_train_starts_from_another_skeleton(model, people, tmp_path):
     output = run(
         "train", tmp_path / "q.jsonl", "--init", model, "--out", tmp_path / "b", *TRAIN[2:]
     )
-    assert "new layers: " in output and "Mconv5_stage2" in output
+    assert "new layers: " in output and "Mconv6_stage2" in output
     spec = keras_cpm.load(tmp_path / "b")[1]
     assert spec.skeleton == keras_cpm.QUADRUPED17 and spec.box_size == 64
 

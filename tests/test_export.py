@@ -21,7 +21,7 @@ def model(spec):
     keras.utils.set_random_seed(3)
     model = keras_cpm.build_cpm(3, spec, backbone="light", stage_block="light", width=8)
     for layer in model.layers:
-        if layer.name.startswith(("conv5_2_CPM", "Mconv5")):
+        if layer.name.startswith(("conv7_2_CPM", "Mconv6")):
             layer.kernel.assign(layer.kernel * 40)
     return model
 

@@ -13,7 +13,7 @@ FLOORS = [
     {"skeleton", "recipes", "protocols", "allocator"},
     {"spec"},
     {"geometry"},
-    {"sampling", "fused_adamw"},
+    {"sampling", "fused_adamw", "fused_norm"},
     {"images", "codec", "data.records", "data.augment"},
     {
         "cutout",
@@ -37,6 +37,7 @@ FLOORS = [
     | {
         f"models.{name}"
         for name in (
+            "batch_norm",
             "large_kernel",
             "tile_costs",
             "fast_conv",
@@ -53,11 +54,12 @@ FLOORS = [
             "layer_table",
         )
     },
-    {"data.pipeline", "bundle", "plots", "scores", "inference", "checkpoints"},
+    {"data.pipeline", "bundle", "plots", "scores", "inference", "checkpoints", "schemes"},
     {
         *("predictor", "visualize", "terminal", "litert", "doctor", "flags", "suspicions", "twins"),
         "callbacks",
-        "peers",
+        "onnx_model",
+        "torch_network",
     },
     {"training", "evaluation", "export", "agreement", "checks", "pictures", "people"},
     {"demo", "workload", "engines"},

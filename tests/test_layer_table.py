@@ -30,6 +30,14 @@ def conv(row, image):
     return np.concatenate([np.einsum("nijcuv,uvco->nijo", a, b) for a, b in parts], -1) + sum(bias)
 
 
+def grow(row, image):
+    kernel, *bias = row.weights
+    n, height, width, _ = image.shape
+    cells = np.einsum("nijc,uvco->niujvo", image, kernel)
+    down, across = row.settings["strides"]
+    return cells.reshape(n, height * down, width * across, -1) + sum(bias)
+
+
 def pool(row, image):
     shape = row.settings["window"], row.settings["strides"]
     if row.kind == "max_pool":
@@ -46,6 +54,7 @@ def norm(row, image):
 ORACLE = {
     "rescale": lambda row, x: x * row.settings["scale"] + row.settings["offset"],
     "conv": conv,
+    "grow": grow,
     "max_pool": pool,
     "mean_pool": pool,
     "norm": norm,
@@ -137,6 +146,8 @@ LAYERS = {
     "dilation": layers.Conv2D(4, 3, dilation_rate=(2, 3), padding="same", use_bias=False),
     "valid": layers.Conv2D(4, 3, strides=2, padding="valid"),
     "groups": layers.Conv2D(6, 3, groups=2, padding="same"),
+    "grow": layers.Conv2DTranspose(5, 2, strides=2, use_bias=False),
+    "grow unequally": layers.Conv2DTranspose(3, (2, 3), (2, 3), "same", activation="relu"),
     "max": layers.MaxPooling2D((3, 4), 2, padding="same"),
     "wide max": layers.MaxPooling2D(6, 2, padding="same"),
     "valid max": layers.MaxPooling2D(3, 2),
@@ -166,6 +177,7 @@ def test_every_setting_of_a_kind(name):
     [
         layers.DepthwiseConv2D(3),
         layers.Conv2D(4, 3, activation="tanh"),
+        layers.Conv2DTranspose(4, 3, strides=2),
         layers.ReLU(6.0),
         layers.Activation("sigmoid"),
         layers.BatchNormalization(axis=1),
@@ -177,6 +189,13 @@ def test_what_has_no_kind_is_named(layer):
     name, kind = model.layers[-1].name, type(layer).__name__
     with pytest.raises(ValueError, match=f"no kind for this layer.*'{name}' of class {kind}$"):
         layer_table(model)
+
+
+def test_a_cut_is_no_row_where_nothing_is_cut():
+    options = {"backbone": "light", "stage_block": "light", "width": 8}
+    odd = keras_cpm.build_cpm(2, keras_cpm.PoseSpec(box_size=72), **options)
+    with pytest.raises(ValueError, match="'Mconv4_stage2_cut' of class CutLike"):
+        layer_table(odd)
 
 
 def test_layers_of_others_are_not_taken_for_ours():

@@ -231,9 +231,9 @@ def test_the_tower_is_shared_by_the_later_stages():
     tower = {f"conv{i}_stage{t}" for i in (1, 2, 3) for t in (1, 2)}
     assert set(nines) == tower | {"conv5_stage1"}
     # shared with stage 1 too, where the network says so
-    for backbone in ("vgg19", "light"):
+    for backbone, first in (("vgg19", "conv5_1_CPM"), ("light", "conv7_1_CPM")):
         model = build(4, backbone=backbone)
-        shared = makers(model.get_layer("conv5_1_CPM"))
+        shared = makers(model.get_layer(first))
         assert [makers(model.get_layer(n)) for n in ("conv4_stage2", "conv1_stage4")] == [
             shared
         ] * 2
@@ -260,7 +260,7 @@ def test_share_context(block):
     [
         ("cpm", ["conv5_stage1", "conv6_stage1"]),
         ("vgg19", ["conv5_1_CPM"]),
-        ("light", ["conv5_1_CPM"]),
+        ("light", ["conv7_1_CPM"]),
     ],
 )
 def test_dropout_is_in_stage_1_only(backbone, after):
@@ -269,7 +269,7 @@ def test_dropout_is_in_stage_1_only(backbone, after):
     drops = layers_of(model, keras.layers.Dropout)
     assert [makers(drop)[0] for drop in drops] == after
     assert {drop.rate for drop in drops} == {0.5}
-    assert makers(model.get_layer("stage1"))[0] in ("conv7_stage1", "conv5_2_CPM")
+    assert makers(model.get_layer("stage1"))[0] in ("conv7_stage1", "conv5_2_CPM", "conv7_2_CPM")
     calm, wild = (run(model, some_inputs(), training=training)[0] for training in (False, True))
     assert (calm != wild).any()
 

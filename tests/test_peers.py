@@ -10,7 +10,8 @@ from test_layer_table import LAYERS, NETWORKS, assert_same, images_for, lively, 
 
 import keras_cpm
 from keras_cpm.models.layer_table import layer_table, write_table
-from keras_cpm.peers import onnx_model, torch_network
+from keras_cpm.onnx_model import onnx_model
+from keras_cpm.torch_network import torch_network
 
 REASON = "is no part of the test extras; pip install it to run this"
 
@@ -70,7 +71,7 @@ def test_onnx_models_of_one_size_or_any(tiny_model):
 TRAINING = """
 import sys, numpy as np, torch
 from keras_cpm.models.layer_table import read_table
-from keras_cpm.peers import torch_gradients, torch_network
+from keras_cpm.torch_network import torch_gradients, torch_network
 table = read_table(sys.argv[1])
 before = [w.copy() for row in table for w in row.weights]
 with np.load(sys.argv[2]) as file:

@@ -85,16 +85,15 @@ def light(image, *, width, name):
     x = normalize(image, name="normalize")
     x = conv_norm(x, max(8, width // 4), 3, strides=2, name="conv1")
     x = conv_norm(x, width // 2, 3, strides=2, name="conv2")
-    x = residual_pair(x, width // 2, 3, name="conv3")
-    x = conv_norm(x, width, 3, strides=2, name="conv4")
-    for i in (5, 6):
-        x = residual_pair(x, width, 3, name=f"conv{i}")
-    return x
+    for i in (3, 4):
+        x = residual_pair(x, width // 2, 3, name=f"conv{i}")
+    x = conv_norm(x, width, 3, strides=2, name="conv5")
+    return residual_pair(x, width, 3, name="conv6")
 
 
 BACKBONES = {
     "cpm": Backbone(cpm, stages.first_cpm, shared_with_stage1=False),
     "vgg19": Backbone(vgg19),
     "vgg19-person": Backbone(vgg19_person, stages.first_person),
-    "light": Backbone(light),
+    "light": Backbone(light, stages.first_light),
 }

@@ -9,6 +9,7 @@ when predicting (Identity, Dropout) has none.
 | input | shape (h, w, c), `None` where free | |
 | rescale | scale, offset: tuples of 1 or c numbers | |
 | conv | strides, dilation, pads, groups | kernel, and a bias (co,) if it has one |
+| grow | strides: a cell becomes that many | kernel, and a bias if it has one |
 | max_pool, mean_pool | window, strides, pads | |
 | norm | epsilon, momentum | gamma, beta, mean, variance, each (c,) |
 | relu, add, concat | | |
@@ -27,7 +28,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 KINDS = (
-    *("input", "rescale", "conv", "max_pool", "mean_pool", "norm"),
+    *("input", "rescale", "conv", "grow", "max_pool", "mean_pool", "norm"),
     *("relu", "add", "concat", "output"),
 )
 
@@ -128,6 +129,8 @@ def _rows_of(layer, inputs, tensors):
             "kinds that keras_cpm/models/layer_table.py lists, or measure TensorFlow alone. Received: "
             f"layer {layer.name!r} of class {type(layer).__name__}"
         )
+    if not found:
+        return []
     kind, settings, *weights = found
     weights = tuple(np.asarray(weight, np.float32) for weight in weights)
     row = Row(layer.name, kind, inputs, settings, weights)
@@ -170,6 +173,22 @@ def _conv(layer, tensors):
         "groups": layer.groups,
     }
     return ("conv", settings, layer.kernel, *([layer.bias] if layer.use_bias else []))
+
+
+def _grow(layer, tensors):
+    if layer.kernel_size != layer.strides or _activation(layer) not in ("linear", "relu"):
+        return None
+    kernel = np.swapaxes(layer.kernel, 2, 3)
+    return "grow", {"strides": layer.strides}, kernel, *([layer.bias] if layer.use_bias else [])
+
+
+def _cut(layer, tensors):
+    # what was halved is divisible, see `layer_table`
+    return () if _same_or_free(*(tensor.shape[1:3] for tensor in tensors)) else None
+
+
+def _same_or_free(first, second):
+    return all(None in pair or pair[0] == pair[1] for pair in zip(first, second, strict=True))
 
 
 def _pool(kind):
@@ -215,9 +234,12 @@ _READERS = {
     "InputLayer": _input,
     "Rescaling": _rescale,
     "Conv2D": _conv,
+    "Conv2DTranspose": _grow,
+    "CutLike": _cut,
     "MaxPooling2D": _pool("max_pool"),
     "AveragePooling2D": _pool("mean_pool"),
     "BatchNormalization": _norm,
+    "BatchNorm": _norm,
     "ReLU": _relu,
     "Activation": _activation_layer,
     "Add": _add,

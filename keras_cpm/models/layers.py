@@ -2,6 +2,7 @@
 
 import keras
 
+from .batch_norm import BatchNorm
 from .fast_conv import FastConv2D
 
 
@@ -48,7 +49,7 @@ def conv_norm(x, filters, kernel, *, name, strides=1, dilation=1, relu=True):
         kernel_initializer="he_normal",
         name=name,
     )(x)
-    x = keras.layers.BatchNormalization(momentum=0.98, name=f"{name}_norm")(x)
+    x = BatchNorm(momentum=0.98, name=f"{name}_norm")(x)
     return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
 
@@ -57,3 +58,41 @@ def residual_pair(x, filters, kernel, *, name, dilation=1):
     y = conv_norm(x, filters, kernel, dilation=dilation, name=f"{name}_a")
     y = conv_norm(y, filters, kernel, dilation=dilation, name=f"{name}_b", relu=False)
     return keras.layers.ReLU(name=f"{name}_relu")(keras.layers.Add(name=f"{name}_add")([x, y]))
+
+
+def enlarge(x, like, *, name):
+    """Twice as many cells each way, cut to the size of `like`, with its number of channels: a normalised 2x2
+    transposed convolution.
+    """
+    x = keras.layers.Conv2DTranspose(
+        like.shape[-1],
+        2,
+        strides=2,
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=name,
+    )(x)
+    x = CutLike(name=f"{name}_cut")([x, like])
+    return BatchNorm(momentum=0.98, name=f"{name}_norm")(x)
+
+
+@keras.saving.register_keras_serializable(package="keras_cpm")
+class CutLike(keras.layers.Layer):
+    """Cuts maps to the height and width of others: where an odd size was halved and doubled.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_cpm.models.layers import CutLike
+        >>> CutLike()([np.zeros((1, 4, 6, 2)), np.zeros((1, 3, 6, 5))]).shape
+        TensorShape([1, 3, 6, 2])
+    """
+
+    def call(self, inputs):
+        x, like = inputs
+        if None not in x.shape[1:3] and x.shape[1:3] == like.shape[1:3]:
+            return x
+        height, width = keras.ops.shape(like)[1:3]
+        return x[:, :height, :width]
+
+    def compute_output_shape(self, shapes):
+        return (*shapes[1][:3], shapes[0][3])

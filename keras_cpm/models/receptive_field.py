@@ -1,8 +1,8 @@
 """How much of an image, or of the beliefs before, one belief cell can see (Sec. 3.2.2)."""
 
-from typing import NamedTuple
-
 import keras
+
+from .layers import CutLike
 
 _POINTWISE = (
     keras.layers.Activation,
@@ -13,6 +13,7 @@ _POINTWISE = (
     keras.layers.Identity,
     keras.layers.ReLU,
     keras.layers.Rescaling,
+    CutLike,
 )
 _CONVOLUTIONS = (
     keras.layers.Conv2D,
@@ -21,21 +22,16 @@ _CONVOLUTIONS = (
 )
 _POOLS = (keras.layers.AveragePooling2D, keras.layers.MaxPooling2D)
 
-
-class _Reach(NamedTuple):
-    """Cell i sees positions `stride * i + first` to `stride * i + last` of the source."""
-
-    stride: int
-    first: int
-    last: int
+# what a cell sees can depend on where it lies in the windows of a coarser map; none has a larger stride
+_CELLS = range(32)
 
 
 def receptive_field(model, output, source):
     """Side of the square of `source` positions that can influence one cell of `output`.
 
     Computed from kernels, strides and dilations along every path of the graph, as if the input had
-    no border. The released networks pool over 3x3, which gives 167 and 407 where the paper counts
-    160 and 400.
+    no border; the largest where the cells differ. The released networks pool over 3x3, which gives 167
+    and 407 where the paper counts 160 and 400.
 
     Args:
         model: functional `keras.Model` of layers that see two-dimensional windows.
@@ -59,23 +55,24 @@ def receptive_field(model, output, source):
     for argument, name in (("output", output), ("source", source)):
         if name not in names:
             raise ValueError(f"`{argument}` must be one of {names}. Received: {argument}={name!r}")
+    start = model.get_layer(output).output
     sources = _same_values(model.get_layer(source).output)
-    reaches = [_reach(model.get_layer(output).output, axis, dict(sources)) for axis in (0, 1)]
-    if None in reaches:
+    between = _tensors_between(start, sources)
+    if not any(id(tensor) in sources for tensor in between):
         raise ValueError(
             f"Nothing leads from `source` to `output`. Received: {source!r}, {output!r}"
         )
-    return max(reach.last - reach.first + 1 for reach in reaches)
+    return max(_side(between, sources, axis, cell) for axis in (0, 1) for cell in _CELLS)
 
 
 def _same_values(tensor):
-    """`tensor` and what its Identity names: a stage's output hangs beside the path to the next."""
-    sources = {}
+    """ids of `tensor` and of what it names: a stage's output hangs beside the path to the next."""
+    same = set()
     while tensor is not None:
-        sources[id(tensor)] = _Reach(1, 0, 0)
+        same.add(id(tensor))
         layer, inputs = _origin(tensor)
         tensor = inputs[0] if isinstance(layer, keras.layers.Identity) else None
-    return sources
+    return same
 
 
 def _origin(tensor):
@@ -84,31 +81,45 @@ def _origin(tensor):
     return layer, layer._inbound_nodes[node].input_tensors
 
 
-def _reach(tensor, axis, known):
-    """`_Reach` of one cell of `tensor` along an axis, or `None` where it does not see the source."""
-    if id(tensor) not in known:
-        layer, inputs = _origin(tensor)
-        seen = [_reach(before, axis, known) for before in inputs]
-        seen = [reach for reach in seen if reach is not None]
-        known[id(tensor)] = _through(layer, axis, seen) if seen else None
-    return known[id(tensor)]
+def _tensors_between(start, sources):
+    """What lies on the paths to the sources, each tensor after all that are made from it."""
+    leads, order = {}, []
+
+    def visit(tensor):
+        if id(tensor) not in leads:
+            before = [] if id(tensor) in sources else [visit(one) for one in _origin(tensor)[1]]
+            leads[id(tensor)] = id(tensor) in sources or any(before)
+            if leads[id(tensor)]:
+                order.append(tensor)
+        return leads[id(tensor)]
+
+    visit(start)
+    return order[::-1]
 
 
-def _through(layer, axis, seen):
-    """What a layer's cell sees, from what the cells of its inputs see."""
-    before, after, stride = _window(layer, axis)
-    step = seen[0].stride
-    return _Reach(
-        step * stride,
-        min(reach.first for reach in seen) - step * before,
-        max(reach.last for reach in seen) + step * after,
-    )
+def _side(between, sources, axis, cell):
+    """How many positions of the sources one cell of the first tensor sees along an axis."""
+    seen = {id(between[0]): (cell, cell)}
+    for tensor in between:
+        if id(tensor) not in sources:
+            layer, inputs = _origin(tensor)
+            first, last = _window(layer, axis, *seen[id(tensor)])
+            for before in inputs:
+                known = seen.get(id(before), (first, last))
+                seen[id(before)] = min(first, known[0]), max(last, known[1])
+    firsts, lasts = zip(*(seen[one] for one in sources if one in seen), strict=True)
+    return max(lasts) - min(firsts) + 1
 
 
-def _window(layer, axis):
-    """Cell i of the layer reads cells `stride * i - before` to `stride * i + after` of its input."""
+def _window(layer, axis, first, last):
+    """Which cells of its input the layer reads for its cells `first` to `last`."""
     if isinstance(layer, _POINTWISE):
-        return 0, 0, 1
+        return first, last
+    if isinstance(layer, keras.layers.Conv2DTranspose):
+        stride, reach = layer.strides[axis], layer.kernel_size[axis] - 1
+        # cell i of the input writes cells stride * i - cut to stride * i - cut + reach
+        cut = max(0, reach + 1 - stride) // 2 if layer.padding == "same" else 0
+        return -((reach - cut - first) // stride), (last + cut) // stride
     if isinstance(layer, _CONVOLUTIONS):
         reach = (layer.kernel_size[axis] - 1) * layer.dilation_rate[axis]
     elif isinstance(layer, _POOLS):
@@ -121,4 +132,4 @@ def _window(layer, axis):
     stride = layer.strides[axis]
     # "same" pads a size that the stride divides by this much, the odd pixel after
     before = max(0, reach + 1 - stride) // 2 if layer.padding == "same" else 0
-    return before, reach - before, stride
+    return stride * first - before, stride * last - before + reach

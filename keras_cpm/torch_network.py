@@ -1,7 +1,6 @@
-"""Networks of other engines from a table of layers: PyTorch modules and ONNX models.
+"""A table of layers as a PyTorch module; PyTorch does not come with this package.
 
-Images come and go as Keras has them, (n, h, w, c): the engines turn them to channels first themselves.
-The engines are loaded when they are asked for; none of them comes with this package.
+Images come and go as Keras has them, (n, h, w, c): the module turns them to channels first itself.
 """
 
 from __future__ import annotations
@@ -9,8 +8,6 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-
-# --- PyTorch ---------------------------------------------------------------------------------------
 
 
 def torch_network(table):
@@ -28,7 +25,7 @@ def torch_network(table):
     Example:
         >>> from importlib.util import find_spec
         >>> from keras_cpm.models.layer_table import Row
-        >>> from keras_cpm.peers import torch_network
+        >>> from keras_cpm.torch_network import torch_network
         >>> table = [Row("image", "input"), Row("relu", "relu", ("image",))]
         >>> table += [Row("stage1", "output", ("relu",))]
         >>> if find_spec("torch"):
@@ -70,7 +67,7 @@ def torch_network(table):
 
 
 # kinds whose gradients do not need their outputs
-_SPARED = ("conv", "norm", "add")
+_SPARED = ("conv", "grow", "norm", "add")
 
 
 def torch_gradients(network):
@@ -82,7 +79,8 @@ def torch_gradients(network):
     Returns:
         dict such as {"conv1_stage1/kernel": (9, 9, 3, 128), "conv1_stage1/bias": (128,), ...}.
     """
-    names = {"conv": ("kernel", "bias"), "norm": ("gamma", "beta")}
+    kernel = ("kernel", "bias")
+    names = {"conv": kernel, "grow": kernel, "norm": ("gamma", "beta")}
     return {
         f"{row.name}/{name}": _keras_layout(parameter.grad.numpy())
         for row, layer in zip(network.rows, network.layers, strict=True)
@@ -133,6 +131,18 @@ def _torch_conv(row):
         layer.padding = tuple(before for before, _ in pads)
         return layer
     return torch.nn.Sequential(torch.nn.ZeroPad2d(_torch_pads(pads)), layer)
+
+
+def _torch_grow(row):
+    import torch
+
+    kernel, strides = row.weights[0], row.settings["strides"]
+    bias = len(row.weights) > 1
+    layer = torch.nn.ConvTranspose2d(*kernel.shape[2:], strides, stride=strides, bias=bias)
+    layer.weight.data = _tensor(kernel.transpose(2, 3, 0, 1))
+    if bias:
+        layer.bias.data = _tensor(row.weights[1])
+    return layer
 
 
 def _torch_pads(pads):
@@ -200,6 +210,7 @@ _TORCH = {
     "input": lambda row: _torch_lambda(lambda image: image.permute(0, 3, 1, 2)),
     "rescale": _torch_rescale,
     "conv": _torch_conv,
+    "grow": _torch_grow,
     "max_pool": _torch_pool,
     "mean_pool": _torch_pool,
     "norm": _torch_norm,
@@ -207,121 +218,4 @@ _TORCH = {
     "add": lambda row: _torch_lambda(lambda *images: sum(images[1:], images[0])),
     "concat": _torch_concat,
     "output": lambda row: _torch_lambda(lambda image: image.permute(0, 2, 3, 1)),
-}
-
-
-# --- ONNX ------------------------------------------------------------------------------------------
-
-
-def onnx_model(table, sizes=(None, None, None)):
-    """The network as an ONNX model, for ONNX Runtime, OpenVINO and others.
-
-    Args:
-        table: list of `models.layer_table.Row`.
-        sizes: (n, h, w) of the inputs, `None` where it is free; engines like them fixed.
-
-    Returns:
-        bytes: inputs and outputs (n, h, w, c) by their names in the table.
-
-    Raises:
-        ImportError: the package onnx is not installed.
-
-    Example:
-        >>> from importlib.util import find_spec
-        >>> from keras_cpm.models.layer_table import Row
-        >>> from keras_cpm.peers import onnx_model
-        >>> table = [Row("image", "input", (), {"shape": (8, 8, 3)}), Row("stage1", "output", ("image",))]
-        >>> if find_spec("onnx"):
-        ...     assert b"stage1" in onnx_model(table)
-    """
-    from onnx import TensorProto, helper, numpy_helper
-
-    nodes, constants = [], []
-    for row in table:
-        # names of values end in a colon, so that they are not those of inputs and outputs
-        read = [f"{name}:" for name in row.inputs] or [row.name]
-        steps = _ONNX[row.kind](row)
-        for step, (operation, attributes, arrays) in enumerate(steps):
-            names = [f"{row.name}:{step}:{i}" for i in range(len(arrays))]
-            constants += [numpy_helper.from_array(a, n) for a, n in zip(arrays, names, strict=True)]
-            written = f"{row.name}:{step}:"
-            if step + 1 == len(steps):
-                written = row.name if row.kind == "output" else f"{row.name}:"
-            nodes.append(helper.make_node(operation, [*read, *names], [written], **attributes))
-            read = [written]
-    ends = {"input": [], "output": []}
-    for row in table:
-        if row.kind in ends:
-            shape = _onnx_shape(row, sizes) if row.kind == "input" else None
-            value = helper.make_tensor_value_info(row.name, TensorProto.FLOAT, shape)
-            ends[row.kind].append(value)
-    graph = helper.make_graph(nodes, "keras_cpm", ends["input"], ends["output"], constants)
-    opset = [helper.make_opsetid("", 13)]
-    return helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
-
-
-def _onnx_shape(row, sizes):
-    *own, channels = (None, *row.settings["shape"])
-    axes = zip(sizes, own, "nhw", strict=True)
-    return [*(size or fixed or f"{row.name}_{axis}" for size, fixed, axis in axes), channels]
-
-
-# --- row -> list of (operation, attributes, constants), each reads the result of the one before
-
-
-def _onnx_turn(*axes):
-    return lambda row: [("Transpose", {"perm": axes}, [])]
-
-
-def _onnx_rescale(row):
-    scale, offset = (
-        np.array(row.settings[name], np.float32)[:, None, None] for name in ("scale", "offset")
-    )
-    return [("Mul", {}, [scale]), ("Add", {}, [offset])]
-
-
-def _onnx_conv(row):
-    kernel, *bias = row.weights
-    attributes = {
-        "kernel_shape": kernel.shape[:2],
-        "strides": row.settings["strides"],
-        "dilations": row.settings["dilation"],
-        "group": row.settings["groups"],
-        "pads": _onnx_pads(row),
-    }
-    return [("Conv", attributes, [np.ascontiguousarray(kernel.transpose(3, 2, 0, 1)), *bias])]
-
-
-def _onnx_pool(operation, **more):
-    def steps(row):
-        attributes = {
-            "kernel_shape": row.settings["window"],
-            "strides": row.settings["strides"],
-            "pads": _onnx_pads(row),
-        }
-        return [(operation, attributes | more, [])]
-
-    return steps
-
-
-def _onnx_pads(row):
-    (top, bottom), (left, right) = row.settings["pads"]
-    return top, left, bottom, right
-
-
-def _onnx_norm(row):
-    return [("BatchNormalization", {"epsilon": row.settings["epsilon"]}, list(row.weights))]
-
-
-_ONNX = {
-    "input": _onnx_turn(0, 3, 1, 2),
-    "rescale": _onnx_rescale,
-    "conv": _onnx_conv,
-    "max_pool": _onnx_pool("MaxPool"),
-    "mean_pool": _onnx_pool("AveragePool", count_include_pad=0),
-    "norm": _onnx_norm,
-    "relu": lambda row: [("Relu", {}, [])],
-    "add": lambda row: [("Sum", {}, [])],
-    "concat": lambda row: [("Concat", {"axis": 1}, [])],
-    "output": _onnx_turn(0, 2, 3, 1),
 }

@@ -1,0 +1,39 @@
+"""Batch normalisation that TensorFlow trains as one operation."""
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="keras_cpm")
+class BatchNorm(keras.layers.BatchNormalization):
+    """`keras.layers.BatchNormalization` over the last axis of (B, H, W, C), trained in one operation.
+
+    The same outputs, gradients and averages to rounding. Keras composes a training step of it from twenty
+    operations, in float32 whatever the layer computes in; on two cores in mixed_bfloat16 that is a
+    third of the step of a light network. Inference, other backends and other shapes are Keras's.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_cpm.models.batch_norm import BatchNorm
+        >>> x = np.random.default_rng(0).normal(3, 2, (4, 8, 8, 5)).astype("float32")
+        >>> y = np.asarray(BatchNorm()(x, training=True))
+        >>> bool(abs(y.mean()) < 1e-5), bool(abs(y.std() - 1) < 1e-3)
+        (True, True)
+    """
+
+    def add_weight(self, *args, **kwargs):
+        # the operation takes its factors in float32
+        return super().add_weight(*args, **{**kwargs, "autocast": False})
+
+    def call(self, inputs, training=None, mask=None):
+        if not (training and self.trainable and mask is None and self._has_operation(inputs)):
+            return super().call(inputs, training=training, mask=mask)
+        from ..fused_norm import fused_norm  # asks for TensorFlow
+
+        outputs, mean, variance = fused_norm(inputs, self.gamma, self.beta, self.epsilon)
+        for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            average.assign(average * self.momentum + value * (1 - self.momentum))
+        return outputs
+
+    def _has_operation(self, inputs):
+        on_axis = len(inputs.shape) == 4 and self.axis in (-1, 3) and self.scale and self.center
+        return keras.backend.backend() == "tensorflow" and on_axis
