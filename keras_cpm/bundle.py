@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 
+from .models import layers  # noqa: F401 bundles hold layers of ours
 from .models.fast_conv import fast_copy, plain_copy
 from .spec import PoseSpec
 

@@ -2,11 +2,14 @@
 
 import contextlib
 import time
+import warnings
 
 import keras
 
 from . import bundle, checkpoints
+from .codec import IGNORE
 from .data import pipeline
+from .metrics import belief_response
 
 
 class ValidateAverages(keras.callbacks.Callback):
@@ -87,6 +90,76 @@ class StopOnBadLoss(keras.callbacks.Callback):
             f"it began with {self.first:.3g}. Lower `learning_rate` ({self.recipe.learning_rate}), or look "
             f"for damage in the files of this step and of the one before, if any: {', '.join(files)}. The "
             "checkpoints before stay."
+        )
+
+
+class WatchBeliefs(keras.callbacks.Callback):
+    """Warns of belief maps that are still flat after the first few hundred steps, and of the likely cause.
+
+    Most cells of an ideal belief map are empty, so that an empty one has a small loss already.
+    """
+
+    # Healthy trainings had a response of 0.04 or more by then, those that got nowhere 0.011 or less:
+    # networks of 16 to 128 filters, boxes of 64 to 192 pixels, drawn people and LSPET.
+    _STEP, _LEAST = 300, 0.02
+    _FEW_PARTS, _THIN_PEAK, _JUMP = 0.5, 0.5, 3.0
+
+    def __init__(self, dataset, stage, recipe, spec):
+        super().__init__()
+        self.dataset, self.stage, self.recipe, self.spec = dataset, stage, recipe, spec
+        self.count, self.losses = 0, []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.count += 1
+        self.losses.append(float(logs["loss"]))
+        if self.count == self._STEP:
+            self._look()
+
+    def _look(self):
+        if keras.backend.backend() == "jax":
+            self.model.jax_state_sync()
+        inputs, targets = next(iter(self.dataset))
+        inputs = {name: keras.ops.convert_to_numpy(value) for name, value in inputs.items()}
+        beliefs = self.model(inputs, training=False)
+        if isinstance(beliefs, list):
+            ideal, beliefs = targets[f"stage{self.stage}"], beliefs[self.stage - 1]
+        else:
+            ideal = targets
+        ideal, beliefs = (keras.ops.convert_to_numpy(maps) for maps in (ideal, beliefs))
+        response = belief_response(ideal, beliefs, self.spec)
+        if not response >= self._LEAST:
+            warnings.warn(
+                f"After {self._STEP} steps the belief maps of stage {self.stage} are still flat: they show "
+                f"{response:.1%} of the ideal peaks, where a training that gets somewhere shows more than "
+                f"{self._LEAST:.0%}. {self._cause(ideal)}",
+                stacklevel=2,
+            )
+
+    def _cause(self, ideal):
+        spec = self.spec
+        if spec.part_sigma / spec.stride < self._THIN_PEAK:
+            return (
+                f"The likely cause: peaks of `part_sigma` {spec.part_sigma:.4g} pixels are lost between the "
+                f"cells, which are {spec.stride} apart; take at least {self._THIN_PEAK * spec.stride:.4g}."
+            )
+        parts = ideal[..., : spec.num_parts]
+        labelled = parts.min((1, 2)) > IGNORE / 2
+        in_box = parts.max((1, 2))[labelled] > self._FEW_PARTS
+        if in_box.mean() < self._FEW_PARTS:
+            return (
+                f"The likely cause: of the labelled parts only {in_box.mean():.0%} lie in the box; look at "
+                "`center` and `height` of the records (`keras-cpm check-data` draws them) and at "
+                f"`person_height` ({spec.person_height:.4g})."
+            )
+        rate = f"`learning_rate` ({self.recipe.learning_rate:.4g})"
+        if max(self.losses) > self._JUMP * self.losses[0]:
+            return (
+                f"The likely cause: the loss jumped to {max(self.losses):.4g} from {self.losses[0]:.4g}, and "
+                f"rectifiers died; lower {rate}."
+            )
+        return (
+            f"The likely cause: {rate} is small for this loss and this start; raise it, or be patient: "
+            "the release's own recipe takes tens of thousands of steps."
         )
 
 

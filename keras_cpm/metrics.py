@@ -173,6 +173,39 @@ def _reference_length(truth, labelled, skeleton):
     return length, ops.logical_and(known, length > 0)
 
 
+def belief_response(y_true, y_pred, spec):
+    """How much of the ideal peaks belief maps show: 0 where each map is flat, 1 where it is ideal.
+
+    The regression of belief on ideal belief over all cells of a batch, each part apart from its mean.
+
+    Args:
+        y_true: (B, h, w, C) ideal beliefs; entries of `codec.IGNORE` do not count.
+        y_pred: (B, h, w, C) beliefs.
+        spec: `PoseSpec`; its background channel does not count.
+
+    Returns:
+        float; NaN where no part has a peak.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_cpm import PoseSpec
+        >>> from keras_cpm.metrics import belief_response
+        >>> ideal = np.random.default_rng(0).random((2, 8, 8, 15))
+        >>> round(belief_response(ideal, 0.5 * ideal + 3, PoseSpec()), 3)
+        0.5
+    """
+    ideal, belief = (np.asarray(maps, float)[..., : spec.num_parts] for maps in (y_true, y_pred))
+    counts = ideal > codec.IGNORE / 2
+
+    def from_mean(maps):
+        mean = np.where(counts, maps, 0).sum((0, 1, 2)) / np.maximum(counts.sum((0, 1, 2)), 1)
+        return np.where(counts, maps - mean, 0)
+
+    ideal, belief = from_mean(ideal), from_mean(belief)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float((ideal * belief).sum() / np.square(ideal).sum())
+
+
 @keras.saving.register_keras_serializable(package="keras_cpm")
 class BeliefPCK(keras.metrics.Metric):
     """PCK in the network frame, from belief maps; to watch during `fit`.

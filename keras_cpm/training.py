@@ -16,6 +16,7 @@ from .callbacks import (
     StopOnBadLoss,
     TimeLimit,
     ValidateAverages,
+    WatchBeliefs,
     computing_in,
     deterministic,
 )
@@ -163,13 +164,17 @@ def _train(model, records, validation_records, recipe, spec, directory, augment,
             if arrays is not None and state["epoch"] > phase.first:
                 checkpoints.restore_optimizer(model, arrays)
             arrays, first_step = None, state["epoch"] * steps
+            dataset = pipeline.make_dataset(records, spec, first_step=first_step, **shared)
+            callbacks = _callbacks(spec, recipe, directory, state, records, steps)
+            if state["epoch"] == phase.first:
+                callbacks.append(WatchBeliefs(dataset, phase.losses[-1], recipe, spec))
             more = model.fit(
-                pipeline.make_dataset(records, spec, first_step=first_step, **shared),
+                dataset,
                 steps_per_epoch=steps,
                 initial_epoch=state["epoch"],
                 epochs=phase.last,
                 validation_data=validation,
-                callbacks=[*_callbacks(spec, recipe, directory, state, records, steps), limit],
+                callbacks=[*callbacks, limit],
                 verbose=verbose,
                 shuffle=False,  # the dataset is shuffled already
             )

@@ -1,5 +1,8 @@
 """Batch normalisation in one operation is Keras's."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -79,3 +82,11 @@ def test_a_light_network_of_any_size_keeps_its_cells(sides, tiny_spec):
         fixed.set_weights(free.get_weights())
         for a, b in zip(fixed(inputs), free(inputs), strict=True):
             np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_another_process_knows_the_layers(tiny_spec, tmp_path):
+    options = {"backbone": "light", "stage_block": "light", "width": 8}
+    keras_cpm.save_bundle(tmp_path, keras_cpm.build_cpm(2, tiny_spec, **options), tiny_spec)
+    code = f"import keras_cpm; print(keras_cpm.load({str(tmp_path)!r})[0].output_names)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout.strip() == "['stage1', 'stage2']", run.stderr

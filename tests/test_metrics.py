@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_cpm import HAND21, BeliefPCK, PoseSpec, Skeleton, auc, codec, pck, pckh, reference_length
+from keras_cpm.metrics import belief_response
 
 TRIO = Skeleton("trio", ("left", "middle", "right"), torso=("left", "right"))
 LOOSE = Skeleton("loose", ("left", "middle", "right"))
@@ -237,3 +238,31 @@ def test_belief_pck_is_saved_with_its_spec():
     assert (again.spec, again.alpha, again.name) == (SPEC, 0.4, "mine")
     by_hand = BeliefPCK.from_config(metric.get_config())
     assert by_hand.spec == SPEC and by_hand.alpha == 0.4
+
+
+# how much of the peaks belief maps show ------------------------------------------------------------
+
+
+def test_belief_response_of_flat_scaled_and_mixed_maps():
+    spec, rng = PoseSpec(box_size=64), np.random.default_rng(0)
+    ideal = rng.random((3, 8, 8, 15))
+    noise = rng.random((3, 8, 8, 15))
+    levels = rng.random(15)  # each map flat, but at a level of its own
+    assert belief_response(ideal, np.zeros_like(ideal) + levels, spec) == pytest.approx(
+        0, abs=1e-12
+    )
+    assert belief_response(ideal, 0.3 * ideal + levels, spec) == pytest.approx(0.3)
+    assert abs(belief_response(ideal, noise, spec)) < 0.1
+    background = 0.3 * ideal
+    background[..., -1] = 100 * noise[..., -1]
+    assert belief_response(ideal, background, spec) == pytest.approx(0.3)
+
+
+def test_belief_response_skips_what_is_not_labelled():
+    spec, rng = PoseSpec(box_size=64), np.random.default_rng(0)
+    ideal = rng.random((3, 8, 8, 15))
+    belief = 0.3 * ideal
+    for part, sample in ((0, slice(None)), (1, 0)):
+        ideal[sample, ..., part], belief[sample, ..., part] = codec.IGNORE, 7.0
+    assert belief_response(ideal, belief, spec) == pytest.approx(0.3)
+    assert np.isnan(belief_response(np.full_like(ideal, codec.IGNORE), belief, spec))

@@ -16,7 +16,7 @@ from training_server import small_model
 import keras_cpm
 from keras_cpm import checkpoints, training
 
-EPOCHS, KILLS = 6, 4
+EPOCHS, KILLS = 40, 20
 
 
 @pytest.fixture
@@ -42,9 +42,13 @@ def test_kills_change_no_bit(server, tmp_path):
     job = {"epochs": EPOCHS, "people": str(tmp_path / "people.jsonl")}
     straight, killed = (str(tmp_path / name) for name in ("straight", "killed"))
     assert server(folder=straight, kill=None, **job) == 0
+    before, last = sorted(Path(straight, checkpoints.FOLDER).glob("0*.npz"))
+    epoch = last.stat().st_mtime - before.stat().st_mtime
     random = np.random.default_rng(0)
     for _ in range(KILLS):
-        assert server(folder=killed, kill=random.uniform(0, 2), **job) == -signal.SIGKILL
+        # in the first epoch of a process, its validation, its checkpoint, or one of the next
+        kill = random.uniform(0, 3 * epoch)
+        assert server(folder=killed, kill=kill, **job) == -signal.SIGKILL
     assert server(folder=killed, kill=None, **job) == 0
     states, arrays = zip(*map(checkpoints.load, (straight, killed)), strict=True)
     assert states[0] == states[1] and states[0]["epoch"] == EPOCHS

@@ -1,5 +1,7 @@
 import csv
 import dataclasses
+import re
+import warnings
 
 import keras
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 
 import keras_cpm
 from keras_cpm import training
+from keras_cpm.callbacks import WatchBeliefs
 
 FAST = dataclasses.replace(keras_cpm.MODERN, batch_size=4, epochs=2, warmup_steps=2, ema=0.5)
 
@@ -34,14 +37,17 @@ def test_plain_compile_and_fit_in_five_lines(tiny_spec, drawn_records):
     assert history["loss"][1] < history["loss"][0]
 
 
-def test_overfits_four_people(drawn_records, tmp_path):
+def test_overfits_four_people(drawn_records, tmp_path, monkeypatch):
     spec = keras_cpm.PoseSpec(box_size=96, part_sigma=9.0)
     model, four = small_model(spec, width=32), drawn_records[:4]
     recipe = dataclasses.replace(FAST, epochs=1, learning_rate=3e-3, warmup_steps=20, ema=0.9)
     still = keras_cpm.AugmentSpec(0.0, (1.0, 1.0), 0.0)
-    keras_cpm.train(
-        model, four * 250, (), recipe, spec, directory=tmp_path, augment=still, verbose=0
-    )
+    monkeypatch.setattr(WatchBeliefs, "_STEP", 250)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*are still flat")
+        keras_cpm.train(
+            model, four * 250, (), recipe, spec, directory=tmp_path, augment=still, verbose=0
+        )
     scores = keras_cpm.evaluate(model, four, spec).scores(0.2)
     assert scores["stage2"]["pck@0.2"]["total"] == 100
 
@@ -177,6 +183,52 @@ def test_a_loss_that_explodes_ends_the_training_and_names_the_files(
             verbose=0,
         )
     assert (tmp_path / "checkpoints/000001.npz").read_bytes() == before
+
+
+def test_flat_belief_maps_are_noticed(tiny_spec, drawn_records, tmp_path, monkeypatch):
+    monkeypatch.setattr(WatchBeliefs, "_STEP", 6)
+    recipe = dataclasses.replace(FAST, epochs=1, learning_rate=1e-7)
+    with pytest.warns(
+        UserWarning,
+        match=r"After 6 steps the belief maps of stage 2 are still flat.*\(1e-07\) is small",
+    ):
+        keras_cpm.train(
+            small_model(tiny_spec),
+            drawn_records[:4] * 7,
+            (),
+            recipe,
+            tiny_spec,
+            directory=tmp_path,
+            verbose=0,
+        )
+
+
+@pytest.mark.parametrize(
+    "part_sigma, height, losses, cause",
+    [
+        (
+            2.0,
+            1.0,
+            [3, 2],
+            "2 pixels are lost between the cells, which are 8 apart; take at least 4",
+        ),
+        (8.0, 0.03, [3, 2], r"of the labelled parts only \d+% lie in the box"),
+        (8.0, 1.0, [3, 20, 9], "jumped to 20 from 3, and rectifiers died; lower `learning_rate`"),
+        (8.0, 1.0, [3, 2], "`learning_rate` .0.001. is small for this loss and this start"),
+    ],
+)
+def test_the_likely_cause_of_flat_belief_maps(part_sigma, height, losses, cause, drawn_records):
+    spec = keras_cpm.PoseSpec(box_size=64, part_sigma=part_sigma)
+    people = [
+        dataclasses.replace(
+            r, people=tuple(dataclasses.replace(p, height=height * p.height) for p in r.people)
+        )
+        for r in drawn_records[:4]
+    ]
+    ((_, targets),) = keras_cpm.make_dataset(people, spec, stages=2, batch_size=4)
+    watch = WatchBeliefs(None, 2, keras_cpm.MODERN, spec)
+    watch.losses = losses
+    assert re.search(cause, watch._cause(targets["stage2"].numpy()))
 
 
 @pytest.mark.parametrize("text", ["", "epoch,loss\n0,5\n1,4\n2,3\n", "epoch,loss\n0,5\n1,4\n2,"])

@@ -34,6 +34,11 @@ class BatchNorm(keras.layers.BatchNormalization):
             average.assign(average * self.momentum + value * (1 - self.momentum))
         return outputs
 
+    def get_config(self):
+        config = super().get_config()
+        # Keras before 3.12 refuses what it does not know
+        return {name: value for name, value in config.items() if not name.startswith("renorm")}
+
     def _has_operation(self, inputs):
         on_axis = len(inputs.shape) == 4 and self.axis in (-1, 3) and self.scale and self.center
         return keras.backend.backend() == "tensorflow" and on_axis
