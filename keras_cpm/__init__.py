@@ -36,6 +36,7 @@ _HOME = {
         "people": "find_people",
         "visualize": "draw_pose draw_beliefs draw_stages",
         "training": "compile_cpm train",
+        "packs": "pack",
         "scores": "Evaluation",
         "evaluation": "evaluate evaluate_predictions predict_records mean_pose",
         "export": "export_saved_model export_tflite",

@@ -32,7 +32,7 @@ def compare_saved_model(model, spec, records, directory):
     find = Predictor(model, spec)
 
     def difference(record):
-        data = tf.constant([Path(record.image).read_bytes()])
+        data = tf.constant([images.encoded(record.image)])
         return _difference(find(record.image), serve(image=data)["keypoints"][0].numpy())
 
     return _checked(max(map(difference, records)), directory)

@@ -16,8 +16,10 @@ from .verbs.evaluate import evaluate
 from .verbs.export import export
 from .verbs.import_caffe import import_caffe
 from .verbs.inspect import inspect
+from .verbs.pack import pack
 from .verbs.predict import predict
 from .verbs.prepare import prepare
+from .verbs.reproduce import reproduce
 from .verbs.train import train
 
 
@@ -51,6 +53,7 @@ for verb in (
     demo,
     prepare,
     check_data,
+    pack,
     train,
     evaluate,
     predict,
@@ -58,6 +61,7 @@ for verb in (
     import_caffe,
     inspect,
     bench,
+    reproduce,
     doctor,
 ):
     main.add_command(verb)

@@ -5,12 +5,13 @@ TensorFlow's decoders ignore EXIF; here the orientation is read from the bytes w
 operations and handed on as a matrix, so that turning costs nothing: it joins the one resample.
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from . import geometry, sampling
+from . import geometry, sampling, shards
 
 # Refused before a pixel is allocated; a phone's largest photographs have 200 million.
 MAX_PIXELS = 250_000_000
@@ -109,6 +110,34 @@ def decode_window(data, window, ratio):
     )
 
 
+def encoded(path):
+    """The bytes of an image, not decoded: of a file, or of a member of a shard; see `shards`.
+
+    Raises:
+        FileNotFoundError, ValueError: one sentence with the path and the remedy.
+
+    Example:
+        >>> import keras_cpm, tempfile
+        >>> from keras_cpm import images
+        >>> images.encoded(keras_cpm.draw_records(tempfile.mkdtemp(), 1)[0].image)[:2].hex()
+        'ffd8'
+    """
+    place = shards.split(path)
+    if place is not None:
+        return shards.read(*place)
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"The image {path} is a folder; name a file in it.")
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no image at {path}; check the path.")
+    return path.read_bytes()
+
+
+def is_there(path):
+    """Whether there is an image for `encoded`."""
+    return os.path.isfile(path) or shards.contains(path)
+
+
 def open_image(source):
     """An image as people have it, for eager use.
 
@@ -127,7 +156,7 @@ def open_image(source):
     name, data = "The image", source
     if not isinstance(source, bytes):
         name = f"The image {source}"
-        data = _read_bytes(Path(source))
+        data = encoded(source)
     if not data:
         raise ValueError(f"{name} is empty (0 bytes); copy or download it again.")
     try:
@@ -142,14 +171,6 @@ def upright_array(source):
     size = geometry.upright_size(tf.shape(pixels)[:2], upright_from_stored)
     upright = sampling.warp(pixels, upright_from_stored, size, fill=0)
     return tf.cast(tf.round(upright), tf.uint8).numpy()
-
-
-def _read_bytes(path):
-    if path.is_dir():
-        raise ValueError(f"The image {path} is a folder; name a file in it.")
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no image at {path}; check the path.")
-    return path.read_bytes()
 
 
 def _as_rgb(array):

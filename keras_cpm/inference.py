@@ -35,7 +35,8 @@ class Inference:
         >>> import numpy as np, keras_cpm
         >>> from keras_cpm.inference import Inference
         >>> spec = keras_cpm.PoseSpec(box_size=64)
-        >>> inference = Inference(keras_cpm.build_cpm(2, spec, width=8, center_map=False))
+        >>> model = keras_cpm.build_cpm(2, spec, width=8, center_map=False)
+        >>> inference = Inference(model)
         >>> [stage.shape for stage in inference([np.zeros((1, 64, 64, 3), "float32")])]
         [(1, 8, 8, 15), (1, 8, 8, 15)]
     """

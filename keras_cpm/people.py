@@ -14,27 +14,38 @@ import tensorflow as tf
 
 from . import bundle, codec, geometry, images, sampling
 from .inference import inference_of
-from .models.released import PERSON1
+from .models.released import PERSON1, released_spec
+from .spec import PoseSpec
 
 _SIZES = 'a list of boxes [x0, y0, x1, y1], of {"box": [...]} or of {"center": [x, y], "height": h}'
+
+# of the person network that this project trains on `data.groups`
+PERSON_SPEC = PoseSpec(PERSON1, box_size=192, person_height=80.0, part_sigma=10.0, background=False)
+PERSON_NETWORK = {
+    **{"stages": 2, "backbone": "light", "stage_block": "light", "width": 32},
+    **{"center_map": False, "input_size": "any"},
+}
+_ZOOMS, _NEAR = (0.5, 1.0, 2.0), 0.4
 
 # network pixels; a photograph of that width takes about 2 GB
 _WIDEST = 10 * 368
 
 
-def find_people(image, model, spec, pose_spec, *, threshold=0.5):
+def find_people(image, model, spec, *, threshold=0.5, zooms=None):
     """Finds the people of a photograph with a person network.
 
-    The photograph is scaled to `spec.box_size` pixels in height, padded on the right to a multiple of
-    the stride; every local maximum of the last stage's beliefs is a person. The pose network is to
-    look at each at that scale, as in demo.ipynb.
+    For each zoom the photograph is scaled to `zoom * spec.box_size` pixels in height, padded on the right
+    to a multiple of the stride; every local maximum of the last stage's beliefs is a person who stands
+    `spec.person_height` tall there. Of what several zooms find within 0.4 heights the surest
+    counts.
 
     Args:
         image: path, bytes of an image file, or array (H, W, 3) RGB 0..255.
         model: fully convolutional `keras.Model`, such as `build_released("person")`.
         spec: `PoseSpec` of it; one part.
-        pose_spec: `PoseSpec` of the pose network.
         threshold: belief above which a maximum is a person.
+        zooms: `None` for 1 with the release's network, as in demo.ipynb, and 1/2, 1 and 2 with others,
+            which know people within a factor of two, see `data.groups`.
 
     Returns:
         list of {"center": (x, y), "person_height": h}, image frame, pixels, the surest first: the
@@ -44,7 +55,7 @@ def find_people(image, model, spec, pose_spec, *, threshold=0.5):
         >>> import numpy as np, keras_cpm
         >>> model = keras_cpm.build_released("person", width=8)
         >>> spec = keras_cpm.released_spec("person")
-        >>> keras_cpm.find_people(np.zeros((60, 80, 3)), model, spec, keras_cpm.PoseSpec())
+        >>> keras_cpm.find_people(np.zeros((60, 80, 3)), model, spec)
         []
     """
     if spec.num_parts != 1 or bundle.takes_center_map(model):
@@ -52,9 +63,18 @@ def find_people(image, model, spec, pose_spec, *, threshold=0.5):
             "`model` must be a person network: one part and no center map, such as "
             f'`build_released("person")`. Received: the parts {list(spec.skeleton.parts)}'
         )
-    pixels, upright_from_stored = images.open_image(image)
+    if zooms is None:
+        zooms = (1.0,) if spec == released_spec("person") else _ZOOMS
+    photograph = images.open_image(image)
+    found = [_find(photograph, model, spec, threshold, zoom) for zoom in zooms]
+    return _surest([one for many in found for one in many])
+
+
+def _find(photograph, model, spec, threshold, zoom):
+    """(belief, place) of everybody whom the network sees in one zoom."""
+    pixels, upright_from_stored = photograph
     size = geometry.upright_size(tf.shape(pixels)[:2], upright_from_stored)
-    network_from_image, network_size = geometry.network_from_whole_image(size, spec)
+    network_from_image, network_size = geometry.network_from_whole_image(size, spec, zoom=zoom)
     if network_size[1] > _WIDEST:
         raise ValueError(
             f"`image` must be no wider than {_WIDEST // network_size[0]} times its height to be "
@@ -63,10 +83,28 @@ def find_people(image, model, spec, pose_spec, *, threshold=0.5):
     network_from_stored = geometry.compose(network_from_image, upright_from_stored)
     seen = sampling.warp(pixels, network_from_stored, network_size, fill=spec.pad_value)
     beliefs = inference_of(model)([seen.numpy()[None]])[-1]
-    peaks, _ = codec.find_peaks(np.asarray(beliefs)[0, :, :, 0], spec, threshold=threshold)
+    peaks, heights = codec.find_peaks(np.asarray(beliefs)[0, :, :, 0], spec, threshold=threshold)
     centers = geometry.apply(geometry.invert(network_from_image), peaks).numpy()
-    height = float(geometry.whole_image_height(size, pose_spec, share=1.0))
-    return [{"center": tuple(center), "person_height": height} for center in centers.tolist()]
+    person_height = float(geometry.whole_image_height(size, spec, share=1.0)) / zoom
+    return [
+        (float(belief), {"center": tuple(center), "person_height": person_height})
+        for belief, center in zip(heights, centers.tolist(), strict=True)
+    ]
+
+
+def _surest(found):
+    kept = []
+    for _, place in sorted(found, key=lambda one: -one[0]):
+        if all(_apart(place, other) for other in kept):
+            kept.append(place)
+    return kept
+
+
+def _apart(place, other):
+    distance = np.hypot(*np.subtract(place["center"], other["center"]))
+    # two of one zoom are two maxima of one map
+    same_zoom = place["person_height"] == other["person_height"]
+    return same_zoom or distance > _NEAR * max(place["person_height"], other["person_height"])
 
 
 def shipped_person_network():

@@ -6,6 +6,7 @@ how fine the source must be, and what part of it is needed.
 
 Kernels
     bilinear   images, in one go; a source more than twice as fine is halved by averaging first
+    Lanczos    photographs that are made smaller to be kept
     cubic      belief maps, an axis at a time: weights to multiply the maps with
 
 Sizes are (height, width), positions those of `geometry`: (0, 0) is the centre of the first pixel.
@@ -88,6 +89,37 @@ def warp_compiled(image, target_from_source, size, *, fill):
         lambda: _sample(image, target_from_source, size, fill),
     )
     return tf.ensure_shape(warped, [*size, image.shape[-1]])
+
+
+def shrink(image, target_from_source, size):
+    """Makes an image smaller, as sharp as the target allows: for photographs that are kept.
+
+    Args:
+        image: (H, W, C), any number type.
+        target_from_source: (3, 3), a resize by at most 1 and a move; see `geometry.crop_from_image`.
+        size: (height, width) of the target, inside the image.
+
+    Returns:
+        (height, width, C) float32; where nothing is resized, the pixels as they are.
+
+    Example:
+        >>> from keras_cpm import geometry, sampling
+        >>> image = [[[10], [10], [30], [30]]] * 2
+        >>> sampling.shrink(image, geometry.resize_matrix(0.5), (1, 2)).shape
+        TensorShape([1, 2, 1])
+    """
+    # the operation counts positions from edges of pixels
+    edges = geometry.compose(
+        geometry.shift_matrix((0.5, 0.5)), target_from_source, geometry.shift_matrix((-0.5, -0.5))
+    )
+    return tf.raw_ops.ScaleAndTranslate(
+        images=tf.convert_to_tensor(image)[None],
+        size=size,
+        scale=tf.stack([edges[1, 1], edges[0, 0]]),
+        translation=tf.stack([edges[1, 2], edges[0, 2]]),
+        kernel_type="lanczos3",
+        antialias=True,
+    )[0]
 
 
 def crop(pixels, upright_from_stored, network_from_image, spec):

@@ -9,11 +9,16 @@ import click
 
 
 def load_tensorflow():
-    """Imports TensorFlow without its start-up messages."""
+    """Imports TensorFlow without its start-up messages.
+
+    Where another backend of Keras computes, TensorFlow only reads data, and leaves GPUs to that.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with silent_stderr():
         import tensorflow as tf
 
+        if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+            tf.config.set_visible_devices([], "GPU")
         # the last messages come with the first operation
         tf.zeros([])
 

@@ -26,6 +26,7 @@ from .metrics import BeliefPCK
 from .optimizers import make_optimizer
 from .recipes import MODERN, AugmentSpec
 from .spec import PoseSpec
+from .throughput import Throughput
 
 LOG_FILE = "log.csv"
 
@@ -75,7 +76,8 @@ def compile_cpm(
         optimizer=make_optimizer(recipe, total_steps),
         loss=stage_losses(model),
         loss_weights=dict(zip(names, weights, strict=True)),
-        metrics={name: [BeliefPCK(spec, name="pck")] for name in names[1:]},
+        # one part has no size to measure its distance with
+        metrics={name: [BeliefPCK(spec, name="pck")] for name in names[1:] if spec.num_parts > 1},
     )
 
 
@@ -166,6 +168,8 @@ def _train(model, records, validation_records, recipe, spec, directory, augment,
             arrays, first_step = None, state["epoch"] * steps
             dataset = pipeline.make_dataset(records, spec, first_step=first_step, **shared)
             callbacks = _callbacks(spec, recipe, directory, state, records, steps)
+            if verbose:
+                callbacks.append(Throughput(model, recipe.batch_size))
             if state["epoch"] == phase.first:
                 callbacks.append(WatchBeliefs(dataset, phase.losses[-1], recipe, spec))
             more = model.fit(

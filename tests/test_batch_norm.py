@@ -84,8 +84,17 @@ def test_a_light_network_of_any_size_keeps_its_cells(sides, tiny_spec):
             np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-def test_another_process_knows_the_layers(tiny_spec, tmp_path):
+def test_what_is_saved_needs_keras_only(tiny_spec, tmp_path):
     options = {"backbone": "light", "stage_block": "light", "width": 8}
+    keras_cpm.save_bundle(tmp_path, keras_cpm.build_cpm(2, tiny_spec, **options), tiny_spec)
+    path = str(tmp_path / "model.keras")
+    code = f"import keras; print(keras.saving.load_model({path!r}).output_names)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout.strip() == "['stage1', 'stage2']", run.stderr
+
+
+def test_another_process_knows_the_layers_of_any_size(tiny_spec, tmp_path):
+    options = {"backbone": "light", "stage_block": "light", "width": 8, "input_size": "any"}
     keras_cpm.save_bundle(tmp_path, keras_cpm.build_cpm(2, tiny_spec, **options), tiny_spec)
     code = f"import keras_cpm; print(keras_cpm.load({str(tmp_path)!r})[0].output_names)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -1,6 +1,7 @@
 """Several people in one photograph: where they are, and a pose for each."""
 
 import json
+from pathlib import Path
 
 import cv2
 import keras
@@ -11,8 +12,9 @@ from click.testing import CliRunner
 import keras_cpm
 from keras_cpm import bundle, codec, geometry
 from keras_cpm.cli import main
+from keras_cpm.data import groups
 from keras_cpm.models.released import PERSON1
-from keras_cpm.people import find_people, read_places
+from keras_cpm.people import PERSON_SPEC, find_people, read_places
 from keras_cpm.predictor import Predictor
 
 DOT = keras_cpm.Skeleton("dot", ("dot",))
@@ -42,7 +44,7 @@ def photograph(people, size=(184, 300), sigma=6.0):
 def test_everybody_is_found_at_the_release_scale():
     spec = keras_cpm.released_spec("person")
     people = [(60.0, 90.0), (150.0, 40.0), (290.0, 120.0)]
-    places = find_people(photograph(people), person_network(spec), spec, keras_cpm.PoseSpec())
+    places = find_people(photograph(people), person_network(spec), spec)
     found = sorted(place["center"] for place in places)
     np.testing.assert_allclose(found, people, atol=1.0)
     # the pose network looks at scale 1 of the photograph that is 368 pixels high
@@ -54,8 +56,8 @@ def test_everybody_is_found_at_the_release_scale():
 def test_what_is_not_sure_is_nobody():
     spec = keras_cpm.released_spec("person")
     dim = person_network(spec, gain=0.5)
-    assert find_people(photograph([(60, 90)]), dim, spec, keras_cpm.PoseSpec()) == []
-    sure = find_people(photograph([(60, 90)]), dim, spec, keras_cpm.PoseSpec(), threshold=0.2)
+    assert find_people(photograph([(60, 90)]), dim, spec) == []
+    sure = find_people(photograph([(60, 90)]), dim, spec, threshold=0.2)
     assert len(sure) == 1
 
 
@@ -91,7 +93,7 @@ def test_a_plateau_is_one_peak():
 
 def test_a_pose_network_cannot_find_people(tiny_model, tiny_spec):
     with pytest.raises(ValueError, match="must be a person network"):
-        find_people(np.zeros((64, 64, 3)), tiny_model, tiny_spec, tiny_spec)
+        find_people(np.zeros((64, 64, 3)), tiny_model, tiny_spec)
 
 
 def test_people_in_one_batch_are_people_one_by_one(tiny_model, tiny_spec, drawn_records):
@@ -118,7 +120,7 @@ def test_a_wrong_place_among_several_is_named(tiny_model, tiny_spec, drawn_recor
 def test_a_panorama_is_refused():
     spec = keras_cpm.released_spec("person")
     with pytest.raises(ValueError, match="no wider than 10 times its height"):
-        find_people(np.zeros((8, 100, 3)), person_network(spec), spec, keras_cpm.PoseSpec())
+        find_people(np.zeros((8, 100, 3)), person_network(spec), spec)
 
 
 def test_more_people_than_a_batch_holds(tiny_model, tiny_spec, drawn_records):
@@ -217,3 +219,111 @@ def test_ways_to_say_where_exclude_each_other(drawn_records):
     image = drawn_records[0].image
     assert run("predict", image, "--people", "auto", "--box", 1, 2, 3, 4).exit_code == 2
     assert run("predict", image, "--person-model", "x").exit_code == 2
+
+
+# a person network of this project ------------------------------------------------------------------
+
+
+def test_a_zoom_says_how_tall_people_are():
+    """Small glows are seen at the zoom at which they are as large as the network knows them."""
+    matrix, (height, width) = geometry.network_from_whole_image((300, 400), PERSON_SPEC, zoom=2.0)
+    assert (height, width) == (384, 512)
+    np.testing.assert_allclose(geometry.apply(matrix, [399.5, 299.5]), [511.5, 383.5], atol=1e-3)
+    found = find_people(
+        photograph([(60, 90)]), person_network(PERSON_SPEC), PERSON_SPEC, zooms=(2,)
+    )
+    # of 184 pixels in height 384 are made, in which people are 80 tall
+    assert [place["person_height"] for place in found] == [pytest.approx(80 * 184 / 384)]
+    np.testing.assert_allclose(found[0]["center"], (60, 90), atol=1)
+
+
+def test_of_several_zooms_the_surest_counts():
+    people = [(60.0, 90.0), (230.0, 60.0)]
+    network = person_network(PERSON_SPEC)
+    found = find_people(photograph(people), network, PERSON_SPEC)
+    alone = find_people(photograph(people), network, PERSON_SPEC, zooms=(2.0,))
+    # a glow is brightest in the mean over the cells of the finest zoom
+    assert found == alone and len(found) == 2
+
+
+def test_groups_say_who_is_to_be_found(drawn_records, tmp_path):
+    spec = PERSON_SPEC.replace(box_size=96, person_height=40.0)
+    found = groups.draw_groups(drawn_records, tmp_path / "a", 12, spec, seed=1)
+    again = groups.draw_groups(drawn_records, tmp_path / "b", 12, spec, seed=1)
+    for one, other in zip(found, again, strict=True):
+        assert Path(one.image).read_bytes() == Path(other.image).read_bytes()
+    counts = [sum(bool(p.labelled[0]) for p in record.people) for record in found]
+    assert min(counts) == 0 and max(counts) > 1
+    for record in found:
+        assert record.size == (96, 96) and record.parts == groups.PARTS
+        # the picture is the network box
+        person = record.people[0]
+        matrix = geometry.network_from_image(person.center, person.height, spec)
+        np.testing.assert_allclose(matrix, np.eye(3), atol=1e-5)
+        for person in record.people:
+            assert not person.labelled[0] or (person.keypoints >= 0).all()
+
+
+def test_the_center_of_a_group_is_that_of_the_person(tmp_path):
+    """A photograph with a white dot in its person's centre: the label is the dot."""
+    picture = np.zeros((120, 90, 3), np.uint8)
+    cv2.circle(picture, (40, 70), 2, (255, 255, 255), -1)
+    cv2.imwrite(str(tmp_path / "dot.png"), picture)
+    person = keras_cpm.Person([(40, 70)], [2], center=(40, 70), height=80)
+    record = keras_cpm.Record(str(tmp_path / "dot.png"), (120, 90), ("center",), (person,))
+    checked = 0
+    for group in groups.draw_groups([record], tmp_path / "groups", 10, PERSON_SPEC):
+        gray = cv2.imread(group.image, cv2.IMREAD_GRAYSCALE)
+        for one in group.people:
+            x, y = one.keypoints[0]
+            # the picture's edges, and those between two or three people
+            edges = np.abs(x - np.array([0, 64, 96, 128, 191])).min()
+            if one.labelled[0] and edges > 7 and 7 < y < 184:
+                window = gray[round(y) - 7 : round(y) + 8, round(x) - 7 : round(x) + 8].astype(
+                    float
+                )
+                window[window < 128] = 0
+                rows, columns = np.mgrid[-7:8, -7:8]
+                dx, dy = ((window * axis).sum() / window.sum() for axis in (columns, rows))
+                assert abs(round(x) + dx - x) < 0.5 and abs(round(y) + dy - y) < 0.5
+                checked += 1
+    assert checked > 3
+
+
+def test_a_person_network_learns_everybody_at_every_stage(drawn_records, tmp_path):
+    spec = PERSON_SPEC.replace(box_size=96, person_height=40.0)
+    found = groups.draw_groups(drawn_records, tmp_path, 12, spec, seed=1)
+    options = {"stages": 2, "batch_size": 12, "missing": "zero", "center_map": False}
+    ((inputs, targets),) = keras_cpm.make_dataset(found, spec, **options)
+    assert list(inputs) == ["image"]
+    np.testing.assert_array_equal(targets["stage1"], targets["stage2"])
+    for record, maps in zip(found, targets["stage2"].numpy(), strict=True):
+        peaks, _ = codec.find_peaks(maps[..., 0], spec, threshold=0.5)
+        labelled = [p.keypoints[0] for p in record.people if p.labelled[0]]
+        inside = [p for p in labelled if (np.abs(p - 47.5) < 40).all()]
+        for center in inside:
+            assert np.linalg.norm(peaks - center, axis=1).min() < 4
+        assert labelled or not len(peaks)
+
+
+def test_training_on_centers_makes_a_person_network(drawn_records, tmp_path):
+    keras_cpm.write_records(drawn_records, tmp_path / "people.jsonl")
+    run = CliRunner().invoke
+    out = run(
+        main,
+        ["prepare", "groups", *(str(tmp_path / f"{n}.jsonl") for n in ("people", "groups"))]
+        + ["--count", "4"],
+    )
+    assert out.exit_code == 0, out.output
+    assert "4 records" in out.output and len(list((tmp_path / "groups").glob("*.jpg"))) == 4
+    command = (
+        f"train {tmp_path}/groups.jsonl --out {tmp_path}/run --epochs 1 --batch-size 2 --width 8"
+    )
+    out = run(main, command.split())
+    assert out.exit_code == 0, out.output
+    model, spec = keras_cpm.load(tmp_path / "run")
+    assert spec == PERSON_SPEC and len(model.inputs) == 1
+    assert find_people(drawn_records[0].image, model, spec, threshold=2.0) == []
+    photo = drawn_records[0].image
+    out = run(main, ["predict", photo, "--people", "auto", "--person-model", str(tmp_path / "run")])
+    assert out.exit_code == 0, out.output

@@ -2,17 +2,16 @@
 
 One sample walks through four steps: pick -> look up -> place -> read; the rest of the targets is made
 for the whole batch. It is placed before its file is read, so that no more is decoded than the box
-shows. Sample k of epoch e is a pure function of (seed, e, k): the order, the augmentation and so
-the training can be resumed at any step.
+shows; packed photographs are in memory and no file is touched. Sample k of epoch e is a pure
+function of (seed, e, k): the order, the augmentation and so the training can be resumed at any step.
 """
-
-import os
 
 import numpy as np
 import tensorflow as tf
 
 from .. import codec, cutout, geometry, images
 from .augment import draw_augmentation
+from .photographs import Photographs
 from .records import NOT_LABELLED
 
 _NO_END = np.iinfo(np.int64).max
@@ -57,7 +56,7 @@ def make_dataset(
 
     Raises:
         ValueError, FileNotFoundError: no records, no part in common, a person without centre or
-            height, a missing image.
+            height, a missing image, a damaged shard.
 
     Example:
         >>> import tempfile
@@ -122,7 +121,7 @@ def check_records(records, spec):
                 f"{where}: nothing says where its primary person is; give `center` and `height`, or "
                 "`box`, or the `size` of an image that the person fills."
             )
-    missing = [record.image for record in records if not os.path.isfile(record.image)]
+    missing = [record.image for record in records if not images.is_there(record.image)]
     if missing:
         raise FileNotFoundError(
             f"{len(missing)} of {len(records)} images are missing, the first is {missing[0]}; put the images "
@@ -204,7 +203,7 @@ class _Table:
             for record in records
             for person in record.people
         ]
-        self.image = tf.constant([record.image for record in records])
+        self.photographs = Photographs([record.image for record in records])
         self.start = tf.constant(np.cumsum([0, *(len(record.people) for record in records)]))
         self.keypoints = tf.constant(np.stack([keypoints for keypoints, _ in labels]))
         self.visible = tf.constant(np.stack([visible for _, visible in labels]))
@@ -254,7 +253,7 @@ def _look_up(table, ticket, augment):
     record = ticket["record"]
     people = slice(table.start[record], table.start[record + 1])
     return {
-        "file": table.image[record],
+        "data": table.photographs.read(record),
         "keypoints": table.keypoints[people],
         "visible": table.visible[people],
         "center": table.center[record],
@@ -277,7 +276,7 @@ def _place(sample, spec):
     keypoints, visible = geometry.apply(matrix, sample["keypoints"]), sample["visible"]
     mirrored = sample["flip"] > 0
     return {
-        "file": sample["file"],
+        "data": sample["data"],
         "network_from_image": matrix,
         "keypoints": tf.where(
             mirrored, codec.swap_left_right(keypoints, spec.skeleton, 1), keypoints
@@ -299,9 +298,8 @@ def _read(sample, spec, missing):
         spec,
         missing=missing,
     )
-    data = tf.io.read_file(sample["file"])
     return {
-        "image": cutout.read_box(data, sample["network_from_image"], spec),
+        "image": cutout.read_box(sample["data"], sample["network_from_image"], spec),
         "everybody": everybody,
         "keypoints": keypoints[:1],
         "visible": visible[:1],
@@ -312,7 +310,10 @@ def _read(sample, spec, missing):
 def _targets(batch, spec, stages, missing, center_map):
     """Belief maps: of everybody in sight for stage 1, of the primary person for the later stages."""
     everybody = batch["everybody"]
-    primary = codec.encode(batch["keypoints"], batch["visible"], spec, missing=missing)
+    primary = everybody
+    # a network that marks people, with one part and no center map, is to mark all at every stage
+    if center_map or spec.num_parts > 1:
+        primary = codec.encode(batch["keypoints"], batch["visible"], spec, missing=missing)
     inputs = {"image": batch["image"]}
     if center_map:
         inputs["center_map"] = codec.encode_center(batch["center"], spec)

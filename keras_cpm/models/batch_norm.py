@@ -3,8 +3,9 @@
 import keras
 
 
-@keras.saving.register_keras_serializable(package="keras_cpm")
-class BatchNorm(keras.layers.BatchNormalization):
+# named as Keras' class, by which weights in files go
+@keras.saving.register_keras_serializable(package="keras_cpm", name="BatchNorm")
+class BatchNormalization(keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization` over the last axis of (B, H, W, C), trained in one operation.
 
     The same outputs, gradients and averages to rounding. Keras composes a training step of it from twenty
@@ -24,6 +25,10 @@ class BatchNorm(keras.layers.BatchNormalization):
         # the operation takes its factors in float32
         return super().add_weight(*args, **{**kwargs, "autocast": False})
 
+    def plain(self):
+        """Keras' own layer that computes the same."""
+        return keras.layers.BatchNormalization.from_config(self.get_config())
+
     def call(self, inputs, training=None, mask=None):
         if not (training and self.trainable and mask is None and self._has_operation(inputs)):
             return super().call(inputs, training=training, mask=mask)
@@ -42,3 +47,6 @@ class BatchNorm(keras.layers.BatchNormalization):
     def _has_operation(self, inputs):
         on_axis = len(inputs.shape) == 4 and self.axis in (-1, 3) and self.scale and self.center
         return keras.backend.backend() == "tensorflow" and on_axis
+
+
+BatchNorm = BatchNormalization

@@ -43,6 +43,12 @@ class Conv2D(keras.layers.Conv2D):
         # set while a function is traced that keeps the spectra of the kernels, see `held`
         self._held = None
 
+    def plain(self):
+        """Keras' own layer that computes the same."""
+        config = self.get_config()
+        del config["convolution"]
+        return keras.layers.Conv2D.from_config(config)
+
     def tile(self, image_shape, *, held=False, training=False):
         """Side of the tile for images (n, h, w, c), or `None` for the direct convolution.
 
@@ -128,17 +134,16 @@ def direct(model):
 
 def plain_copy(model):
     """The same model of Keras' own layers, its weights copied: what is saved needs no keras_cpm."""
-    if not _fast_layers(model):
+    if not any(hasattr(layer, "plain") for layer in model.layers):
         return keras.Model(model.inputs, model.outputs, name=model.name)
-
-    def plain(layer):
-        config = layer.get_config()
-        if isinstance(layer, FastConv2D):
-            del config["convolution"]
-            return keras.layers.Conv2D.from_config(config)
-        return type(layer).from_config(config)
-
-    return _copy(model, plain)
+    return _copy(
+        model,
+        lambda layer: (
+            layer.plain()
+            if hasattr(layer, "plain")
+            else type(layer).from_config(layer.get_config())
+        ),
+    )
 
 
 def fast_copy(model, convolution="auto"):

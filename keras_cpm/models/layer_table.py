@@ -239,7 +239,6 @@ _READERS = {
     "MaxPooling2D": _pool("max_pool"),
     "AveragePooling2D": _pool("mean_pool"),
     "BatchNormalization": _norm,
-    "BatchNorm": _norm,
     "ReLU": _relu,
     "Activation": _activation_layer,
     "Add": _add,

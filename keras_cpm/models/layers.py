@@ -61,8 +61,8 @@ def residual_pair(x, filters, kernel, *, name, dilation=1):
 
 
 def enlarge(x, like, *, name):
-    """Twice as many cells each way, cut to the size of `like`, with its number of channels: a normalised 2x2
-    transposed convolution.
+    """Twice as many cells each way as x has, or one less where `like` has, and channels as `like`: a
+    normalised 2x2 transposed convolution.
     """
     x = keras.layers.Conv2DTranspose(
         like.shape[-1],
@@ -72,7 +72,8 @@ def enlarge(x, like, *, name):
         kernel_initializer="he_normal",
         name=name,
     )(x)
-    x = CutLike(name=f"{name}_cut")([x, like])
+    if None in like.shape[1:3] or x.shape[1:3] != like.shape[1:3]:
+        x = CutLike(name=f"{name}_cut")([x, like])
     return BatchNorm(momentum=0.98, name=f"{name}_norm")(x)
 
 
@@ -89,8 +90,6 @@ class CutLike(keras.layers.Layer):
 
     def call(self, inputs):
         x, like = inputs
-        if None not in x.shape[1:3] and x.shape[1:3] == like.shape[1:3]:
-            return x
         height, width = keras.ops.shape(like)[1:3]
         return x[:, :height, :width]
 

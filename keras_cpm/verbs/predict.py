@@ -63,7 +63,7 @@ def predict(images, model, people, person_model, draw, part, json_path, **option
     predictor = Predictor(network, spec, scales=options["scales"] or (1.0,), flip=options["flip"])
     find = places.get if places else None
     if people == "auto":
-        find = _finder(person_model, spec)
+        find = _finder(person_model)
     results, drawn, failures = {}, [], []
     for path in progress("predicting")(images) if len(images) > 1 else images:
         target = _drawing_path(draw, path, images) if draw else None
@@ -98,13 +98,13 @@ def predict(images, model, people, person_model, draw, part, json_path, **option
         raise click.ClickException("\n".join(failures))
 
 
-def _finder(person_model, spec):
+def _finder(person_model):
     """A function from the path of an image to the places of its people."""
     from .. import bundle
     from ..people import find_people, shipped_person_network
 
     network, person_spec = bundle.load(person_model) if person_model else shipped_person_network()
-    return lambda path: find_people(path, network, person_spec, spec)
+    return lambda path: find_people(path, network, person_spec)
 
 
 def _drawing_path(draw, image, images):

@@ -10,7 +10,8 @@ _SPLITS = ("train", "test", "validation", "extended", "all", "tompson")
 
 @click.command()
 @click.argument(
-    "dataset", type=click.Choice(["lsp", "mpii", "flic", "coco", "release", "synthetic"])
+    "dataset",
+    type=click.Choice(["lsp", "mpii", "flic", "coco", "release", "synthetic", "groups"]),
 )
 @click.argument("root", type=PATH)
 @click.argument("out", type=PATH)
@@ -33,7 +34,11 @@ _SPLITS = ("train", "test", "validation", "extended", "all", "tompson")
 @click.option("--first", type=COUNT, help="Keep the records from this one on, counted from 1.")
 @click.option("--last", type=COUNT, help="Keep the records up to this one.")
 @click.option(
-    "--count", type=COUNT, default=1000, show_default=True, help="Pictures to draw (synthetic)."
+    "--count",
+    type=COUNT,
+    default=1000,
+    show_default=True,
+    help="Pictures to draw (synthetic, groups).",
 )
 @click.option(
     "--figure",
@@ -56,13 +61,15 @@ def prepare(dataset, root, out, first, last, **options):
     coco       ROOT is a file of COCO keypoints, of whatever parts its category defines.
     release    ROOT is a file that the release's genJSON.m wrote.
     synthetic  draws figures into the folder ROOT.
+    groups     ROOT is a file of records of single people; puts them together to pictures of several in
+               the folder OUT without .jsonl, for a network that finds people.
     """
     load_tensorflow()
     from ..data.jsonl import write_records
 
     if dataset == "synthetic" and options["split"]:
         raise click.UsageError("--split belongs to a data set; what is drawn has none.")
-    found = _READERS[dataset](root, options)
+    found = _READERS[dataset](root, options | {"out": out})
     records = found[(first or 1) - 1 : last]
     if not records:
         asked = f", none of them from --first {first or 1} to --last {last}" if found else ""
@@ -137,6 +144,21 @@ def _synthetic(root, options):
     )
 
 
+def _groups(root, options):
+    from ..data.groups import draw_groups
+    from ..data.jsonl import read_records
+    from ..people import PERSON_SPEC
+
+    return draw_groups(
+        read_records(root),
+        options["out"].with_suffix(""),
+        options["count"],
+        PERSON_SPEC,
+        seed=options["seed"],
+        progress=progress("drawing"),
+    )
+
+
 _READERS = {
     "lsp": _lsp,
     "mpii": _mpii,
@@ -144,4 +166,5 @@ _READERS = {
     "coco": _coco,
     "release": _release,
     "synthetic": _synthetic,
+    "groups": _groups,
 }

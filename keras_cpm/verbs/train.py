@@ -57,17 +57,22 @@ def train(records, out, validation, recipe, init, skeleton, **options):
     from ..data.jsonl import read_records
     from ..data.records import skeleton_of_records
     from ..models.cpm import build_cpm, initialize_release
+    from ..models.released import PERSON1
     from ..models.transfer import transfer_weights
+    from ..people import PERSON_NETWORK, PERSON_SPEC
     from ..visualize import plot_training
 
     people = [record for path in records for record in read_records(path)]
     held_out = [record for path in validation for record in read_records(path)]
-    settings = dataclasses.replace(
-        MODERN if recipe == "modern" else RELEASE, **given(TrainSpec, options)
-    )
+    base, network, settings = PoseSpec(), _NETWORK, MODERN if recipe == "modern" else RELEASE
+    if {record.parts for record in people} == {PERSON1.parts}:
+        # people's centers alone: a network that finds people
+        base, network = PERSON_SPEC, PERSON_NETWORK
+        settings = dataclasses.replace(settings, missing="zero")
+    settings = dataclasses.replace(settings, **given(TrainSpec, options))
     augment = AugmentSpec(**given(AugmentSpec, options))
     changes = given(PoseSpec, options)
-    source, base, network = None, PoseSpec(), _NETWORK
+    source = None
     if init:
         # the box, the peaks and the network of the trained model, unless told otherwise
         source, base = bundle.load(init)

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# The paper's network, six stages at 368x368, on Leeds Sports Pose and its extension, on one GPU:
+#
+#     LSP=/data/lsp examples/big_machine/train_lsp.sh
+#
+# LSP holds lsp_dataset/ and lspet_dataset/. Stopped at any time, the same command goes on: what is
+# prepared and packed stays, and training continues from its last checkpoint. Every setting below can
+# be given like LSP; what follows the script's name goes to `keras-cpm train`. PEOPLE=8 takes only so
+# many of each split, to try it.
+set -euo pipefail
+
+: "${LSP:?must be the folder that holds lsp_dataset/ and lspet_dataset/}"
+OUT=${OUT:-runs/big_lsp}
+STAGES=${STAGES:-6} WIDTH=${WIDTH:-128} BOX=${BOX:-368} BATCH=${BATCH:-32} EPOCHS=${EPOCHS:-60}
+# the paper's stages have no normalisation: a lower rate than that of the light network
+RATE=${RATE:-2e-4}
+# of the network box in a packed photograph: 1.5 times the box leaves room to zoom in
+PACKED=${PACKED:-552}
+# hours are rented: training ends after the last epoch that fits; 0 is no limit
+MINUTES=${MINUTES:-0}
+PRECISION=${PRECISION:-mixed_bfloat16}
+KERAS_CPM=${KERAS_CPM:-keras-cpm}
+# XLA compiles the whole step; "tensorflow" runs the same commands
+export KERAS_BACKEND=${KERAS_BACKEND:-jax}
+
+prepare() { # SPLIT FILE
+    [ -f "$2" ] || "$KERAS_CPM" prepare lsp "$LSP" "$2" --split "$1" ${PEOPLE:+--last "$PEOPLE"}
+}
+
+mkdir -p "$OUT"
+prepare train "$OUT/train.jsonl"
+prepare extended "$OUT/extended.jsonl"
+prepare test "$OUT/test.jsonl"
+
+[ -f "$OUT/pack/records.jsonl" ] ||
+    "$KERAS_CPM" pack "$OUT/train.jsonl" "$OUT/extended.jsonl" --out "$OUT/pack" --size "$PACKED"
+
+"$KERAS_CPM" train "$OUT/pack/records.jsonl" --out "$OUT/model" \
+    --stages "$STAGES" --backbone cpm --stage-block classic --width "$WIDTH" --box-size "$BOX" \
+    --batch-size "$BATCH" --epochs "$EPOCHS" --learning-rate "$RATE" --precision "$PRECISION" \
+    --max-minutes "$MINUTES" --no-deterministic --shift 0.05 "$@"
+
+"$KERAS_CPM" evaluate "$OUT/model" "$OUT/test.jsonl" --flip
