@@ -7,7 +7,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from . import geometry, images, sampling
+from . import geometry, images, sampling, windows
 from .data import pipeline
 
 
@@ -19,7 +19,7 @@ def crop_record(record, spec, margin):
 
     Args:
         record: `Record` whose `size` is known.
-        spec: `PoseSpec`; see `geometry.crop_from_image`.
+        spec: `PoseSpec`; see `windows.crop_from_image`.
         margin: side of the crop in network boxes.
 
     Returns:
@@ -43,7 +43,7 @@ def crop_record(record, spec, margin):
     if person.box is None and (person.center is None or person.height is None):
         margin = math.inf
     center, height = pipeline.where_is(record, spec)
-    matrix, size = geometry.crop_from_image(center, height, record.size, spec, margin=margin)
+    matrix, size = windows.crop_from_image(center, height, record.size, spec, margin=margin)
     origin = {
         "image": os.path.basename(record.image),
         "crop_from_image": matrix[:2].numpy().tolist(),

@@ -9,7 +9,7 @@ import functools
 
 import tensorflow as tf
 
-from . import geometry, images, sampling
+from . import geometry, images, sampling, windows
 
 # A window starts at multiples of it: the largest block that JPEG files decode in one go, and the
 # halvings of a window are those of the whole photograph.
@@ -65,7 +65,7 @@ def _decode(data, network_from_image, spec):
     margin = tf.bitwise.left_shift(_MARGIN, halvings - by_decoder)
     # the decoder rounds sizes up
     size = -(-size // ratio)
-    start, end = sampling.seen_window(matrix, size, spec, margin=margin, block=_BLOCK)
+    start, end = windows.seen_window(matrix, size, spec, margin=margin, block=_BLOCK)
     window = tf.concat([start, end - start], axis=0)
     cuts = [functools.partial(images.decode_window, data, window, r) for r in images.JPEG_RATIOS]
     cuts.append(lambda: whole[start[0] : end[0], start[1] : end[1]])

@@ -1,4 +1,4 @@
-"""Shapes, text, sheets of pictures and files, with OpenCV and to a fraction of a pixel.
+"""Shapes, text, axes, sheets of pictures and files, with OpenCV and to a fraction of a pixel.
 
 Images are (H, W, 3) uint8 RGB, points (x, y) in their pixels. Shapes are drawn in place.
 """
@@ -10,6 +10,9 @@ import numpy as np
 
 INK, PAPER, FAINT = (30, 30, 30), (255, 255, 255), (225, 225, 225)
 GAP, CAPTION = 4, 28
+# of a plot: its size, and where its axes are
+PLOT_SIZE = (400, 640)
+LEFT, TOP, RIGHT, BOTTOM = 62, 56, 616, 350
 _SUBPIXEL_BITS = 8
 _EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -75,6 +78,39 @@ def caption(text, width):
     letters = 13 * min(1.0, (width - 4) / max(needed, 1))
     write_text(image, text, width / 2, CAPTION / 2, height=letters)
     return image
+
+
+def draw_axes(x_ticks, y_ticks, title, label):
+    """A plot without curves: (h, w, 3), x from the first to the last tick, y from 0 to the last."""
+    image = np.full((*PLOT_SIZE, 3), PAPER, np.uint8)
+    ends = x_ticks[[0, -1]], np.array([0, y_ticks[-1]])
+    for value in y_ticks:
+        start, end = place_on_axes(*ends, ends[0], value)
+        fill_line(image, start, end, 1, FAINT)
+        write_text(image, f"{value:.4g}", LEFT - 8, start[1], align=1)
+    for value in x_ticks:
+        write_text(image, f"{value:.4g}", place_on_axes(*ends, value, 0)[0], BOTTOM + 16)
+    fill_line(image, np.array([LEFT, BOTTOM]), np.array([RIGHT, BOTTOM]), 1, INK)
+    write_text(image, title, LEFT, 16, height=14, align=0)
+    write_text(image, label, (LEFT + RIGHT) / 2, BOTTOM + 36)
+    return image
+
+
+def place_on_axes(x_ticks, y_ticks, x, y):
+    """(..., 2) where the values `x` and `y` are on the axes of `draw_axes`."""
+    across = (np.asarray(x, float) - x_ticks[0]) / (x_ticks[-1] - x_ticks[0])
+    up = np.asarray(y, float) / y_ticks[-1]
+    points = LEFT + across * (RIGHT - LEFT), BOTTOM - up * (BOTTOM - TOP)
+    return np.stack(np.broadcast_arrays(*points), axis=-1)
+
+
+def ticks(low, high, least=0.0):
+    """About five round numbers, the first at or below `low`, the last at or above `high`."""
+    rough = (high - low) / 5
+    power = 10.0 ** np.floor(np.log10(rough))
+    step = max(least, next(m * power for m in (1, 2, 5, 10) if m * power >= rough * (1 - 1e-9)))
+    first = np.floor(low / step + 1e-9)
+    return step * np.arange(first, np.ceil(high / step - 1e-9) + 1)
 
 
 def grid(rows):

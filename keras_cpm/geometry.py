@@ -117,50 +117,6 @@ def whole_image_height(size, spec, *, share=IMAGE_SHARE_OF_BOX):
     return tf.cast(size, tf.float32)[0] * (spec.person_height / (share * spec.box_size))
 
 
-def crop_from_image(center, person_height, size, spec, *, margin):
-    """The frame of a photograph that is cropped around a person, and made smaller where it is fine.
-
-    Args:
-        center: (2,) point in the image frame, in the middle of the crop.
-        person_height: pixels; where the person is taller than `spec.person_height`, the crop is made
-            smaller to that height, to the whole pixel of its own height.
-        size: (height, width) of the image; the crop ends where the image does.
-        spec: `PoseSpec`.
-        margin: side of the crop in network boxes; `math.inf` for the whole image.
-
-    Returns:
-        (3, 3), a move and a resize; where nothing is resized, a move by whole pixels. And (height,
-        width) of the crop, which may leave out a part of a pixel to the left and to the right.
-
-    Raises:
-        ValueError: nothing of the image is there.
-
-    Example:
-        >>> from keras_cpm import PoseSpec, geometry
-        >>> matrix, size = geometry.crop_from_image((99.5, 79.5), 100, (300, 400), PoseSpec(), margin=0.5)
-        >>> size, geometry.apply(matrix, [99.5, 79.5]).numpy().tolist()
-        ((80, 80), [39.5, 39.5])
-    """
-    reach = margin / 2 * spec.box_size * float(person_height) / spec.person_height
-    # edges of pixels, half a pixel before their centres
-    starts = [math.floor(max(0.0, float(c) + 0.5 - reach)) for c in center]
-    ends = [
-        math.ceil(min(n, float(c) + 0.5 + reach)) for c, n in zip(center, size[::-1], strict=True)
-    ]
-    width, height = (max(0, end - start) for start, end in zip(starts, ends, strict=True))
-    if not width * height:
-        raise ValueError(
-            f"The crop of the person at {tuple(map(float, center))} with height {float(person_height):g} "
-            f"lies outside the image of {tuple(size)} (height, width); correct `center` and `height`."
-        )
-    rows = max(1, round(height * min(1.0, spec.person_height / float(person_height))))
-    factor = rows / height
-    columns = max(1, math.floor(width * factor + 1e-6))
-    left = starts[0] + (width - columns / factor) / 2
-    move = shift_matrix((-left, -float(starts[1])))
-    return compose(resize_matrix(factor), move), (rows, columns)
-
-
 def network_from_whole_image(size, spec, *, zoom=1.0):
     """For a network that looks at a whole image of any width, `zoom * spec.box_size` pixels high.
 

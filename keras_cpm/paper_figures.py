@@ -3,21 +3,21 @@
 import numpy as np
 
 from .drawing import (
-    FAINT,
     INK,
     PAPER,
+    draw_axes,
     draw_curve,
     fill_disc,
     fill_line,
     grid,
+    place_on_axes,
     save_image,
+    ticks,
     write_text,
 )
 
 # Figure 5 has them in red and blue
 WITH, WITHOUT = (205, 60, 50), (60, 90, 190)
-_SIZE = (400, 640)
-_LEFT, _TOP, _RIGHT, _BOTTOM = 62, 56, 616, 350
 _PANEL, _FLOOR, _CEILING, _MARGIN = (150, 170), 122, 12, 10
 _HEAD, _SIDE = 62, 84
 _BINS = 41
@@ -39,21 +39,11 @@ def plot_receptive_fields(curve, path):
         >>> plot_receptive_fields({15: 40.0, 79: 70.0}, f"{tempfile.mkdtemp()}/fig4.png").shape
         (400, 640, 3)
     """
-    image = np.full((*_SIZE, 3), PAPER, np.uint8)
     fields = sorted(curve)
-    last = 50 * int(np.ceil((fields[-1] + 1) / 50))
-    for value in range(0, 101, 20):
-        y = _BOTTOM - (_BOTTOM - _TOP) * value / 100
-        fill_line(image, np.array([_LEFT, y]), np.array([_RIGHT, y]), 1, FAINT)
-        write_text(image, f"{value}", _LEFT - 8, y, align=1)
-    for value in np.linspace(0, last, 6):
-        write_text(image, f"{value:g}", _LEFT + (_RIGHT - _LEFT) * value / last, _BOTTOM + 16)
-    fill_line(image, np.array([_LEFT, _BOTTOM]), np.array([_RIGHT, _BOTTOM]), 1, INK)
-    write_text(image, "PCK@0.2 in percent", _LEFT, 16, height=14, align=0)
+    axes = ticks(0, fields[-1] + 1), ticks(0, 100)
     label = "effective receptive field in pixels of the network box"
-    write_text(image, label, (_LEFT + _RIGHT) / 2, _BOTTOM + 36)
-    shares = np.array([[field / last, curve[field] / 100] for field in fields])
-    points = np.array([_LEFT, _BOTTOM]) + shares * [_RIGHT - _LEFT, _TOP - _BOTTOM]
+    image = draw_axes(*axes, "PCK@0.2 in percent", label)
+    points = place_on_axes(*axes, fields, [curve[field] for field in fields])
     draw_curve(image, points, WITHOUT, 2)
     for point, field in zip(points, fields, strict=True):
         fill_disc(image, point, 4, WITHOUT)

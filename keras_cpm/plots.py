@@ -8,20 +8,22 @@ import cv2
 import numpy as np
 
 from .drawing import (
-    FAINT,
-    INK,
-    PAPER,
+    BOTTOM,
+    LEFT,
+    RIGHT,
+    TOP,
+    draw_axes,
     draw_curve,
     fill_disc,
     fill_line,
     grid,
+    place_on_axes,
     save_image,
     shade,
+    ticks,
     write_text,
 )
 
-_SIZE = (400, 640)
-_LEFT, _TOP, _RIGHT, _BOTTOM = 62, 56, 616, 350
 _ACROSS = 3
 _LONGEST = 36
 
@@ -84,20 +86,16 @@ def _row_colors(curves):
 
 
 def _curve_plot(curves, name, alphas, metric, colors):
-    image = np.full((*_SIZE, 3), PAPER, np.uint8)
-    x_ticks, y_ticks = _ticks(alphas[0], alphas[-1]), _ticks(0, 100)
-    _draw_axes(image, x_ticks, y_ticks, f"share of the normalizer; {metric} in percent")
-    write_text(image, name, _LEFT, 16, height=14, align=0)
-    x = _place(alphas, (x_ticks[0], x_ticks[-1]), (_LEFT, _RIGHT))
+    axes = ticks(alphas[0], alphas[-1]), ticks(0, 100)
+    image = draw_axes(*axes, name, f"share of the normalizer; {metric} in percent")
     for number, (row, columns) in enumerate(curves.items()):
-        y = _place(columns[name], (0, y_ticks[-1]), (_BOTTOM, _TOP))
-        draw_curve(image, np.stack([x, y], -1), colors[row], 2)
+        draw_curve(image, place_on_axes(*axes, alphas, columns[name]), colors[row], 2)
         # where the curves leave room
-        line = _BOTTOM - min(16, (_BOTTOM - _TOP) / len(curves)) * (len(curves) - number)
+        line = BOTTOM - min(16, (BOTTOM - TOP) / len(curves)) * (len(curves) - number)
         last = columns[name][-1]
         text = f"{_short(row)}  {last:.1f}" if np.isfinite(last) else f"{_short(row)}  -"
-        write_text(image, text, _RIGHT - 24, line, align=1, height=10)
-        start, end = np.array([_RIGHT - 20.0, line]), np.array([_RIGHT - 4.0, line])
+        write_text(image, text, RIGHT - 24, line, align=1, height=10)
+        start, end = np.array([RIGHT - 20.0, line]), np.array([RIGHT - 4.0, line])
         fill_line(image, start, end, 3, colors[row])
     return image
 
@@ -134,53 +132,23 @@ def _number(text):
 
 def _plot(log, names, title):
     """(h, w, 3): one curve a name, thin for training and thick for validation."""
-    image = np.full((*_SIZE, 3), PAPER, np.uint8)
     epochs = log["epoch"] + 1
     values = np.array([log[name] for name in names])
     highest = 1.0 if title == "pck" else np.max(values, where=np.isfinite(values), initial=1e-9)
-    x_ticks = _ticks(epochs[0], max(epochs[-1], epochs[0] + 1), least=1)
-    y_ticks = _ticks(0, highest)
-    _draw_axes(image, x_ticks, y_ticks, "epoch")
+    axes = ticks(epochs[0], max(epochs[-1], epochs[0] + 1), least=1), ticks(0, highest)
+    image = draw_axes(*axes, title.upper() if title == "pck" else title, "epoch")
     # those of all stages, so that the plots agree
     colors = {stage: c for stage, c in _stage_colors(log).items() if stage in map(_stage, names)}
     for name in names:
-        x = _place(epochs, (x_ticks[0], x_ticks[-1]), (_LEFT, _RIGHT))
-        y = _place(log[name], (0, y_ticks[-1]), (_BOTTOM, _TOP))
-        points = np.stack([x, y], -1)
+        points = place_on_axes(*axes, epochs, log[name])
         color, validates = colors[_stage(name)], name.startswith("val_")
         draw_curve(image, points, color, 2 if validates else 1)
         # one epoch makes no line
         last = points[np.isfinite(points).all(1)][-1:]
         for point in last:
             fill_disc(image, point, 4 if validates else 2.5, color)
-    _draw_legend(image, title, colors, any(name.startswith("val_") for name in names))
+    _draw_legend(image, colors, any(name.startswith("val_") for name in names))
     return image
-
-
-def _place(values, source, target):
-    share = (np.asarray(values, float) - source[0]) / (source[1] - source[0])
-    return target[0] + share * (target[1] - target[0])
-
-
-def _ticks(low, high, least=0.0):
-    """About five round numbers, the first at or below `low`, the last at or above `high`."""
-    rough = (high - low) / 5
-    power = 10.0 ** np.floor(np.log10(rough))
-    step = max(least, next(m * power for m in (1, 2, 5, 10) if m * power >= rough * (1 - 1e-9)))
-    first = np.floor(low / step + 1e-9)
-    return step * np.arange(first, np.ceil(high / step - 1e-9) + 1)
-
-
-def _draw_axes(image, x_ticks, y_ticks, label):
-    for value in y_ticks:
-        y = _place(value, (0, y_ticks[-1]), (_BOTTOM, _TOP))
-        fill_line(image, np.array([_LEFT, y]), np.array([_RIGHT, y]), 1, FAINT)
-        write_text(image, f"{value:.4g}", _LEFT - 8, y, align=1)
-    for value in x_ticks:
-        x = _place(value, (x_ticks[0], x_ticks[-1]), (_LEFT, _RIGHT))
-        write_text(image, f"{value:.4g}", x, _BOTTOM + 16)
-    fill_line(image, np.array([_LEFT, _BOTTOM]), np.array([_RIGHT, _BOTTOM]), 1, INK)
-    write_text(image, label, (_LEFT + _RIGHT) / 2, _BOTTOM + 36)
 
 
 def _stage(name):
@@ -196,12 +164,11 @@ def _stage_colors(names):
     return {stage: tuple(color.tolist()) for stage, color in zip(stages, shades, strict=True)}
 
 
-def _draw_legend(image, title, colors, validates):
-    write_text(image, title.upper() if title == "pck" else title, _LEFT, 16, height=14, align=0)
+def _draw_legend(image, colors, validates):
     for number, (stage, color) in enumerate(colors.items()):
-        x = _LEFT + 92 * number
+        x = LEFT + 92 * number
         fill_line(image, np.array([x, 38.0]), np.array([x + 18.0, 38.0]), 3, color)
         write_text(image, stage.replace("stage", "stage "), x + 24, 38, align=0, height=10)
     if validates:
         note = "thick: validation, thin: training"
-        write_text(image, note, _RIGHT, 16, align=1, height=10, color=(110, 110, 110))
+        write_text(image, note, RIGHT, 16, align=1, height=10, color=(110, 110, 110))

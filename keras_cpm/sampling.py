@@ -2,7 +2,7 @@
 
 The line to `geometry`: where a position of one frame lies in another is said there, and only there.
 Here is what that position reads: which pixels or cells around it count and how much (the kernels),
-how fine the source must be, and what part of it is needed.
+and how fine the source must be. What part of it is needed, `windows` says.
 
 Kernels
     bilinear   images, in one go; a source more than twice as fine is halved by averaging first
@@ -96,7 +96,7 @@ def shrink(image, target_from_source, size):
 
     Args:
         image: (H, W, C), any number type.
-        target_from_source: (3, 3), a resize by at most 1 and a move; see `geometry.crop_from_image`.
+        target_from_source: (3, 3), a resize by at most 1 and a move; see `windows.crop_from_image`.
         size: (height, width) of the target, inside the image.
 
     Returns:
@@ -166,37 +166,6 @@ def num_halvings(target_from_source, size):
     shrinks = tf.abs(a * d - b * c) * tf.square(tf.cast(sides, tf.float32)) < 0.25
     # one pixel cannot be halved
     return tf.reduce_sum(tf.cast(shrinks & (tf.reduce_min(size) > sides), tf.int32))
-
-
-def seen_window(network_from_pixels, size, spec, *, margin, block):
-    """The part of an image that the box shows: all that sampling the box has to be given.
-
-    Args:
-        network_from_pixels: (3, 3) float32.
-        size: (2,) int32 height and width of the image.
-        spec: `PoseSpec`.
-        margin: scalar int, pixels that are needed around every one that is shown; bilinear sampling
-            needs one.
-        block: the window starts at multiples of so many pixels.
-
-    Returns:
-        First row and column, and those after the last: (2,) and (2,) int32. Never empty, so that
-        there is always something to decode: a box outside the image gets pixels of its border.
-
-    Example:
-        >>> from keras_cpm import PoseSpec, geometry, sampling
-        >>> spec, move = PoseSpec(box_size=64), geometry.shift_matrix((-40.0, -8.0))
-        >>> start, end = sampling.seen_window(move, (480, 640), spec, margin=1, block=16)
-        >>> start.numpy().tolist(), end.numpy().tolist()
-        ([0, 32], [72, 104])
-    """
-    source_from_network = geometry.invert(network_from_pixels)
-    seen = geometry.apply(source_from_network, geometry.box_corners(spec))[:, ::-1]
-    margin, limit = tf.cast(margin, tf.float32), tf.cast(size, tf.float32)
-    first = tf.clip_by_value(tf.reduce_min(seen, axis=0) - margin, 0.0, limit - 1)
-    end = tf.clip_by_value(tf.reduce_max(seen, axis=0) + margin, 1.0, limit)
-    start = tf.cast(first, tf.int32) // block * block
-    return start, tf.maximum(tf.cast(tf.math.ceil(end), tf.int32), start + 1)
 
 
 def zoom_axis(zoom, spec, target_spec):

@@ -1,5 +1,6 @@
-"""Where people stand, for the tests of geometry and sampling."""
+"""Where people stand and what is there, for the tests of geometry, sampling and windows."""
 
+import numpy as np
 import pytest
 
 from keras_cpm import PoseSpec, geometry
@@ -21,3 +22,10 @@ def matrix_of(place, spec=SPEC):
     return geometry.network_from_image(
         center, height, spec, rotation=rotation, scale=scale, flip=flip, shift=shift
     )
+
+
+def smooth_picture(height=70, width=90):
+    """(h, w, 3), 0..255, no steeper than 10 levels a pixel along an axis."""
+    y, x = np.mgrid[:height, :width].astype(float)
+    waves = [np.sin(0.08 * x + 0.05 * y), np.cos(0.06 * x - 0.07 * y), np.sin(0.001 * x * y)]
+    return 127.5 + 120 * np.stack(waves, axis=-1)

@@ -13,7 +13,7 @@ FLOORS = [
     {"skeleton", "recipes", "protocols", "allocator", "shards", "conclusions"},
     {"spec"},
     {"geometry"},
-    {"sampling", "fused_adamw", "fused_norm"},
+    {"sampling", "windows", "fused_adamw", "fused_norm"},
     {"images", "codec", "data.records", "data.augment"},
     {
         "cutout",
@@ -181,5 +181,5 @@ def test_a_file_that_reads_at_a_glance():
     for name, path in modules():
         lines = len(path.read_text("utf-8").splitlines())
         # the only place for what it does; that rule is the stronger one
-        bound = 400 if name in ("codec", "geometry", "sampling") else 330
+        bound = 380 if name in ("codec", "sampling") else 330
         assert lines <= bound, f"{name} has {lines} lines: split it along a noun"

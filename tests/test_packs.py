@@ -13,7 +13,17 @@ import tensorflow as tf
 from click.testing import CliRunner
 
 import keras_cpm
-from keras_cpm import AugmentSpec, Person, PoseSpec, Record, cutout, geometry, images, shards
+from keras_cpm import (
+    AugmentSpec,
+    Person,
+    PoseSpec,
+    Record,
+    cutout,
+    geometry,
+    images,
+    shards,
+    windows,
+)
 from keras_cpm.checks import check
 from keras_cpm.cli import main
 from keras_cpm.crops import crop_record
@@ -73,7 +83,7 @@ FRAMES = [
 @pytest.mark.parametrize(("center", "height", "margin"), FRAMES)
 def test_the_frame_against_edges_counted_by_hand(center, height, margin):
     """Where the corners of pixels go, in doubles, without matrices."""
-    matrix, (rows, columns) = geometry.crop_from_image(center, height, SIZE, SPEC, margin=margin)
+    matrix, (rows, columns) = windows.crop_from_image(center, height, SIZE, SPEC, margin=margin)
     half = margin / 2 * 64 * height / SPEC.person_height
     factor = min(1.0, SPEC.person_height / height)
     top = max(0, math.floor(center[1] + 0.5 - half)) if half < 1e9 else 0
@@ -92,7 +102,7 @@ def test_the_frame_against_edges_counted_by_hand(center, height, margin):
 
 
 def test_a_crop_without_a_resize_is_the_pixels():
-    matrix, size = geometry.crop_from_image((99.7, 80.2), 30.0, SIZE, SPEC, margin=2.0)
+    matrix, size = windows.crop_from_image((99.7, 80.2), 30.0, SIZE, SPEC, margin=2.0)
     x, y = (-matrix.numpy()[:2, 2]).astype(int)
     crop = keras_cpm.sampling.shrink(smooth(), matrix, size)
     np.testing.assert_allclose(crop, smooth()[y : y + size[0], x : x + size[1]], atol=1e-3)
@@ -100,7 +110,7 @@ def test_a_crop_without_a_resize_is_the_pixels():
 
 def test_a_small_picture_shows_what_was_there():
     """The waves at the places that the matrix says."""
-    matrix, size = geometry.crop_from_image((200, 160), 130.0, SIZE, SPEC, margin=2.25)
+    matrix, size = windows.crop_from_image((200, 160), 130.0, SIZE, SPEC, margin=2.25)
     assert matrix[0, 0] < 0.4
     x, y = (v.numpy() for v in geometry.apply_to_grid(geometry.invert(matrix), size))
     waves = [np.sin(x / 31), np.cos(y / 27), np.sin((x + y) / 43)]

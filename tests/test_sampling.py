@@ -1,19 +1,12 @@
-"""The one resample: against cv2 and a slow sampler; and what of an image it needs."""
+"""The one resample: against cv2 and a slow sampler."""
 
 import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
-from places import PLACED, PLACES, SPEC, matrix_of
+from places import PLACED, PLACES, SPEC, matrix_of, smooth_picture
 
 from keras_cpm import PoseSpec, geometry, sampling
-
-
-def smooth_picture(height=70, width=90):
-    """(h, w, 3), 0..255, no steeper than 10 levels a pixel along an axis."""
-    y, x = np.mgrid[:height, :width].astype(float)
-    waves = [np.sin(0.08 * x + 0.05 * y), np.cos(0.06 * x - 0.07 * y), np.sin(0.001 * x * y)]
-    return 127.5 + 120 * np.stack(waves, axis=-1)
 
 
 def blob(size, center, sigma):
@@ -186,26 +179,6 @@ def test_the_compiled_warp_halves_where_warp_does_and_takes_any_channels(channel
         assert compiled.shape == (40, 30, channels)
         warped = sampling.warp(image, matrix, (40, 30), fill=0)
         np.testing.assert_allclose(compiled, warped, atol=0.02)
-
-
-@PLACED
-@pytest.mark.parametrize("block", [1, 16])
-def test_the_seen_window_is_all_that_a_warp_reads(place, block):
-    image, matrix = smooth_picture(140, 160).astype(np.float32), matrix_of(place)
-    start, end = sampling.seen_window(matrix, image.shape[:2], SPEC, margin=1, block=block)
-    assert not np.any(start % block)
-    part = image[start[0] : end[0], start[1] : end[1]]
-    assert part.size < image.size
-    from_part = geometry.compose(matrix, geometry.shift_matrix(start[::-1]))
-    seen = sampling.warp(part, from_part, (64, 64), fill=128)
-    np.testing.assert_allclose(seen, sampling.warp(image, matrix, (64, 64), fill=128), atol=0.02)
-
-
-@pytest.mark.parametrize("move", [(-1e4, 0), (1e4, 0), (0, -1e4), (0, 1e4), (-1e6, 1e6)])
-def test_the_window_of_a_box_that_sees_nothing_is_not_empty(move):
-    matrix = geometry.shift_matrix(move)
-    start, end = sampling.seen_window(matrix, (30, 50), SPEC, margin=1, block=16)
-    assert np.all(start >= 0) and np.all(start < end) and np.all(end <= [30, 50])
 
 
 @pytest.mark.parametrize("factor, count", [(1.0, 0), (0.5, 0), (0.49, 1), (0.24, 2), (0.01, 6)])

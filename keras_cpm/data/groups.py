@@ -126,8 +126,7 @@ def _place(record, center, size, spec, rng):
     warped = sampling.warp(pixels, matrix, (side, side), fill=0).numpy()
     shown = warped[..., 3] > 0.99
     reach = rng.uniform(*_SHOWN, 4) * size * spec.person_height
-    for axis, (before, after) in enumerate(reach.reshape(2, 2)):
-        distance = np.arange(side) - center[1 - axis]
-        near = (distance > -before) & (distance < after)
-        shown &= near[:, None] if axis == 0 else near[None]
+    x, y = geometry.apply_to_grid(geometry.shift_matrix(-center), (side, side))
+    for away, (before, after) in zip((y, x), reach.reshape(2, 2), strict=True):
+        shown &= (away.numpy() > -before) & (away.numpy() < after)
     return shown, warped[..., :3]
