@@ -51,8 +51,8 @@ _TITLES = {
     "stagewise+joint": "(iii) stagewise, then joint",
     "unsupervised": "(iv) no supervision between",
 }
-# people whose gradients are measured
-_MEASURED = 64
+# people whose gradients are measured, and whose beliefs are looked at before some are shown
+_MEASURED, _LOOKED_AT = 64, 20
 
 
 def reproduce(
@@ -239,7 +239,7 @@ def _fig7(trial):
 
 
 def _show_beliefs(trial, wanted, people):
-    """The beliefs of all stages for the people and parts whose first guess was mended most.
+    """The beliefs of all stages for the people and parts whose first guess was mended most, and surely.
 
     Of people alone in their pictures, if any: that stage 1 finds a neighbour is what it learnt.
     """
@@ -251,18 +251,23 @@ def _show_beliefs(trial, wanted, people):
     off = np.stack([distances(result, row)[:, columns] for row in result.predicted])
     first, last = np.nan_to_num(off[0], nan=0.0), np.nan_to_num(off[-1], nan=np.inf)
     mended = np.where(last < ALPHA / 2, first, 0.0)
-    numbers = np.argsort(-mended.sum(axis=1), kind="stable")[:people]
+    poses, find = {}, evaluation.predictor_for(model, spec)
+    for number in np.argsort(-mended.sum(axis=1), kind="stable")[:_LOOKED_AT]:
+        center, height = pipeline.where_is(tests[number], spec)
+        pose = find(tests[number].image, center=center, person_height=height)
+        poses[number] = pose
+        # a right place that the last stage hardly believes in is no good picture
+        mended[number] *= np.clip(pose.stage_scores[-1, columns], 0.0, 1.0)
+    numbers = sorted(poses, key=lambda number: -mended[number].sum())[:people]
     best = int(mended[numbers[0]].argmax())
-    sheets, rows, find = [], [], evaluation.predictor_for(model, spec)
+    sheets, rows = [], []
     for number in numbers:
         shown = [names[p] for p in np.argsort(-mended[number], kind="stable")[:2]]
-        record = tests[number]
-        center, height = pipeline.where_is(record, spec)
-        pose = find(record.image, center=center, person_height=height)
-        sheets.append([visualize.draw_stages(images.upright_array(record.image), pose, shown)])
+        image, pose = tests[number].image, poses[number]
+        sheets.append([visualize.draw_stages(images.upright_array(image), pose, shown)])
         rows += [
             (
-                record.image,
+                image,
                 name,
                 stage,
                 float(off[stage - 1, number, names.index(name)]),
