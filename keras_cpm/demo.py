@@ -13,6 +13,7 @@ import numpy as np
 
 from . import (
     agreement,
+    bundle,
     checkpoints,
     evaluation,
     export,
@@ -93,6 +94,7 @@ def run_demo(out):
 
 _CONTENTS = {
     "predictions.png": "poses of people it never saw",
+    "shipped.png": "the same people, seen by the shipped model, which learnt from photographs",
     "stages.png": "two parts' beliefs from stage to stage, as in Figure 7 of the paper",
     "beliefs.png": "one part's belief map over the picture",
     "curves.png": "loss and PCK over the epochs",
@@ -104,7 +106,9 @@ _CONTENTS = {
 
 def _draw(model, records, result, out):
     find = predictor.Predictor(model, SPEC)
-    pictures.draw_predictions(find, records[:12], out)
+    pictures.draw_predictions(find, records[:12], out / "predictions.png")
+    shipped = predictor.Predictor(*bundle.load(bundle.default_bundle()), flip=True)
+    pictures.draw_predictions(shipped, records[:12], out / "shipped.png")
     number, parts = _most_corrected(result)
     person, image = records[number].people[0], records[number].image
     pose = find(image, center=person.center, person_height=person.height)

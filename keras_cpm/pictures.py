@@ -55,16 +55,16 @@ def draw_people(image, poses, path):
     return [path]
 
 
-def draw_predictions(predictor, records, folder):
+def draw_predictions(predictor, records, path):
     """Draws the poses of the records' primary persons on one sheet.
 
     Args:
         predictor: `Predictor`.
         records: list of `Record`.
-        folder: gets predictions.png.
+        path: of the sheet.
 
     Returns:
-        The path of the sheet.
+        `path`.
     """
     drawn = []
     for record in records:
@@ -72,8 +72,8 @@ def draw_predictions(predictor, records, folder):
         pose = predictor(record.image, center=center, person_height=height)
         photograph, pose = _enlarged(upright_array(record.image), pose)
         drawn.append(draw_pose(photograph, pose, predictor.spec.skeleton))
-    save_image(folder / "predictions.png", contact_sheet(drawn))
-    return folder / "predictions.png"
+    save_image(path, contact_sheet(drawn))
+    return path
 
 
 def _enlarged(photograph, pose):

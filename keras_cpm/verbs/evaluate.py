@@ -244,4 +244,5 @@ def _draw(model, records, folder, options):
     from ..evaluation import predictor_for
 
     predictor = predictor_for(*bundle.load(model), **_looks(options))
-    click.echo(f"Drawn: {pictures.draw_predictions(predictor, records, folder)}")
+    sheet = pictures.draw_predictions(predictor, records, folder / "predictions.png")
+    click.echo(f"Drawn: {sheet}")
