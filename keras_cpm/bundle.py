@@ -9,6 +9,7 @@ import keras
 
 from .models import layers  # noqa: F401 bundles hold layers of ours
 from .models.fast_conv import fast_copy, plain_copy
+from .models.released import PERSON1
 from .spec import PoseSpec
 
 MODEL_FILE, SPEC_FILE = "model.keras", "spec.json"
@@ -109,14 +110,32 @@ def shipped_bundles():
 
 
 def default_bundle():
-    """The name of the shipped bundle that is used where none is named."""
-    shipped = sorted(shipped_bundles())
-    if not shipped:
+    """The name of the shipped bundle that is used where none is named: the first that gives poses."""
+    posing = [name for name, finds in _shipped_kinds() if not finds]
+    if not posing:
         raise ValueError(
             "This version ships no trained model; name one with --model (`keras-cpm demo` and "
             "`keras-cpm train` make one)."
         )
-    return shipped[0]
+    return posing[0]
+
+
+def default_person_bundle():
+    """The name of the first shipped bundle that finds people in whole photographs."""
+    finding = [name for name, finds in _shipped_kinds() if finds]
+    if not finding:
+        raise ValueError(
+            "No person network with weights is here, so people cannot be found automatically: name one "
+            "with --person-model (`keras-cpm import-caffe pose_iter_70000.caffemodel --net person --out "
+            "BUNDLE` makes it), or give boxes with --people BOXES.json."
+        )
+    return finding[0]
+
+
+def _shipped_kinds():
+    """(name, whether it finds people rather than their parts) of each shipped bundle."""
+    specs = {name: PoseSpec.load(path / SPEC_FILE) for name, path in shipped_bundles().items()}
+    return [(name, specs[name].skeleton.parts == PERSON1.parts) for name in sorted(specs)]
 
 
 def check_model(model, spec):

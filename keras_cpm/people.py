@@ -107,23 +107,6 @@ def _apart(place, other):
     return same_zoom or distance > _NEAR * max(place["person_height"], other["person_height"])
 
 
-def shipped_person_network():
-    """Model and spec of the first shipped bundle that finds people.
-
-    Raises:
-        ValueError: there is none; says how to get one.
-    """
-    for name in bundle.shipped_bundles():
-        model, spec = bundle.load(name)
-        if spec.skeleton.parts == PERSON1.parts:
-            return model, spec
-    raise ValueError(
-        "No person network with weights is here, so people cannot be found automatically: name one "
-        "with --person-model (`keras-cpm import-caffe pose_iter_70000.caffemodel --net person --out "
-        "BUNDLE` makes it), or give boxes with --people BOXES.json."
-    )
-
-
 def read_places(path, images):
     """The places of people in photographs, from a JSON file.
 

@@ -5,6 +5,7 @@ import pytest
 
 import keras_cpm
 from keras_cpm import bundle
+from keras_cpm.people import PERSON_SPEC
 
 
 @pytest.fixture
@@ -65,3 +66,27 @@ def test_shipped_bundles_load_by_name():
     for name in bundle.shipped_bundles():
         model, spec = keras_cpm.load(name)
         assert model.outputs[0].shape[-1] == spec.num_channels
+
+
+def test_what_is_used_where_no_bundle_is_named(tiny_spec, tmp_path, monkeypatch):
+    """A network that finds people never stands in for one of poses, whatever their names."""
+    specs = {
+        "a-finder": PERSON_SPEC,
+        "b-poses": tiny_spec,
+        "c-poses": tiny_spec,
+        "d-finder": PERSON_SPEC,
+    }
+    for name, spec in specs.items():
+        (tmp_path / name).mkdir()
+        spec.save(tmp_path / name / "spec.json")
+    shipped = {name: tmp_path / name for name in reversed(specs)}
+    monkeypatch.setattr(bundle, "shipped_bundles", lambda: shipped)
+    assert bundle.default_bundle() == "b-poses"
+    assert bundle.default_person_bundle() == "a-finder"
+
+    shipped = {name: tmp_path / name for name in specs if "poses" in name}
+    with pytest.raises(ValueError, match="--person-model"):
+        bundle.default_person_bundle()
+    shipped = {"a-finder": tmp_path / "a-finder"}
+    with pytest.raises(ValueError, match="--model"):
+        bundle.default_bundle()

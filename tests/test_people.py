@@ -208,7 +208,10 @@ def test_predict_finds_people_with_a_person_network(tmp_path, pose_bundle):
     assert result.exit_code == 0 and "person 2 of 2" in result.output, result.output
 
 
-def test_auto_without_a_person_network_says_so_in_one_sentence(drawn_records, pose_bundle):
+def test_auto_without_a_person_network_says_so_in_one_sentence(
+    drawn_records, pose_bundle, monkeypatch
+):
+    monkeypatch.setattr(bundle, "shipped_bundles", dict)
     result = run("predict", drawn_records[0].image, "--model", pose_bundle, "--people", "auto")
     assert result.exit_code == 1
     assert "--person-model" in result.output and "BOXES.json" in result.output

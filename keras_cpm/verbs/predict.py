@@ -101,9 +101,9 @@ def predict(images, model, people, person_model, draw, part, json_path, **option
 def _finder(person_model):
     """A function from the path of an image to the places of its people."""
     from .. import bundle
-    from ..people import find_people, shipped_person_network
+    from ..people import find_people
 
-    network, person_spec = bundle.load(person_model) if person_model else shipped_person_network()
+    network, person_spec = bundle.load(person_model or bundle.default_person_bundle())
     return lambda path: find_people(path, network, person_spec)
 
 
