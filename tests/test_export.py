@@ -1,4 +1,5 @@
 import io
+import shutil
 import sys
 
 import keras
@@ -7,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import keras_cpm
-from keras_cpm import geometry, sampling
+from keras_cpm import endpoints, geometry, sampling
 
 
 @pytest.fixture(scope="module")
@@ -80,10 +81,80 @@ def test_a_batch_may_mix_sizes_formats_and_orientations(saved, model, spec):
         np.testing.assert_allclose(served["keypoints"][i], find(source).keypoints, atol=0.01)
 
 
-def test_a_box_inside_out_is_refused(saved, drawn_records):
+def bad_images(good):
+    """Bytes that are no image, by what is wrong with them."""
+    png = tf.io.encode_png(tf.zeros([8, 8, 3], tf.uint8)).numpy()
+    giant = png[:16] + (60_000).to_bytes(4, "big") * 2 + png[24:]
+    return {
+        "empty": b"",
+        "junk": b"these are not the bytes you are looking for",
+        "cut off": good[: len(good) // 2],
+        "header only": good[:20],
+        "giant": giant,
+        "no end": good[:-2],
+    }
+
+
+def test_bad_images_cost_their_own_rows_alone(saved, drawn_records):
+    serve = saved[0]["serving_default"]
+    good = bytes_of(drawn_records[:2])
+    alone = serve(image=good)
+    bad = list(bad_images(good[0].numpy()).values())
+    served = serve(image=tf.concat([good[:1], bad, good[1:]], 0))
+    assert served["error"].numpy().tolist()[1:-1] == [endpoints.UNREADABLE.encode()] * len(bad)
+    assert np.isnan(served["keypoints"][1:-1]).all() and not served["scores"][1:-1].numpy().any()
+    for row, same in ((0, 0), (-1, 1)):
+        assert served["error"][row] == b""
+        np.testing.assert_allclose(served["keypoints"][row], alone["keypoints"][same], atol=1e-3)
+
+
+UNSOUND = [
+    [50, 60, 10, 20],
+    [5, 5, 5, 50],
+    [5, 5, 50, 5],
+    [np.nan, 0, 9, 9],
+    [0, 0, np.inf, 9],
+    [-np.inf, 0, 9, 9],
+    [-3e38, -3e38, 3e38, 3e38],
+    [0, 0, 1e-44, 1e-44],
+]
+
+
+def test_unsound_boxes_cost_their_own_rows_alone(saved, drawn_records):
     data = bytes_of(drawn_records[:1])
-    with pytest.raises(tf.errors.InvalidArgumentError, match="x0 < x1"):
-        saved[0]["boxes"](image=data, box=tf.constant([[50.0, 60.0, 10.0, 20.0]]))
+    good = np.array(drawn_records[0].people[0].box, np.float32)
+    alone = saved[0]["boxes"](image=data, box=good[None])
+    served = saved[0]["boxes"](
+        image=tf.repeat(data, len(UNSOUND) + 1), box=tf.constant([*UNSOUND, good], tf.float32)
+    )
+    assert served["error"].numpy().tolist() == [endpoints.UNSOUND_BOX.encode()] * len(UNSOUND) + [
+        b""
+    ]
+    assert np.isnan(served["keypoints"][:-1]).all() and not served["scores"][:-1].numpy().any()
+    np.testing.assert_allclose(served["keypoints"][-1], alone["keypoints"][0], atol=1e-3)
+
+
+def test_a_request_of_a_wrong_size_is_refused_whole(saved, drawn_records):
+    data = bytes_of(drawn_records[:1])
+    box = tf.constant([[0.0, 0.0, 50.0, 50.0]])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="every image needs one box"):
+        saved[0]["boxes"](image=tf.repeat(data, 2), box=box)
+    for rows in (0, endpoints.MAX_ROWS + 1):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="1 to 64 rows"):
+            saved[0]["serving_default"](image=tf.repeat(data, rows))
+        with pytest.raises(tf.errors.InvalidArgumentError, match="1 to 64 rows"):
+            saved[0]["boxes"](image=tf.repeat(data, rows), box=tf.repeat(box, rows, 0))
+        for name in ("crops", "beliefs"):
+            with pytest.raises(tf.errors.InvalidArgumentError, match="1 to 64 rows"):
+                saved[0][name](image=tf.zeros([rows, 64, 64, 3]))
+
+
+def test_spec_and_part_names_travel_inside(saved, spec, tmp_path):
+    moved = shutil.copytree(saved[1] / "1", tmp_path / "moved")
+    assert keras_cpm.PoseSpec.load(moved / "assets/spec.json") == spec
+    parts = (moved / "assets/parts.txt").read_text("utf-8").splitlines()
+    assert tuple(parts) == spec.skeleton.parts
+    assert "crops" in tf.saved_model.load(str(moved)).signatures
 
 
 def test_crops_and_beliefs_take_network_boxes(saved, model, spec):

@@ -61,6 +61,7 @@ FLOORS = [
     | {"paper_figures"},
     {
         *("predictor", "visualize", "terminal", "litert", "doctor", "flags", "suspicions", "twins"),
+        "endpoints",
         "callbacks",
         "gradients",
         "throughput",
