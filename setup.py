@@ -40,6 +40,8 @@ setup(
     extras_require={
         # runs exported .tflite files without TensorFlow
         "mobile": ["ai-edge-litert>=1.2"],
+        # halves and quarters them
+        "quantize": ["ai-edge-quantizer>=0.10"],
         "explain": ["tf-keras-vis>=0.8.7"],
         "jax": ["jax>=0.4.30"],
         "test": [
@@ -47,6 +49,7 @@ setup(
             "pytest-xdist>=3",
             "opencv-python>=4.14,<5",
             "ai-edge-litert>=1.2",
+            "ai-edge-quantizer>=0.10",
             "jax>=0.4.30",
             "pillow>=10",
         ],

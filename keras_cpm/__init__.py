@@ -41,6 +41,7 @@ _HOME = {
         "evaluation": "evaluate evaluate_predictions predict_records mean_pose",
         "export": "export_saved_model export_tflite",
         "litert": "LiteRTModel",
+        "verification": "verify",
     }.items()
     for name in names.split()
 }

@@ -21,6 +21,7 @@ from .verbs.predict import predict
 from .verbs.prepare import prepare
 from .verbs.reproduce import reproduce
 from .verbs.train import train
+from .verbs.verify import verify
 
 
 class _Verbs(click.Group):
@@ -58,6 +59,7 @@ for verb in (
     evaluate,
     predict,
     export,
+    verify,
     import_caffe,
     inspect,
     bench,

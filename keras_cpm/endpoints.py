@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from . import bundle, codec, geometry, images, sampling
+from . import bundle, codec, geometry, images, quantize, sampling
 
 # A request is answered in one piece, so this bounds the memory that one can ask for.
 MAX_ROWS = 64
@@ -58,7 +58,8 @@ def of_phone(model, spec):
     stages = _network(model, spec)
 
     def predict(image):
-        beliefs = stages(image)[-1]
+        with tf.name_scope(quantize.SCOPE.rstrip("/")):
+            beliefs = stages(tf.cast(image, tf.float32))[-1]
         keypoints, scores = codec.decode(beliefs, spec)
         return {"keypoints": keypoints, "scores": scores, "beliefs": beliefs}
 

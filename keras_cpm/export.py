@@ -6,18 +6,22 @@ import tempfile
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from . import bundle, endpoints
+from . import bundle, endpoints, golden
+from . import quantize as quantizing
 from .inference import StoredSpectrum, keepers
+from .litert import LiteRTModel
+from .manifest import Artefact
 from .models.fast_conv import direct, held, kept_layers
+from .predictor import Predictor
 
 PARTS_FILE = "parts.txt"
 
 
 def export_saved_model(model, spec, directory):
-    """Writes `directory/1/`, a SavedModel that TensorFlow Serving takes as it is, and `directory/spec.json`.
+    """Writes `directory/1/`, a SavedModel that TensorFlow Serving takes as it is, and beside it spec.json,
+    golden.npz and manifest.json, with which `keras-cpm verify` tests it on any machine.
 
     Signatures, outputs by name; keypoints are (B, P, 2) points (x, y), scores (B, P), error (B,):
         serving_default   image (B,) encoded bytes, JPEG PNG GIF BMP of any size
@@ -61,27 +65,61 @@ def export_saved_model(model, spec, directory):
     with tempfile.TemporaryDirectory() as assets:
         functions = endpoints.of_saved_model(model, spec)
         _write_saved_model(model, functions, _assets(spec, Path(assets)), partial)
+    artefact = Artefact(directory, exists=False)
+    # without it an export is known not to be whole
+    artefact.manifest.unlink(missing_ok=True)
     shutil.rmtree(version, ignore_errors=True)
     os.replace(partial, version)
-    spec.save(directory / bundle.SPEC_FILE)
+    spec.save(artefact.spec)
+    find = Predictor(model, spec)
+    golden.write_photographs(artefact.golden, lambda data, box: find(data, box=box))
+    artefact.write_manifest("none", signatures_of(tf.saved_model.load(str(version))))
 
 
-def export_tflite(model, spec, path):
-    """Writes a LiteRT file with built-in operations only, `NAME.spec.json` and `NAME.golden.npz` beside it.
+def signatures_of(served):
+    """Names, shapes and types of the signatures of a loaded SavedModel, as a manifest holds them."""
 
-    Input "image" (1, H, W, 3), one network box, float32 RGB 0..255. Outputs by name: "keypoints"
+    def described(tensors):
+        return {
+            tensor.name: [tensor.shape.as_list(), tensor.dtype.name]
+            for tensor in sorted(tensors, key=lambda tensor: tensor.name)
+        }
+
+    return {
+        name: {
+            "inputs": described(function.structured_input_signature[1].values()),
+            "outputs": {
+                key: [tensor.shape.as_list(), tensor.dtype.name]
+                for key, tensor in sorted(function.structured_outputs.items())
+            },
+        }
+        for name, function in sorted(served.signatures.items())
+    }
+
+
+def export_tflite(model, spec, path, *, quantize="none", calibration=(), input_type="float32"):
+    """Writes a LiteRT file with built-in operations only, and beside it `NAME.spec.json`, `NAME.golden.npz` and
+    `NAME.manifest.json`, with which `keras-cpm verify` tests it on any machine.
+
+    Input "image" (1, H, W, 3), one network box, RGB 0..255. Outputs by name, float32: "keypoints"
     (1, P, 2) network frame, "scores" (1, P), "beliefs" (1, h, w, C) of the last stage. The phone
     makes the box with the one affine that the spec describes (`geometry.network_from_box`) and
-    takes keypoints back with its inverse. The golden file holds an input and the outputs it must
-    give.
+    takes keypoints back with its inverse. The golden file holds boxes of drawn people, what the
+    Keras model makes of them ("keras_...") and what the file makes of them here.
 
     Args:
         model: `keras.Model` as `build_cpm` makes it.
         spec: `PoseSpec` of the model.
         path: ending in ".tflite".
+        quantize: "none", "float16", "dynamic" or "int8", see `quantize.quantize`. Peaks are always read
+            in float32.
+        calibration: list of `Record`, people as they will be seen, for "int8"; 100 do.
+        input_type: "float32" or "uint8", of "image".
 
     Raises:
-        ValueError: another backend, another ending, or model and spec do not belong together.
+        ValueError: another backend, another ending, an argument that is none of these, "int8" without
+            records, or model and spec do not belong together.
+        ImportError: to quantize takes `pip install 'keras_cpm[quantize]'`.
 
     Example:
         >>> import os, tempfile, keras_cpm
@@ -89,30 +127,50 @@ def export_tflite(model, spec, path):
         >>> folder = tempfile.mkdtemp()
         >>> keras_cpm.export_tflite(keras_cpm.build_cpm(2, spec, width=8), spec, f"{folder}/cpm.tflite")
         >>> sorted(os.listdir(folder))
-        ['cpm.golden.npz', 'cpm.spec.json', 'cpm.tflite']
+        ['cpm.golden.npz', 'cpm.manifest.json', 'cpm.spec.json', 'cpm.tflite']
     """
     _check(model, spec)
     path = Path(path)
     if path.suffix != ".tflite":
         raise ValueError(f"`path` must end in .tflite. Received: {path}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    box = tf.TensorSpec([1, spec.box_size, spec.box_size, 3], tf.float32, name="image")
+    for name, value, known in (
+        ("quantize", quantize, quantizing.KINDS),
+        ("input_type", input_type, ("float32", "uint8")),
+    ):
+        if value not in known:
+            raise ValueError(f"`{name}` must be one of {known}. Received: {value!r}")
+    if quantize == "int8" and not calibration:
+        raise ValueError(
+            '`calibration` must hold records of people for quantize="int8", to know the ranges of features. '
+            "Received: none"
+        )
+    box = tf.TensorSpec([1, spec.box_size, spec.box_size, 3], input_type, name="image")
     predict = endpoints.of_phone(model, spec)
+    flat = _flat(model, predict, box)
+    if quantize != "none":
+        seen = (golden.network_box(record, spec)[0][None] for record in calibration)
+        boxes = [pixels.astype(input_type) for pixels in seen] if quantize == "int8" else []
+        flat = quantizing.quantize(flat, quantize, boxes)
+    artefact = Artefact(path, exists=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # without it an export is known not to be whole
+    artefact.manifest.unlink(missing_ok=True)
+    path.write_bytes(flat)
+    spec.save(artefact.spec)
+    run = LiteRTModel(path)
+    golden.write_boxes(artefact.golden, golden.golden_boxes(spec), predict, run)
+    artefact.write_manifest(quantize, {"serving_default": run.signature()})
+
+
+def _flat(model, predict, box):
+    """The bytes of a float32 LiteRT file."""
     with tempfile.TemporaryDirectory() as folder:
         with direct(model):
             _archive(model, {"serving_default": (predict, [box])}, folder)
         converter = tf.lite.TFLiteConverter.from_saved_model(
             folder, signature_keys=["serving_default"]
         )
-        flat = converter.convert()
-    partial = path.with_name(f"partial.{path.name}")
-    partial.write_bytes(flat)
-    os.replace(partial, path)
-    spec.save(path.with_suffix(".spec.json"))
-    image = np.random.default_rng(0).uniform(0, 255, box.shape).astype(np.float32)
-    np.savez_compressed(
-        path.with_suffix(".golden.npz"), image=image, **_as_numpy(predict(tf.constant(image)))
-    )
+        return converter.convert()
 
 
 def _check(model, spec):
@@ -156,7 +214,3 @@ def _archive(model, functions, directory):
     for name, (function, signature) in functions.items():
         archive.add_endpoint(name, function, signature)
     archive.write_out(str(directory), verbose=False)
-
-
-def _as_numpy(outputs):
-    return {name: value.numpy() for name, value in outputs.items()}

@@ -34,15 +34,27 @@ class LiteRTModel:
                 f"There is no LiteRT file at {path}; `keras-cpm export --to tflite` makes one."
             )
         self._run = _interpreter()(model_path=str(path), num_threads=threads).get_signature_runner()
+        self._type = self._run.get_input_details()["image"]["dtype"]
+
+    def signature(self):
+        """{"inputs": ..., "outputs": ...}, each a dict of name -> [shape, type]."""
+        sides = {"inputs": self._run.get_input_details(), "outputs": self._run.get_output_details()}
+        return {
+            side: {
+                name: [list(map(int, detail["shape"])), np.dtype(detail["dtype"]).name]
+                for name, detail in sorted(details.items())
+            }
+            for side, details in sides.items()
+        }
 
     def __call__(self, image):
-        """One network box (1, H, W, 3) float32 RGB 0..255 -> dict of arrays.
+        """One network box (1, H, W, 3) RGB 0..255 -> dict of arrays.
 
         Returns:
             "keypoints" (1, P, 2) network frame, pixels; "scores" (1, P); "beliefs" (1, h, w, C) of
             the last stage.
         """
-        return self._run(image=np.asarray(image, np.float32))
+        return self._run(image=np.asarray(image, self._type))
 
 
 def _interpreter():
