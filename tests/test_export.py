@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import keras_cpm
-from keras_cpm import endpoints, geometry, sampling
+from keras_cpm import agreement, endpoints, geometry, sampling
 
 
 @pytest.fixture(scope="module")
@@ -261,14 +261,43 @@ def test_errors_name_the_remedy(model, spec, tmp_path):
 
 
 def test_agreement_measures_and_refuses(model, spec, drawn_records, saved, mobile, monkeypatch):
-    from keras_cpm import agreement
-
-    monkeypatch.setattr(agreement, "SURE", 0.0)  # an untrained network is never sure
-    right = ((agreement.compare_saved_model, saved[1]), (agreement.compare_tflite, mobile))
-    for compare, path in right:
-        assert compare(model, spec, drawn_records[:2], path) < 0.02
+    monkeypatch.setattr(agreement, "SURE", -1.0)  # an untrained network is never sure
+    for path in (saved[1], mobile):
+        measured = agreement.compare(model, spec, drawn_records[:2], path)
+        assert measured.checked() < 0.02 and measured.displacements.shape == (28,)
+        assert measured.size > 1e4 and measured.milliseconds > 0
     keras.utils.set_random_seed(4)
     other = keras_cpm.build_cpm(3, spec, backbone="light", stage_block="light", width=8)
-    for compare, path in right:
+    for path in (saved[1], mobile):
         with pytest.raises(RuntimeError, match="differs from the Keras model"):
-            compare(other, spec, drawn_records[:2], path)
+            agreement.compare(other, spec, drawn_records[:2], path).checked()
+
+
+def agreement_of(moved, quantize, scores=0.9):
+    """Keypoints of one image, moved to the right by pixels."""
+    expected = np.zeros((1, len(moved), 2))
+    found = expected + np.stack([moved, np.zeros(len(moved))], -1)
+    scores = np.broadcast_to(scores, (1, len(moved)))
+    return agreement.Agreement("it", quantize, expected, found, scores, 1.0, 1)
+
+
+@pytest.mark.parametrize(
+    "quantize, moved, within",
+    [
+        ("none", [0, 0.049], True),
+        ("none", [0, 0.051], False),
+        ("float16", [0.4, 0.49], True),
+        ("float16", [0, 0.51], False),
+        ("int8", [0.9, 0.9, 30], True),
+        ("int8", [1.1, 1.1, 0], False),
+        ("dynamic", [1.1, 1.1, 0], False),
+        ("none", [0, np.nan], False),
+    ],
+)
+def test_bounds_of_agreement(quantize, moved, within):
+    assert agreement_of(moved, quantize).within is within
+    # what the Keras model is not sure of counts nothing
+    unsure = agreement_of(moved, quantize, scores=0.29)
+    assert unsure.within and unsure.displacements.size == 0
+    part = agreement_of(moved, quantize).of_part(1)
+    assert part.tolist() == [moved[1]] or np.isinf(part).all()

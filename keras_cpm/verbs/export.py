@@ -1,12 +1,13 @@
 """`keras-cpm export`: a bundle for servers and phones."""
 
 import click
+import numpy as np
 
 from ..flags import PATH
 from ..quantize import KINDS
 from ..terminal import load_tensorflow, silent_stderr
 
-CALIBRATED = 100
+CALIBRATED, COMPARED = 100, 50
 
 
 @click.command()
@@ -55,8 +56,11 @@ def export(model, target, out, quantize, calibrate, input_type, check):
         )
         click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB; outputs keypoints, scores, beliefs")
     if check:
-        compared = read_records(check)[:50]
-        compare = agreement.compare_tflite if target == "tflite" else agreement.compare_saved_model
+        compared = read_records(check)[:COMPARED]
         with silent_stderr():
-            difference = compare(network, spec, compared, out)
-        click.echo(f"{len(compared)} images: keypoints differ by at most {difference:.5f} px")
+            measured = agreement.compare(network, spec, compared, out)
+        difference = measured.checked()
+        click.echo(
+            f"{len(compared)} images: keypoints differ by at most {difference:.5f} px, half of them by less "
+            f"than {np.median(measured.displacements):.5f} px"
+        )
