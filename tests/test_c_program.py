@@ -1,42 +1,20 @@
-"""The SavedModel outside Python: a C program on the library that TensorFlow's wheel brings."""
+"""The SavedModel outside Python gives the predictor's points."""
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import keras_cpm
-from keras_cpm import endpoints
-
-SOURCE = Path(__file__).parents[1] / "examples/serving/predict.c"
+from keras_cpm import c_program, endpoints
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    compiler, library = shutil.which("cc") or shutil.which("gcc"), Path(tf.sysconfig.get_lib())
-    if not compiler:
+    if not shutil.which("cc") and not shutil.which("gcc"):
         pytest.skip("no C compiler here")
-    libraries = [
-        *library.glob("libtensorflow_cc.*.*"),
-        *library.glob("libtensorflow_framework.*.*"),
-    ]
-    binary = tmp_path_factory.mktemp("c") / "predict"
-    flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-I", tf.sysconfig.get_include()]
-    paths = [*map(str, libraries), f"-Wl,-rpath,{library}", "-o", str(binary)]
-    subprocess.run([compiler, *flags, str(SOURCE), *paths], check=True)
-    return binary
-
-
-def tensors(version, signature="serving_default"):
-    """The names that `saved_model_cli show` prints."""
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        meta = tf.compat.v1.saved_model.load(session, ["serve"], str(version))
-    signature = meta.signature_def[signature]
-    outputs = [signature.outputs[name].name for name in ("keypoints", "scores", "error")]
-    return [signature.inputs["image"].name, *outputs]
+    return c_program.compile_program(tmp_path_factory.mktemp("c"))
 
 
 @pytest.mark.parametrize("backbone", ["light", "cpm"])
@@ -49,21 +27,30 @@ def test_a_c_program_gives_the_predictors_points(program, backbone, drawn_record
     keras_cpm.export_saved_model(model, spec, tmp_path)
     torn = tmp_path / "torn.jpg"
     torn.write_bytes(Path(drawn_records[0].image).read_bytes()[:300])
-    images = [drawn_records[0].image, str(torn), drawn_records[1].image]
-    run = [program, tmp_path / "1", *tensors(tmp_path / "1"), *images]
-    printed = subprocess.run(run, capture_output=True, text=True, check=True).stdout.splitlines()
-    rows = dict(line.split(": ", 1) for line in printed)
-    assert list(rows) == images and rows[str(torn)] == endpoints.UNREADABLE
+    images = [drawn_records[0].image, torn, drawn_records[1].image]
+    rows, milliseconds = c_program.run_program(program, tmp_path / "1", images)
+    assert rows[1] == endpoints.UNREADABLE and milliseconds > 0
     find = keras_cpm.Predictor(model, spec)
-    for image in (images[0], images[2]):
-        pose = find(image)
-        found = np.array(rows[image].split(), np.float64).reshape(-1, 3)
-        np.testing.assert_allclose(found[:, :2], pose.keypoints, atol=0.01)
-        np.testing.assert_allclose(found[:, 2], pose.scores, atol=1e-4)
+    for image, found in zip(images, rows, strict=True):
+        if image != torn:
+            pose = find(image)
+            np.testing.assert_allclose(found[:, :2], pose.keypoints, atol=0.01)
+            np.testing.assert_allclose(found[:, 2], pose.scores, atol=1e-4)
 
 
-def test_what_is_no_model_ends_in_a_sentence(program, tmp_path):
-    run = subprocess.run(
-        [program, tmp_path, "a", "b", "c", "d", "e"], capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 1 and "cannot be loaded" in run.stderr
+def test_what_goes_wrong_is_said(
+    program, drawn_records, tiny_model, tiny_spec, tmp_path, monkeypatch
+):
+    keras_cpm.export_saved_model(tiny_model, tiny_spec, tmp_path)
+    with pytest.raises(RuntimeError, match="cannot be read"):
+        c_program.run_program(program, tmp_path / "1", [tmp_path / "absent.jpg"])
+    names = c_program.tensor_names(tmp_path / "1")
+    monkeypatch.setattr(c_program, "tensor_names", lambda version: ["no_such_tensor", *names[1:]])
+    with pytest.raises(RuntimeError, match="no such tensor in the model"):
+        c_program.run_program(program, tmp_path / "1", [drawn_records[0].image])
+    (tmp_path / "1/saved_model.pb").write_bytes(b"?")
+    with pytest.raises(RuntimeError, match="cannot be loaded"):
+        c_program.run_program(program, tmp_path / "1", [drawn_records[0].image])
+    monkeypatch.setattr(c_program, "SOURCE", tmp_path / "predict.c")
+    with pytest.raises(RuntimeError, match="comes with the repository"):
+        c_program.compile_program(tmp_path)

@@ -70,7 +70,7 @@ FLOORS = [
     | {"paper_figures"},
     {
         *("predictor", "visualize", "terminal", "litert", "doctor", "flags", "suspicions", "twins"),
-        *("endpoints", "golden"),
+        *("endpoints", "golden", "c_program"),
         "callbacks",
         "gradients",
         "throughput",

@@ -1,15 +1,17 @@
-/* A SavedModel without Python: keypoints of a photograph through TensorFlow's C library.
+/* A SavedModel without Python: keypoints of photographs through TensorFlow's C library.
  *
  *   predict VERSION_FOLDER INPUT KEYPOINTS SCORES ERROR IMAGE...
  *
  * INPUT, KEYPOINTS, SCORES and ERROR are the tensors of the signature "serving_default", as
  *   saved_model_cli show --dir VERSION_FOLDER --tag_set serve --signature_def serving_default
- * prints them. All images go through in one batch; each gives one line: its error, or x, y and score
- * of every part. docs/serving.md has the command that compiles this file.
+ * prints them. Each image gives one line: its error, or x, y and score of every part; the last line, on stderr,
+ * is the time of the fastest. docs/serving.md has the command that compiles this file.
  */
+#define _POSIX_C_SOURCE 199309L
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "tensorflow/c/c_api.h"
 #include "tensorflow/c/tf_tstring.h"
@@ -32,23 +34,38 @@ static char *read_file(const char *path, size_t *length) {
   return data;
 }
 
-static void drop_string_tensor(void *data, size_t length, void *count) {
-  (void)length;
-  for (int64_t i = 0; i < (int64_t)(intptr_t)count; ++i) TF_StringDealloc((TF_TString *)data + i);
+static void drop_string(void *data, size_t length, void *unused) {
+  (void)length, (void)unused;
+  TF_StringDealloc(data);
   free(data);
 }
 
-static TF_Tensor *tensor_of_files(char **paths, int64_t count) {
-  TF_TString *rows = malloc(sizeof(TF_TString) * (size_t)count);
-  for (int64_t i = 0; i < count; ++i) {
-    size_t length;
-    char *data = read_file(paths[i], &length);
-    TF_StringInit(rows + i);
-    TF_StringCopy(rows + i, data, length);
-    free(data);
-  }
-  return TF_NewTensor(TF_STRING, &count, 1, rows, sizeof(TF_TString) * (size_t)count, drop_string_tensor,
-                      (void *)(intptr_t)count);
+static TF_Tensor *tensor_of_file(const char *path) {
+  const int64_t rows = 1;
+  size_t length;
+  char *data = read_file(path, &length);
+  TF_TString *row = malloc(sizeof *row);
+  TF_StringInit(row);
+  TF_StringCopy(row, data, length);
+  free(data);
+  return TF_NewTensor(TF_STRING, &rows, 1, row, sizeof *row, drop_string, NULL);
+}
+
+static double milliseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return 1e3 * now.tv_sec + 1e-6 * now.tv_nsec;
+}
+
+static void print_pose(const char *path, TF_Tensor *const found[3]) {
+  const float *keypoints = TF_TensorData(found[0]), *scores = TF_TensorData(found[1]);
+  const TF_TString *error = TF_TensorData(found[2]);
+  int length = (int)TF_StringGetSize(error);
+  printf("%s:", path);
+  if (length) printf(" %.*s", length, TF_StringGetDataPointer(error));
+  for (int64_t i = 0; !length && i < TF_Dim(found[0], 1); ++i)
+    printf(" %.6f %.6f %.6f", keypoints[2 * i], keypoints[2 * i + 1], scores[i]);
+  printf("\n");
 }
 
 /* "StatefulPartitionedCall:1" -> that operation and 1 */
@@ -75,24 +92,20 @@ int main(int argc, char **argv) {
 
   TF_Output input = output_of(graph, argv[2]), outputs[3];
   for (int i = 0; i < 3; ++i) outputs[i] = output_of(graph, argv[3 + i]);
-  TF_Tensor *images = tensor_of_files(argv + 6, argc - 6), *found[3];
-  TF_SessionRun(session, NULL, &input, &images, 1, outputs, found, 3, NULL, 0, NULL, status);
-  stop_if(TF_GetCode(status) != TF_OK, "cannot be run", TF_Message(status));
-
-  const float *keypoints = TF_TensorData(found[0]), *scores = TF_TensorData(found[1]);
-  const TF_TString *errors = TF_TensorData(found[2]);
-  int64_t parts = TF_Dim(found[0], 1);
-  for (int64_t row = 0; row < argc - 6; ++row) {
-    int length = (int)TF_StringGetSize(errors + row);
-    printf("%s:", argv[6 + row]);
-    if (length) printf(" %.*s", length, TF_StringGetDataPointer(errors + row));
-    for (int64_t i = row * parts; !length && i < (row + 1) * parts; ++i)
-      printf(" %.6f %.6f %.6f", keypoints[2 * i], keypoints[2 * i + 1], scores[i]);
-    printf("\n");
+  double fastest = 0;
+  for (int i = 6; i < argc; ++i) {
+    TF_Tensor *image = tensor_of_file(argv[i]), *found[3];
+    double start = milliseconds();
+    TF_SessionRun(session, NULL, &input, &image, 1, outputs, found, 3, NULL, 0, NULL, status);
+    double took = milliseconds() - start;
+    stop_if(TF_GetCode(status) != TF_OK, "cannot be run", TF_Message(status));
+    if (fastest == 0 || took < fastest) fastest = took;
+    print_pose(argv[i], found);
+    for (int k = 0; k < 3; ++k) TF_DeleteTensor(found[k]);
+    TF_DeleteTensor(image);
   }
+  fprintf(stderr, "%.3f ms\n", fastest);
 
-  for (int i = 0; i < 3; ++i) TF_DeleteTensor(found[i]);
-  TF_DeleteTensor(images);
   TF_CloseSession(session, status);
   TF_DeleteSession(session, status);
   TF_DeleteSessionOptions(options);
