@@ -51,6 +51,19 @@ class Agreement:
             return bool(np.median(moved) <= MEDIAN_BOUND) if moved.size else True
         return bool(moved.max(initial=0) <= bound)
 
+    def to_dict(self):
+        """JSON values."""
+        moved = self.displacements
+        return {
+            "name": self.name,
+            "bytes": self.size,
+            "milliseconds": self.milliseconds,
+            "keypoints": int(moved.size),
+            "median": float(np.median(moved)) if moved.size else None,
+            "largest": float(moved.max()) if moved.size else None,
+            "within": self.within,
+        }
+
     def checked(self):
         """The largest displacement; RuntimeError where `within` is false."""
         moved = self.displacements

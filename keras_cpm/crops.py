@@ -42,7 +42,7 @@ def crop_record(record, spec, margin):
     person = record.people[0]
     if person.box is None and (person.center is None or person.height is None):
         margin = math.inf
-    center, height = pipeline.where_is(record, spec)
+    center, height = pipeline.where_is(record)
     matrix, size = windows.crop_from_image(center, height, record.size, spec, margin=margin)
     origin = {
         "image": os.path.basename(record.image),

@@ -110,7 +110,7 @@ def predict_records(
     predictor = predictor_for(model, spec, protocol, scales=scales, flip=flip, refine=refine)
     poses = []
     for record in progress(records) if progress else records:
-        center, height = pipeline.where_is(record, spec)
+        center, height = pipeline.where_is(record)
         pose = predictor(record.image, center=center, person_height=height)
         poses.append(pose.stage_keypoints)
     stages = np.stack(poses, axis=1)
@@ -277,7 +277,7 @@ def mean_pose(training_records, records, spec):
 
 
 def _network_from_image(records, spec):
-    places = [pipeline.where_is(record, spec) for record in records]
+    places = [pipeline.where_is(record) for record in records]
     return np.stack([geometry.network_from_image(*place, spec) for place in places])
 
 

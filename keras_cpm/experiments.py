@@ -253,7 +253,7 @@ def _show_beliefs(trial, wanted, people):
     mended = np.where(last < ALPHA / 2, first, 0.0)
     poses, find = {}, evaluation.predictor_for(model, spec)
     for number in np.argsort(-mended.sum(axis=1), kind="stable")[:_LOOKED_AT]:
-        center, height = pipeline.where_is(tests[number], spec)
+        center, height = pipeline.where_is(tests[number])
         pose = find(tests[number].image, center=center, person_height=height)
         poses[number] = pose
         # a right place that the last stage hardly believes in is no good picture

@@ -31,8 +31,9 @@ import math
 
 import tensorflow as tf
 
-# run_benchmark.m: LSP has no person scale at test time, the image's height stands in for it.
-IMAGE_SHARE_OF_BOX = 0.8
+# run_benchmark.m: LSP has no person scale at test time, the image's height stands in for it: it becomes
+# 0.8 of a box in which people are 234.3 of 368 pixels tall. The person is the same for every network.
+PERSON_SHARE_OF_IMAGE = (234.2857142857143 / 368) / 0.8
 
 
 def network_from_image(
@@ -89,17 +90,17 @@ def center_and_height(box):
 
 
 def network_from_size(size, spec):
-    """Like `network_from_image`, when nothing is known: the release's rule for the LSP test images.
+    """Affine map for a photograph that one person fills.
 
     Args:
-        size: (2,) height and width of the image. Its centre lands on the middle of the box and its
-            height becomes 0.8 of the box.
+        size: (2,) height and width of the image. Its centre lands on the middle of the box; its height
+            becomes 0.8 of the release's box, more where people stand taller in the box.
         spec: `PoseSpec`.
 
     Returns:
         (3, 3) float32 matrix.
     """
-    return network_from_image(image_center(size), whole_image_height(size, spec), spec)
+    return network_from_image(image_center(size), whole_image_height(size), spec)
 
 
 def image_center(size):
@@ -112,9 +113,14 @@ def mirrored(points, size):
     return points * (-1.0, 1.0) + (size[1] - 1.0, 0.0)
 
 
-def whole_image_height(size, spec, *, share=IMAGE_SHARE_OF_BOX):
-    """The `person_height` at which an image of `size` (height, width) becomes `share` of the box high."""
-    return tf.cast(size, tf.float32)[0] * (spec.person_height / (share * spec.box_size))
+def whole_image_height(size):
+    """The `person_height` of whoever fills an image of `size` (height, width), pixels."""
+    return tf.cast(size, tf.float32)[0] * PERSON_SHARE_OF_IMAGE
+
+
+def height_in_whole_image(size, spec, *, zoom=1.0):
+    """The height, image frame, of people whom a network finds that looks by `network_from_whole_image`."""
+    return tf.cast(size, tf.float32)[0] * (spec.person_height / (spec.box_size * zoom))
 
 
 def network_from_whole_image(size, spec, *, zoom=1.0):

@@ -44,7 +44,7 @@ def network_box(record, spec):
         (64, 64, 3)
     """
     pixels, upright_from_stored = images.open_image(record.image)
-    center, height = pipeline.where_is(record, spec)
+    center, height = pipeline.where_is(record)
     network_from_image = geometry.network_from_image(center, height, spec)
     box = sampling.crop(pixels, upright_from_stored, network_from_image, spec)
     return np.rint(box.numpy()).astype(np.uint8), network_from_image

@@ -85,7 +85,7 @@ def _find(photograph, model, spec, threshold, zoom):
     beliefs = inference_of(model)([seen.numpy()[None]])[-1]
     peaks, heights = codec.find_peaks(np.asarray(beliefs)[0, :, :, 0], spec, threshold=threshold)
     centers = geometry.apply(geometry.invert(network_from_image), peaks).numpy()
-    person_height = float(geometry.whole_image_height(size, spec, share=1.0)) / zoom
+    person_height = float(geometry.height_in_whole_image(size, spec, zoom=zoom))
     return [
         (float(belief), {"center": tuple(center), "person_height": person_height})
         for belief, center in zip(heights, centers.tolist(), strict=True)

@@ -68,7 +68,7 @@ def draw_predictions(predictor, records, path):
     """
     drawn = []
     for record in records:
-        center, height = where_is(record, predictor.spec)
+        center, height = where_is(record)
         pose = predictor(record.image, center=center, person_height=height)
         photograph, pose = _enlarged(upright_array(record.image), pose)
         drawn.append(draw_pose(photograph, pose, predictor.spec.skeleton))

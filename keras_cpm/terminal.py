@@ -71,6 +71,38 @@ def print_pose(result):
         )
 
 
+def print_agreements(rows, where):
+    """Prints what `proof.prove_all` returns, a row an export."""
+    keras = rows[0]
+    click.echo(
+        f"Displacement from the Keras model, {len(keras.scores)} {where}, "
+        f"{keras.displacements.size} keypoints with a score of at least 0.3"
+    )
+    line = "{:18s} {:>12s} {:>12s} {:>9s} {:>10s}  {}"
+    click.echo(line.format("", "median, px", "largest, px", "MB", "ms", ""))
+    for row in rows:
+        facts = row.to_dict()
+        cells = (_cell(facts["median"], "{:.4f}"), _cell(facts["largest"], "{:.4f}"))
+        size, time = f"{row.size / 1e6:.2f}", f"{row.milliseconds:.1f}"
+        click.echo(line.format(row.name, *cells, size, time, "" if row.within else "TOO FAR"))
+
+
+def print_parts(table):
+    """Prints what `proof.parts_table` returns: a line a part, for each export."""
+    for name, entries in table.items():
+        total = entries["total"]
+        click.echo(
+            f"\n{name}: PCK@0.2 {_cell(total['pck'], '{:.2f}')}, Keras {_cell(total['keras_pck'], '{:.2f}')}"
+        )
+        for part, one in entries.items():
+            if part != "total":
+                median, far = _cell(one["median"], "{:.3f}"), _cell(one["p95"], "{:.3f}")
+                pck, keras = _cell(one["pck"], "{:.1f}"), _cell(one["keras_pck"], "{:.1f}")
+                click.echo(
+                    f"  {part:18s} median {median:>7s} px  95 % below {far:>7s} px  PCK {pck:>5s}  Keras {keras:>5s}"
+                )
+
+
 def print_bench(result):
     """Prints what `run_bench` returns: a table a choice of the allocator, a row an engine."""
     images = "1 image" if result["batch"] == 1 else f"{result['batch']} images a step"

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from keras_cpm import COCO17, LSP14, PoseSpec, Skeleton
+from keras_cpm import COCO17, LSP14, Skeleton
 from keras_cpm.data.coco import coco_skeleton, load_coco
 from keras_cpm.data.pipeline import where_is
 
@@ -62,8 +62,7 @@ def test_a_record_says_what_the_file_says(write, tmp_path, monkeypatch):
 
 
 def test_the_pipeline_finds_the_figure_by_its_box(write, tmp_path):
-    spec = PoseSpec(skeleton=coco_skeleton(write()))
-    assert where_is(load_coco(write(), tmp_path)[0], spec) == ((23, 35.5), 40)
+    assert where_is(load_coco(write(), tmp_path)[0]) == ((23, 35.5), 40)
 
 
 def test_others_are_of_the_same_image_and_category(write, tmp_path):

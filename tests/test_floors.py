@@ -79,7 +79,7 @@ FLOORS = [
         "torch_network",
     },
     {"training", "evaluation", "export", "agreement", "checks", "pictures", "people", "packs"},
-    {"verification"},
+    {"verification", "proof"},
     {"demo", "workload", "engines", "trial"},
     {"bench", "measuring", "experiments"},
     {

@@ -75,14 +75,24 @@ def test_network_from_box(box):
 
 
 @pytest.mark.parametrize("size", [(100, 60), (33, 201)])
-@pytest.mark.parametrize("spec", [SPEC, PoseSpec(person_height=100.0)], ids=["tiny", "short"])
-def test_network_from_size(size, spec):
+@pytest.mark.parametrize(
+    "spec, share",
+    [
+        (PoseSpec(), 0.8),
+        (SPEC, 0.8),
+        # people who fill half the box instead of 234.3 of 368 pixels
+        (PoseSpec(box_size=64, person_height=32.0), 0.8 * 0.5 * 368 / 234.2857142857143),
+    ],
+    ids=["release", "tiny", "short"],
+)
+def test_network_from_size(size, spec, share):
+    """The release's rule for LSP, and the same person in other networks."""
     matrix = geometry.network_from_size(size, spec)
     corners = [[-0.5, -0.5], [size[1] - 0.5, size[0] - 0.5]]
     low, high = geometry.apply(matrix, corners).numpy()
     np.testing.assert_allclose((low + high) / 2, [spec.center] * 2, atol=1e-3)
-    assert high[1] - low[1] == pytest.approx(0.8 * spec.box_size, abs=1e-3)
-    assert high[0] - low[0] == pytest.approx(0.8 * spec.box_size * size[1] / size[0], abs=1e-3)
+    assert high[1] - low[1] == pytest.approx(share * spec.box_size, abs=1e-3)
+    assert high[0] - low[0] == pytest.approx(share * spec.box_size * size[1] / size[0], abs=1e-3)
 
 
 def test_apply_takes_one_matrix_a_sample():

@@ -151,7 +151,7 @@ def test_who_fills_the_photograph_still_does(size):
     assert matrix[0, 0] < 1 and cropped.people[0].center is None
     assert abs(cropped.size[1] - cropped.size[0] * size[1] / size[0]) < 1
     before, after = (
-        geometry.network_from_image(*pipeline.where_is(r, spec), spec) for r in (record, cropped)
+        geometry.network_from_image(*pipeline.where_is(r), spec) for r in (record, cropped)
     )
     corners = geometry.apply(geometry.invert(geometry.compose(after, matrix)), [[0, 0], [31, 31]])
     np.testing.assert_allclose(geometry.apply(before, corners), [[0, 0], [31, 31]], atol=0.01)
@@ -198,7 +198,7 @@ def test_a_box_of_the_crop_is_a_box_of_the_photograph(tmp_path, orientation):
         draw["shift"] *= SPEC.box_size
         boxes, places = [], []
         for one in (record, packed):
-            matrix = geometry.network_from_image(*pipeline.where_is(one, SPEC), SPEC, **draw)
+            matrix = geometry.network_from_image(*pipeline.where_is(one), SPEC, **draw)
             boxes.append(packed_box(one, matrix))
             places.append(geometry.apply(matrix, one.people[0].keypoints[:-1]).numpy())
         np.testing.assert_allclose(places[0], places[1], atol=0.01)

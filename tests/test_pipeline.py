@@ -498,9 +498,9 @@ def test_a_person_may_be_placed_by_its_box_or_fill_the_image(drawn_records):
         record.people[0], center=None, height=None, box=(10.0, 20.0, 50.0, 80.0)
     )
     boxed = dataclasses.replace(record, people=(person,))
-    assert where_is(boxed, spec) == ((30.0, 50.0), 60.0)
+    assert where_is(boxed) == ((30.0, 50.0), 60.0)
     bare = dataclasses.replace(record, people=(dataclasses.replace(person, box=None),))
-    center, height = where_is(bare, spec)
+    center, height = where_is(bare)
     image_height, image_width = record.size
     assert center == ((image_width - 1) / 2, (image_height - 1) / 2)
     # the image becomes 0.8 of the box high

@@ -76,7 +76,7 @@ def people_like(name, folder, count=4):
         points[left], points[right] = (size[1] - 50, 40), (50, size[0] - 40)
         place = {"center": (size[1] / 2 - 3, size[0] / 2 + 4), "height": 0.75 * size[0]}
         if name == "lsp":
-            height = geometry.whole_image_height(size, keras_cpm.PoseSpec())
+            height = geometry.whole_image_height(size)
             place = {"center": geometry.image_center(size).numpy(), "height": float(height)}
         visible = np.full(skeleton.num_parts, 2)
         person = keras_cpm.Person(points, visible, head_size=30.0, **place)
@@ -136,7 +136,7 @@ def test_the_whole_photograph_is_searched_as_the_release_does(tmp_path):
     size = (150, 250)
     points = np.full((14, 2), 100)
     points[3] = (240, 75)  # 250 wide where 150 high becomes 294 of 368: the box ends at x = 218
-    height = float(geometry.whole_image_height(size, keras_cpm.PoseSpec()))
+    height = float(geometry.whole_image_height(size))
     person = keras_cpm.Person(points, [2] * 14, center=(124.5, 74.5), height=height)
     record = keras_cpm.Record(
         coded_photograph(tmp_path, 0, size), size, keras_cpm.CPM14.parts, (person,)

@@ -12,7 +12,6 @@ import numpy as np
 
 from .. import geometry
 from ..skeleton import LSP14
-from ..spec import PoseSpec
 from .jpeg import jpeg_size
 from .records import NOT_LABELLED, OCCLUDED, VISIBLE, Person, Record
 
@@ -169,7 +168,7 @@ def _box_center(points):
 
 def _test_height(size):
     """The photograph is shown 0.8 of the box tall, whatever is on it: run_benchmark.m."""
-    return None if size is None else geometry.whole_image_height(size, PoseSpec()).numpy()
+    return None if size is None else geometry.whole_image_height(size).numpy()
 
 
 def _height(points, visible):

@@ -129,7 +129,7 @@ def check_records(records, spec):
         )
 
 
-def where_is(record, spec):
+def where_is(record):
     """Centre (x, y) and height of a record's primary person, image frame, pixels.
 
     As annotated; else from the person's box, whose longest side counts as the height; else the person
@@ -142,7 +142,7 @@ def where_is(record, spec):
         center, height = geometry.center_and_height(person.box)
     else:
         center = geometry.image_center(record.size)
-        height = geometry.whole_image_height(record.size, spec)
+        height = geometry.whole_image_height(record.size)
     return tuple(center.numpy().tolist()), float(height)
 
 
@@ -207,7 +207,7 @@ class _Table:
         self.start = tf.constant(np.cumsum([0, *(len(record.people) for record in records)]))
         self.keypoints = tf.constant(np.stack([keypoints for keypoints, _ in labels]))
         self.visible = tf.constant(np.stack([visible for _, visible in labels]))
-        places = [where_is(record, spec) for record in records]
+        places = [where_is(record) for record in records]
         self.center = tf.constant([center for center, _ in places], tf.float32)
         self.height = tf.constant([height for _, height in places], tf.float32)
 
