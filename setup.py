@@ -42,6 +42,8 @@ setup(
         "mobile": ["ai-edge-litert>=1.2"],
         # halves and quarters them
         "quantize": ["ai-edge-quantizer>=0.10"],
+        # a client of TensorFlow Serving
+        "serving": ["tensorflow-serving-api>=2.18", "requests>=2.31"],
         "explain": ["tf-keras-vis>=0.8.7"],
         "jax": ["jax>=0.4.30"],
         "test": [
@@ -50,6 +52,8 @@ setup(
             "opencv-python>=4.14,<5",
             "ai-edge-litert>=1.2",
             "ai-edge-quantizer>=0.10",
+            "tensorflow-serving-api>=2.18",
+            "requests>=2.31",
             "jax>=0.4.30",
             "pillow>=10",
         ],

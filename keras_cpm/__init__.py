@@ -32,7 +32,8 @@ _HOME = {
         "bundle": "save_bundle load",
         "recipes": "TrainSpec MODERN RELEASE AugmentSpec",
         "models.transfer": "transfer_weights",
-        "predictor": "Predictor Pose",
+        "predictor": "Predictor",
+        "pose": "Pose",
         "people": "find_people",
         "visualize": "draw_pose draw_beliefs draw_stages",
         "training": "compile_cpm train",
@@ -42,6 +43,7 @@ _HOME = {
         "export": "export_saved_model export_tflite",
         "litert": "LiteRTModel",
         "verification": "verify",
+        "client": "Client",
     }.items()
     for name in names.split()
 }

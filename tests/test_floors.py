@@ -21,7 +21,7 @@ FLOORS = [
         "quantize",
     },
     {"spec"},
-    {"geometry"},
+    {"geometry", "pose"},
     {"sampling", "windows", "fused_adamw", "fused_norm"},
     {"images", "codec", "data.records", "data.augment"},
     {
@@ -79,7 +79,7 @@ FLOORS = [
         "torch_network",
     },
     {"training", "evaluation", "export", "agreement", "checks", "pictures", "people", "packs"},
-    {"verification", "proof"},
+    {"verification", "proof", "client"},
     {"demo", "workload", "engines", "trial"},
     {"bench", "measuring", "experiments"},
     {
@@ -113,6 +113,9 @@ HEAVY = {
     "tensorflow_addons": set(),
     "ai_edge_litert": {"litert"},
     "ai_edge_quantizer": {"quantize"},
+    "grpc": {"client"},
+    "tensorflow_serving": {"client"},
+    "requests": {"client"},
 }
 
 
