@@ -20,6 +20,7 @@ from .verbs.pack import pack
 from .verbs.predict import predict
 from .verbs.prepare import prepare
 from .verbs.reproduce import reproduce
+from .verbs.serve_test import serve_test
 from .verbs.train import train
 from .verbs.verify import verify
 
@@ -60,6 +61,7 @@ for verb in (
     predict,
     export,
     verify,
+    serve_test,
     import_caffe,
     inspect,
     bench,

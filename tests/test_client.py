@@ -11,8 +11,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import keras_cpm
+from keras_cpm import live
+from keras_cpm.cli import main
 
 pytest.importorskip("tensorflow_serving")
 from serving_double import serving
@@ -120,6 +123,33 @@ def test_64_clients_at_once_get_their_own_answers(double, made, drawn_records):
 
     with ThreadPoolExecutor(64) as pool:
         assert sorted(pool.map(ask, range(64))) == list(range(64))
+
+
+@pytest.mark.parametrize("kind", ["grpc", "rest"])
+def test_a_live_server_is_tested(double, made, kind, monkeypatch):
+    monkeypatch.setattr(live, "CONCURRENT", (1, 3))
+    arguments = ["serve-test", double[1][kind], str(made[2]), "--requests", "2"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    first, *rest = result.output.splitlines()
+    assert first.startswith("ok     golden: largest displacement 0.00")
+    assert [line.split(":")[0].strip() for line in rest] == ["1 clients", "3 clients"]
+
+
+def test_a_server_of_another_model_fails(double, made, tmp_path, monkeypatch):
+    _, spec, _ = made
+    monkeypatch.setattr(live, "SURE", -1.0)  # an untrained network is never sure
+    keras.utils.set_random_seed(2)
+    other = keras_cpm.build_cpm(2, spec, backbone="light", stage_block="light", width=8)
+    keras_cpm.export_saved_model(other, spec, tmp_path / "other")
+    result = CliRunner().invoke(main, ["serve-test", double[1]["grpc"], str(tmp_path / "other")])
+    assert result.exit_code == 1 and result.output.startswith("FAILED golden")
+    assert "clients" not in result.output
+    hand = spec.replace(skeleton=keras_cpm.HAND21)
+    other = keras_cpm.build_cpm(1, hand, backbone="light", stage_block="light", width=8)
+    keras_cpm.export_saved_model(other, hand, tmp_path / "hand")
+    result = CliRunner().invoke(main, ["serve-test", double[1]["grpc"], str(tmp_path / "hand")])
+    assert result.exit_code == 1 and "14 keypoints where" in result.output
 
 
 @pytest.mark.skipif(

@@ -79,7 +79,7 @@ FLOORS = [
         "torch_network",
     },
     {"training", "evaluation", "export", "agreement", "checks", "pictures", "people", "packs"},
-    {"verification", "proof", "client"},
+    {"verification", "proof", "client", "live"},
     {"demo", "workload", "engines", "trial"},
     {"bench", "measuring", "experiments"},
     {
@@ -94,6 +94,7 @@ FLOORS = [
             "predict",
             "export",
             "verify",
+            "serve_test",
             "import_caffe",
             "inspect",
             "doctor",
