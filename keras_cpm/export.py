@@ -1,5 +1,6 @@
 """SavedModel for TensorFlow Serving, and LiteRT for phones; each carries its spec."""
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -8,7 +9,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from . import bundle, endpoints, golden
+from . import bundle, endpoints, golden, warmup
 from . import quantize as quantizing
 from .inference import StoredSpectrum, keepers
 from .litert import LiteRTModel
@@ -36,7 +37,8 @@ def export_saved_model(model, spec, directory):
     are all inside the graph; the center map of a centred person is a constant in it. A bad image or box
     costs its own row alone: its keypoints are NaN, its scores 0, and "error" says why ("" elsewhere). A
     request has at most `endpoints.MAX_ROWS` rows. The folder `1/assets` holds spec.json and parts.txt, a
-    part a line in the order of the outputs. Layers that take Fourier tiles
+    part a line in the order of the outputs; where tensorflow-serving-api is installed, `1/assets.extra` holds
+    requests with which the server warms up. Layers that take Fourier tiles
     (`build_cpm(convolution=...)`) keep the spectra of their kernels in memory; the file does not hold
     them, loading computes them.
 
@@ -65,6 +67,9 @@ def export_saved_model(model, spec, directory):
     with tempfile.TemporaryDirectory() as assets:
         functions = endpoints.of_saved_model(model, spec)
         _write_saved_model(model, functions, _assets(spec, Path(assets)), partial)
+    # the server does without it
+    with contextlib.suppress(ImportError):
+        warmup.write_warmup(partial)
     artefact = Artefact(directory, exists=False)
     # without it an export is known not to be whole
     artefact.manifest.unlink(missing_ok=True)

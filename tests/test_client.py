@@ -11,14 +11,16 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from click.testing import CliRunner
 
 import keras_cpm
-from keras_cpm import live
+from keras_cpm import live, warmup
 from keras_cpm.cli import main
 
 pytest.importorskip("tensorflow_serving")
 from serving_double import serving
+from tensorflow_serving.apis import prediction_log_pb2
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +83,20 @@ def test_many_images_go_in_batches_and_bad_ones_hurt_themselves_alone(client, ma
         client.predict_many(images, boxes)
     with pytest.raises(ValueError, match="x0 < x1"):
         client(images[0], box=(9, 9, 1, 1))
+
+
+def test_requests_to_warm_up_are_recorded_and_can_be_answered(made, double):
+    path = made[2] / "1" / warmup.FILE
+    logs = [
+        prediction_log_pb2.PredictionLog.FromString(r.numpy())
+        for r in tf.data.TFRecordDataset(str(path))
+    ]
+    names = [log.predict_log.request.model_spec.signature_name for log in logs]
+    assert names == ["serving_default", "boxes"]
+    for log in logs:
+        answer = double[0].Predict(log.predict_log.request, None)
+        assert tf.make_ndarray(answer.outputs["error"]).tolist() == [b""]
+        assert np.isfinite(tf.make_ndarray(answer.outputs["keypoints"])).all()
 
 
 def test_an_overloaded_server_is_asked_again(client, double, drawn_records):

@@ -78,6 +78,7 @@ FLOORS = [
         "onnx_model",
         "torch_network",
     },
+    {"warmup"},
     {"training", "evaluation", "export", "agreement", "checks", "pictures", "people", "packs"},
     {"verification", "proof", "client", "live"},
     {"demo", "workload", "engines", "trial"},
@@ -115,7 +116,7 @@ HEAVY = {
     "ai_edge_litert": {"litert"},
     "ai_edge_quantizer": {"quantize"},
     "grpc": {"client"},
-    "tensorflow_serving": {"client"},
+    "tensorflow_serving": {"client", "warmup"},
     "requests": {"client"},
 }
 
