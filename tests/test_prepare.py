@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 import keras_cpm
 from keras_cpm.cli import main
+from keras_cpm.data.pipeline import where_is
 
 FISH = ["mouth", "left fin", "right fin"]
 
@@ -118,3 +119,18 @@ def test_first_and_last_beyond_the_end(tmp_path):
     words = ("prepare", "synthetic", tmp_path / "drawn", tmp_path / "o.jsonl", "--count", 2)
     result = run(*words, "--first", 3)
     assert result.exit_code == 1 and "--first 3" in result.output
+
+
+def test_people_may_be_said_to_fill_their_photographs(tmp_path):
+    words = ("prepare", "synthetic", tmp_path / "drawn", tmp_path / "o.jsonl", "--count", 4)
+    assert run(*words).exit_code == 0
+    placed = keras_cpm.read_records(tmp_path / "o.jsonl")
+    assert run(*words, "--fill").exit_code == 0
+    filling = keras_cpm.read_records(tmp_path / "o.jsonl")
+    for before, after in zip(placed, filling, strict=True):
+        first, *others = after.people
+        assert (first.center, first.height, first.box) == (None, None, None)
+        assert first.keypoints.tolist() == before.people[0].keypoints.tolist()
+        assert len(others) == len(before.people) - 1
+        assert all(other.box for other in others)
+        assert where_is(after)[1] != where_is(before)[1]

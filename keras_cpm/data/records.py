@@ -269,6 +269,21 @@ def _person_to_dict(person):
     }
 
 
+def filling(record):
+    """The record of a photograph that its first person is taken to fill, whatever is known of centre, height, box.
+
+    Example:
+        >>> from keras_cpm import Person, Record
+        >>> from keras_cpm.data.records import filling
+        >>> person = Person([(5, 4)], [2], center=(5, 5), height=8)
+        >>> filling(Record("a.jpg", (9, 9), ("nose",), (person,))).people[0].height is None
+        True
+    """
+    first, *others = record.people
+    nowhere = dataclasses.replace(first, center=None, height=None, box=None)
+    return dataclasses.replace(record, people=(nowhere, *others))
+
+
 def _person_from_dict(fields, parts, number):
     who = f"person {number}"
     if not isinstance(fields, dict):

@@ -34,6 +34,11 @@ _SPLITS = ("train", "test", "validation", "extended", "all", "tompson")
 @click.option("--first", type=COUNT, help="Keep the records from this one on, counted from 1.")
 @click.option("--last", type=COUNT, help="Keep the records up to this one.")
 @click.option(
+    "--fill/--placed",
+    default=False,
+    help="Forget where people are said to be: they fill their photographs, as LSP is tested.",
+)
+@click.option(
     "--count",
     type=COUNT,
     default=1000,
@@ -50,7 +55,7 @@ _SPLITS = ("train", "test", "validation", "extended", "all", "tompson")
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Of the drawn figures (synthetic)."
 )
-def prepare(dataset, root, out, first, last, **options):
+def prepare(dataset, root, out, first, last, fill, **options):
     """Writes the records OUT.jsonl of a data set.
 
     \b
@@ -66,6 +71,7 @@ def prepare(dataset, root, out, first, last, **options):
     """
     load_tensorflow()
     from ..data.jsonl import write_records
+    from ..data.records import filling
 
     if dataset == "synthetic" and options["split"]:
         raise click.UsageError("--split belongs to a data set; what is drawn has none.")
@@ -74,7 +80,7 @@ def prepare(dataset, root, out, first, last, **options):
     if not records:
         asked = f", none of them from --first {first or 1} to --last {last}" if found else ""
         raise ValueError(f"{root} has {len(found)} records{asked}.")
-    write_records(records, out)
+    write_records([filling(record) for record in records] if fill else records, out)
     click.echo(f"{len(records)} records in {out}")
     if dataset == "coco":
         _keep_skeleton(root, out, options["category"])
