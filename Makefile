@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint web clean
 
 demo: .venv/installed
 	$(BIN)/keras-cpm demo --out demo
@@ -13,6 +13,10 @@ test: .venv/installed-test
 lint: .venv/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/black --check --quiet .
+
+# the LiteRT runtime beside the page of examples/web, and what its test drives a browser with
+web:
+	cd examples/web && npm install --silent && npm run --silent build
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

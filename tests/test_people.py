@@ -330,3 +330,26 @@ def test_training_on_centers_makes_a_person_network(drawn_records, tmp_path):
     photo = drawn_records[0].image
     out = run(main, ["predict", photo, "--people", "auto", "--person-model", str(tmp_path / "run")])
     assert out.exit_code == 0, out.output
+
+
+def test_a_person_network_starts_from_the_features_of_a_pose_network(
+    drawn_records, tiny_spec, tmp_path
+):
+    network = {"stages": 2, "backbone": "light", "stage_block": "light", "width": 8}
+    pose = keras_cpm.build_cpm(spec=tiny_spec, **network)
+    bundle.save_bundle(tmp_path / "pose", pose, tiny_spec)
+    (tmp_path / "pose" / bundle.NETWORK_FILE).write_text(json.dumps(network))
+    found = groups.draw_groups(drawn_records, tmp_path / "groups", 2, PERSON_SPEC)
+    keras_cpm.write_records(found, tmp_path / "groups.jsonl")
+    command = (
+        f"train {tmp_path}/groups.jsonl --out {tmp_path}/run --init {tmp_path}/pose --epochs 1"
+    )
+    # so slow that it stays where it starts
+    out = CliRunner().invoke(main, [*command.split(), "--learning-rate", "1e-12", "--ema", "0"])
+    assert out.exit_code == 0 and "Started from" in out.output, out.output
+    model, spec = keras_cpm.load(tmp_path / "run")
+    assert spec == PERSON_SPEC and len(model.inputs) == 1 and model.inputs[0].shape[1] is None
+    for name in ("conv1", "conv4_a"):
+        np.testing.assert_allclose(
+            model.get_layer(name).kernel, pose.get_layer(name).kernel, atol=1e-6
+        )

@@ -65,7 +65,8 @@ def train(records, out, validation, recipe, init, skeleton, **options):
     people = [record for path in records for record in read_records(path)]
     held_out = [record for path in validation for record in read_records(path)]
     base, network, settings = PoseSpec(), _NETWORK, MODERN if recipe == "modern" else RELEASE
-    if {record.parts for record in people} == {PERSON1.parts}:
+    finds_people = {record.parts for record in people} == {PERSON1.parts}
+    if finds_people:
         # people's centers alone: a network that finds people
         base, network = PERSON_SPEC, PERSON_NETWORK
         settings = dataclasses.replace(settings, missing="zero")
@@ -75,8 +76,13 @@ def train(records, out, validation, recipe, init, skeleton, **options):
     source = None
     if init:
         # the box, the peaks and the network of the trained model, unless told otherwise
-        source, base = bundle.load(init)
+        source, trained = bundle.load(init)
         network = read_json(bundle.bundle_directory(init) / bundle.NETWORK_FILE, default=_NETWORK)
+        if finds_people and trained.skeleton.parts != PERSON1.parts:
+            # the features of a network of poses, in a network that looks at whole photographs
+            network |= {key: PERSON_NETWORK[key] for key in ("center_map", "input_size")}
+        else:
+            base = trained
     spec = base.replace(**changes, skeleton=skeleton_of_records(people, skeleton, base.skeleton))
     network = network | {name: value for name, value in options.items() if value is not None}
     keras.utils.set_random_seed(settings.seed)
