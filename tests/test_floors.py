@@ -18,6 +18,8 @@ FLOORS = [
         "shards",
         "conclusions",
         "manifest",
+        "smoothing",
+        "video",
         "quantize",
     },
     {"spec"},
@@ -44,6 +46,7 @@ FLOORS = [
         "data.groups",
         "data.synthetic",
         "data.photographs",
+        "data.walking",
     }
     | {
         f"models.{name}"
@@ -70,7 +73,7 @@ FLOORS = [
     | {"paper_figures"},
     {
         *("predictor", "visualize", "terminal", "litert", "doctor", "flags", "suspicions", "twins"),
-        *("endpoints", "golden", "c_program"),
+        *("endpoints", "golden", "c_program", "following"),
         "callbacks",
         "gradients",
         "throughput",
@@ -107,7 +110,7 @@ FLOORS = [
 ]
 VERBS = FLOORS[-2]
 HEAVY = {
-    "cv2": {"drawing", "plots", "visualize", "data.synthetic"},
+    "cv2": {"video", "drawing", "plots", "visualize", "data.synthetic"},
     "scipy": {"data.lsp", "data.matlab"},
     "click": {"cli", "demo", "flags", "terminal"} | VERBS,
     "rich": {"terminal"},

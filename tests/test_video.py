@@ -1,0 +1,226 @@
+"""Video: a person is followed from frame to frame, and what comes out is calm and complete."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import keras_cpm
+from keras_cpm.data.walking import walking_frames
+from keras_cpm.following import Follower
+from keras_cpm.pose import Pose
+from keras_cpm.smoothing import OneEuro
+from keras_cpm.video import Writer, frame_rate, is_video, pipelined, read_frames
+
+
+class TestOneEuro:
+    times = np.arange(0, 4, 0.04)
+
+    def run(self, tracks, smooth=None, height=100.0):
+        smooth = smooth or OneEuro()
+        return np.array(
+            [smooth(points, t, height) for points, t in zip(tracks, self.times, strict=True)]
+        )
+
+    def test_what_rests_stays(self):
+        tracks = np.tile([[3.0, 4.0], [50.0, 60.0]], (len(self.times), 1, 1))
+        np.testing.assert_array_equal(self.run(tracks), tracks)
+
+    def test_jitter_of_a_person_at_rest_is_a_fraction(self):
+        noise = np.random.default_rng(0).normal(0, 0.5, (len(self.times), 14, 2))
+        calm = self.run(50 + noise)
+        assert np.abs(np.diff(calm, axis=0)).mean() < 0.4 * np.abs(np.diff(noise, axis=0)).mean()
+
+    def test_a_walk_lags_by_less_than_two_frames(self):
+        """A body height a second, which is a brisk walk."""
+        x = 100 * self.times
+        tracks = np.stack([x, np.zeros_like(x)], -1)[:, None]
+        behind = (tracks - self.run(tracks))[-25:, 0, 0] / 100
+        assert 0 < behind.max() < 2 * 0.04
+
+    def test_size_of_the_picture_does_not_matter(self):
+        tracks = np.random.default_rng(1).normal(0, 5, (len(self.times), 3, 2)).cumsum(0)
+        np.testing.assert_allclose(
+            3 * self.run(tracks), self.run(3 * tracks, height=300.0), atol=1e-3
+        )
+
+    def test_reset_takes_the_next_as_it_is(self):
+        smooth = OneEuro()
+        smooth(np.zeros((1, 2)), 0.0, 1.0)
+        smooth.reset()
+        assert smooth(np.full((1, 2), 9.0), 0.0, 1.0).tolist() == [[9, 9]]
+
+    def test_errors(self):
+        smooth = OneEuro()
+        smooth(np.zeros((1, 2)), 1.0, 1.0)
+        with pytest.raises(ValueError, match=r"`seconds` must be later than the last, 1\.0"):
+            smooth(np.zeros((1, 2)), 1.0, 1.0)
+        with pytest.raises(ValueError, match="`height` must be positive"):
+            smooth(np.zeros((1, 2)), 2.0, 0.0)
+        for arguments in ({"min_cutoff": 0}, {"beta": -1}, {"speed_cutoff": 0}):
+            with pytest.raises(ValueError, match=f"`{next(iter(arguments))}` must be"):
+                OneEuro(**arguments)
+
+
+class Seer:
+    """A predictor that sees the truth, if it looks near enough to it."""
+
+    parts = ("a", "b", "c", "d")
+    shape = np.array([[-20.0, -50.0], [20.0, -50.0], [-20.0, 50.0], [20.0, 50.0]])
+
+    def __init__(self):
+        self.truth, self.looked = np.zeros(2), []
+
+    def __call__(self, frame, center=None, person_height=None):
+        self.looked.append((center, person_height))
+        middle = np.array([160.0, 120.0]) if center is None else np.array(center)
+        near = np.hypot(*(middle - self.truth)) < 60
+        return Pose(self.truth + self.shape, np.full(4, 0.9 if near else 0.1), self.parts)
+
+
+FRAME = np.zeros((240, 320, 3), np.uint8)
+
+
+class TestFollower:
+    def test_looks_where_the_person_was(self):
+        seer = Seer()
+        follow = Follower(seer, smooth=None)
+        for number in range(40):
+            seer.truth = np.array([150 + 3.0 * number, 120])
+            sighting = follow(FRAME, number / 25)
+            assert sighting.followed is (number > 0)
+            np.testing.assert_array_equal(sighting.raw, seer.truth + seer.shape)
+        assert seer.looked[0] == (None, None)
+        np.testing.assert_allclose(seer.looked[-1][0], [150 + 3 * 38, 120], atol=1e-6)
+        # what stands 100 pixels from part to part is as tall as that says
+        assert seer.looked[-1][1] == pytest.approx(100 / 1.04)
+
+    def test_the_height_follows_slowly(self):
+        seer = Seer()
+        seer.truth = np.array([160.0, 120.0])
+        follow = Follower(seer, smooth=None)
+        follow(FRAME, 0.0)
+        seer.shape = seer.shape * 0.5
+        follow(FRAME, 0.1)
+        follow(FRAME, 0.2)
+        assert 0.8 * 100 / 1.04 < seer.looked[-1][1] < 0.95 * 100 / 1.04
+
+    def test_who_is_lost_is_looked_for_in_the_same_frame(self):
+        seer, asked = Seer(), []
+
+        def find(frame):
+            asked.append(1)
+            return [{"center": tuple(seer.truth), "person_height": 96.0}]
+
+        follow = Follower(seer, find=find)
+        seer.truth = np.array([60.0, 120.0])
+        assert follow(FRAME, 0.0).pose.scores[0] > 0.5 and len(asked) == 1
+        assert follow(FRAME, 0.1).followed and len(asked) == 1
+        seer.truth = np.array([260.0, 120.0])
+        sighting = follow(FRAME, 0.2)
+        assert len(asked) == 2 and not sighting.followed and sighting.pose.scores[0] > 0.5
+        # not smoothed across the jump
+        np.testing.assert_allclose(sighting.pose.keypoints, sighting.raw)
+
+    def test_nobody_is_followed_where_nobody_is(self):
+        seer = Seer()
+        seer.truth = np.array([1000.0, 1000.0])
+        follow = Follower(seer)
+        assert not any(follow(FRAME, t / 10).followed for t in range(3))
+        assert seer.looked == [(None, None)] * 3
+
+
+def test_items_are_worked_on_in_order_while_others_wait():
+    started, written = [], []
+    assert pipelined(range(50), lambda i: started.append(i) or 2 * i, written.append) == 50
+    assert started == list(range(50)) and written == [2 * i for i in range(50)]
+
+
+def test_what_is_not_needed_yet_is_not_read():
+    read, gate = [], threading.Event()
+
+    def frames():
+        for number in range(100):
+            read.append(number)
+            if number == 20:
+                gate.set()
+            yield number
+
+    def work(item):
+        if item == 0:
+            assert not gate.wait(0.5), "all frames were read before the first was done"
+        return item
+
+    pipelined(frames(), work, lambda item: None)
+
+
+@pytest.mark.parametrize("where", ["reading", "working", "writing"])
+def test_an_error_ends_it_and_is_raised(where):
+    def fail(here, item):
+        if where == here and item == 20:
+            raise ValueError(f"{here} {item}")
+        return item
+
+    before = threading.active_count()
+    with pytest.raises(ValueError, match=f"{where} 20"):
+        pipelined(
+            (fail("reading", i) for i in range(1000)),
+            lambda item: fail("working", item),
+            lambda item: fail("writing", item),
+        )
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+def test_a_video_comes_back_with_its_clock(tmp_path, suffix):
+    path = tmp_path / f"clip{suffix}"
+    writer = Writer(path, 12.5)
+    for number in range(20):
+        writer(np.full((64, 96, 3), (10 * number, 0, 200 - 10 * number), np.uint8))
+    writer.close()
+    assert is_video(path) and not is_video("a.jpg")
+    assert frame_rate(path) == (12.5, 20)
+    times, frames = zip(*read_frames(path), strict=True)
+    np.testing.assert_allclose(times, np.arange(20) / 12.5, atol=1e-3)
+    for number, frame in enumerate(frames):
+        assert frame.shape == (64, 96, 3)
+        # red grows, blue falls: the channels are RGB
+        np.testing.assert_allclose(frame.mean((0, 1)), [10 * number, 0, 200 - 10 * number], atol=12)
+
+
+def test_what_is_no_video_is_said(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"no video")
+    with pytest.raises(ValueError, match="cannot be read"):
+        next(read_frames(tmp_path / "a.mp4"))
+    with pytest.raises(FileNotFoundError, match="There is no video at"):
+        next(read_frames(tmp_path / "b.mp4"))
+    with pytest.raises(ValueError, match="Camera 97 cannot be opened"):
+        next(read_frames(97))
+    with pytest.raises(ValueError, match="must end in one of"):
+        Writer(tmp_path / "a.png", 25)
+
+
+def test_the_walk_is_labelled_where_it_is_drawn():
+    frames = list(walking_frames(2.0, 10, (180, 240), seed=3))
+    assert [round(10 * t) for t, _, _ in frames] == list(range(20))
+    for _, frame, person in frames:
+        assert frame.shape == (180, 240, 3)
+        assert (person.keypoints >= 0).all() and (person.keypoints < [240, 180]).all()
+        x0, y0, x1, y1 = person.box
+        assert (person.keypoints > [x0, y0]).all() and (person.keypoints < [x1, y1]).all()
+    people = np.stack([person.keypoints for _, _, person in frames])
+    # no part jumps, all of them move
+    steps = np.hypot(*np.moveaxis(np.diff(people, axis=0), -1, 0))
+    assert steps.max() < 0.2 * 180 and (np.ptp(people[..., 0], axis=0) > 20).all()
+    # a leg is in front and then behind
+    skeleton = keras_cpm.CPM14
+    legs = people[:, skeleton.index("right_ankle")] - people[:, skeleton.index("left_ankle")]
+    assert legs[:, 0].min() < -10 < 10 < legs[:, 0].max()
+
+
+def test_a_colour_of_the_walk_stays():
+    """The scene is one: what is beside the person does not change but for the camera's way."""
+    first, *_, last = [frame for _, frame, _ in walking_frames(0.4, 10, (96, 128), seed=1)]
+    shifts = [np.abs(first[:, s:].astype(int) - last[:, : 128 - s]).mean() for s in range(30)]
+    back = [np.abs(last[:, s:].astype(int) - first[:, : 128 - s]).mean() for s in range(30)]
+    assert min(shifts + back) < 12
