@@ -44,6 +44,7 @@ _HOME = {
         "litert": "LiteRTModel",
         "verification": "verify",
         "client": "Client",
+        "clips": "predict_video",
     }.items()
     for name in names.split()
 }

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from .pose import Pose
-from .smoothing import OneEuro
 
 # A part with less is not looked at to find the person in the next frame.
 _SURE = 0.3
@@ -43,7 +42,7 @@ class Follower:
         predictor: `Predictor`.
         find: function of a frame to a list of places {"center", "person_height"}, the surest first, as
             `people.find_people` gives them; `None` looks at the whole frame when nobody is followed.
-        smooth: `OneEuro`, or `None` to leave keypoints as they are.
+        smooth: `smoothing.OneEuro`, or `None` to leave keypoints as they are.
 
     Example:
         >>> import numpy as np, keras_cpm
@@ -55,9 +54,8 @@ class Follower:
         ((14, 2), False)
     """
 
-    def __init__(self, predictor, *, find=None, smooth=OneEuro):
-        self.predictor, self.find = predictor, find
-        self.smooth = smooth() if smooth is OneEuro else smooth
+    def __init__(self, predictor, *, find=None, smooth=None):
+        self.predictor, self.find, self.smooth = predictor, find, smooth
         self.reset()
 
     def reset(self):

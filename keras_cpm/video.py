@@ -106,6 +106,21 @@ class Writer:
             self._file.release()
 
 
+def show_in_window(frame):
+    """Shows a frame (H, W, 3) uint8 RGB; whether Esc was pressed.
+
+    Raises:
+        RuntimeError: this OpenCV has no windows.
+    """
+    try:
+        cv2.imshow("keras_cpm", np.ascontiguousarray(frame[..., ::-1]))
+        return cv2.waitKey(1) == 27
+    except cv2.error:
+        raise RuntimeError(
+            "This OpenCV cannot open a window: install opencv-python instead of opencv-python-headless."
+        ) from None
+
+
 def pipelined(frames, work, write):
     """Runs `work` on every item while the next are read and the last are written.
 

@@ -83,7 +83,7 @@ FLOORS = [
     },
     {"warmup"},
     {"training", "evaluation", "export", "agreement", "checks", "pictures", "people", "packs"},
-    {"verification", "proof", "client", "live"},
+    {"verification", "proof", "client", "live", "clips"},
     {"demo", "workload", "engines", "trial"},
     {"bench", "measuring", "experiments"},
     {

@@ -1,11 +1,15 @@
 """Video: a person is followed from frame to frame, and what comes out is calm and complete."""
 
+import csv
+import json
 import threading
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import keras_cpm
+from keras_cpm.cli import main
 from keras_cpm.data.walking import walking_frames
 from keras_cpm.following import Follower
 from keras_cpm.pose import Pose
@@ -84,7 +88,7 @@ FRAME = np.zeros((240, 320, 3), np.uint8)
 class TestFollower:
     def test_looks_where_the_person_was(self):
         seer = Seer()
-        follow = Follower(seer, smooth=None)
+        follow = Follower(seer)
         for number in range(40):
             seer.truth = np.array([150 + 3.0 * number, 120])
             sighting = follow(FRAME, number / 25)
@@ -98,7 +102,7 @@ class TestFollower:
     def test_the_height_follows_slowly(self):
         seer = Seer()
         seer.truth = np.array([160.0, 120.0])
-        follow = Follower(seer, smooth=None)
+        follow = Follower(seer)
         follow(FRAME, 0.0)
         seer.shape = seer.shape * 0.5
         follow(FRAME, 0.1)
@@ -112,7 +116,7 @@ class TestFollower:
             asked.append(1)
             return [{"center": tuple(seer.truth), "person_height": 96.0}]
 
-        follow = Follower(seer, find=find)
+        follow = Follower(seer, find=find, smooth=OneEuro())
         seer.truth = np.array([60.0, 120.0])
         assert follow(FRAME, 0.0).pose.scores[0] > 0.5 and len(asked) == 1
         assert follow(FRAME, 0.1).followed and len(asked) == 1
@@ -224,3 +228,75 @@ def test_a_colour_of_the_walk_stays():
     shifts = [np.abs(first[:, s:].astype(int) - last[:, : 128 - s]).mean() for s in range(30)]
     back = [np.abs(last[:, s:].astype(int) - first[:, : 128 - s]).mean() for s in range(30)]
     assert min(shifts + back) < 12
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory):
+    path = tmp_path_factory.mktemp("walk") / "walk.avi"
+    writer, people = Writer(path, 10), []
+    for _, frame, person in walking_frames(1.5, 10, (180, 240), seed=3):
+        writer(frame)
+        people.append(person)
+    writer.close()
+    return path, people
+
+
+class TestVerb:
+    def run(self, *words):
+        return CliRunner().invoke(main, ["predict", *(str(word) for word in words)])
+
+    def test_a_video_is_drawn_and_written_down(self, walk, tmp_path):
+        path, people = walk
+        outputs = [tmp_path / name for name in ("out.mp4", "out.json", "out.csv")]
+        flags = zip(("--draw", "--json", "--csv"), outputs, strict=True)
+        result = self.run(path, *(word for pair in flags for word in pair))
+        assert result.exit_code == 0, result.output
+        assert (
+            result.output.lstrip().startswith("15 frames") and result.output.count("Written") == 3
+        )
+        drawn, shown = list(read_frames(outputs[0])), list(read_frames(path))
+        assert len(drawn) == 15
+        changed = [
+            np.abs(a[1].astype(int) - b[1]).mean() for a, b in zip(drawn, shown, strict=True)
+        ]
+        assert min(changed) > 0.1
+        (frames,) = json.loads(outputs[1].read_text()).values()
+        assert len(frames) == 15 and frames[3]["seconds"] == pytest.approx(0.3)
+        rows = list(csv.DictReader(outputs[2].open()))
+        assert len(rows) == 15 * 14
+        row = rows[3 * 14 + 1]
+        point = frames[3]["keypoints"][row["part"]]
+        assert (row["frame"], row["seconds"]) == ("3", "0.3000")
+        assert (float(row["x"]), float(row["y"])) == (point["x"], point["y"])
+        # the head is where it was drawn
+        head = frames[-1]["keypoints"]["head"]
+        off = np.hypot(*(people[-1].keypoints[0] - [head["x"], head["y"]]))
+        assert off < 0.15 * people[-1].height
+
+    def test_smoothing_can_be_left_out(self, walk, tmp_path):
+        both = []
+        for number, flag in enumerate(("--smooth", "--no-smooth")):
+            path = tmp_path / f"{number}.json"
+            assert self.run(walk[0], flag, "--json", path).exit_code == 0
+            (frames,) = json.loads(path.read_text()).values()
+            both.append(frames)
+        assert both[0][0] == both[1][0] and both[0][5] != both[1][5]
+
+    @pytest.mark.parametrize(
+        "words, sentence",
+        [
+            ((), "Give IMAGES, or --camera"),
+            (("a.jpg", "--camera", 0), "Give IMAGES, or --camera"),
+            (("a.mp4", "b.mp4"), "A video goes alone"),
+            (("a.mp4", "--box", 1, 2, 3, 4), "A video goes alone"),
+            (("a.mp4", "--people", "boxes.json"), "A video goes alone"),
+            (("a.jpg", "--csv", "a.csv"), "--csv needs a video"),
+        ],
+    )
+    def test_what_does_not_go_together(self, words, sentence):
+        result = self.run(*words)
+        assert result.exit_code == 2 and sentence in result.output
+
+    def test_a_camera_that_is_not_there(self):
+        result = self.run("--camera", 97)
+        assert result.exit_code == 1 and "Camera 97 cannot be opened" in result.output

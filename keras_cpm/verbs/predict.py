@@ -7,7 +7,7 @@ from ..terminal import load_tensorflow, print_pose, progress, write_json
 
 
 @click.command()
-@click.argument("images", type=PATH, nargs=-1, required=True)
+@click.argument("images", type=PATH, nargs=-1)
 @click.option("--model", help="MODEL; without it, the shipped one.")
 @click.option(
     "--box",
@@ -36,11 +36,29 @@ from ..terminal import load_tensorflow, print_pose, progress, write_json
     "--part", help="With --draw: also draws this part's belief map, and its stages side by side."
 )
 @click.option("--json", "json_path", type=PATH, help="Write keypoints and scores as JSON.")
+@click.option("--csv", "csv_path", type=PATH, help="Of a video: a line a part and frame.")
+@click.option(
+    "--camera", type=click.IntRange(min=0), help="Instead of IMAGES: its number; Esc ends."
+)
+@click.option("--smooth/--no-smooth", default=True, help="Of a video.", show_default=True)
 def predict(images, model, people, person_model, draw, part, json_path, **options):
     """Finds the pose of the person in each of IMAGES; without box or centre, the person fills the
-    image.
+    image. One of them may be a video: the person is followed from frame to frame.
     """
+    from .. import video
+
     box, center = options["box"], options["center"]
+    is_video = options["camera"] is not None or any(map(video.is_video, images))
+    if bool(images) == (options["camera"] is not None):
+        raise click.UsageError("Give IMAGES, or --camera NUMBER.")
+    if is_video:
+        if len(images) > 1 or box or center or part or people not in (None, "auto"):
+            raise click.UsageError(
+                "A video goes alone, without --box, --center, --part; --people may be auto."
+            )
+        return _predict_video(images, model, people, person_model, draw, json_path, **options)
+    if options["csv_path"]:
+        raise click.UsageError("--csv needs a video; photographs have --json.")
     if (box or center) and len(images) > 1:
         raise click.UsageError("--box and --center belong to one image; give one image.")
     if people and (box or center or options["height"] or part):
@@ -96,6 +114,35 @@ def predict(images, model, people, person_model, draw, part, json_path, **option
         click.echo(f"Written: {path}")
     if failures:
         raise click.ClickException("\n".join(failures))
+
+
+def _predict_video(images, model, people, person_model, draw, json_path, **options):
+    load_tensorflow()
+    from .. import bundle, clips, video
+    from ..predictor import Predictor
+
+    network, spec = bundle.load(model or bundle.default_bundle())
+    scales = options["scales"] or (1.0,)
+    predictor = Predictor(network, spec, scales=scales, flip=options["flip"])
+    camera = options["camera"]
+    source = images[0] if camera is None else camera
+    sightings = clips.predict_video(
+        source,
+        predictor,
+        find=_finder(person_model) if people else None,
+        smooth=options["smooth"],
+        draw=draw,
+        show=None if camera is None else video.show_in_window,
+        progress=progress("following"),
+    )
+    write_json(json_path, {str(source): clips.as_json(sightings)})
+    if options["csv_path"]:
+        clips.write_csv(options["csv_path"], sightings)
+    again = sum(not sighting.followed for _, sighting in sightings)
+    click.echo(f"{len(sightings)} frames; the person was looked for anew in {again} of them")
+    for path in (draw, json_path, options["csv_path"]):
+        if path:
+            click.echo(f"Written: {path}")
 
 
 def _finder(person_model):

@@ -1,0 +1,105 @@
+"""The pose of one person in every frame of a video or a camera, drawn and written down."""
+
+import csv
+
+from . import video
+from .following import Follower
+from .smoothing import OneEuro
+from .visualize import draw_pose
+
+
+def predict_video(
+    source, predictor, *, find=None, smooth=True, draw=None, show=None, progress=iter
+):
+    """Follows one person through a video.
+
+    Args:
+        source: path of a video, or the number of a camera, which ends when `show` says so.
+        predictor: `Predictor`.
+        find: function of a frame to places, as in `following.Follower`; without, the person fills the frame
+            when nobody is followed yet.
+        smooth: whether keypoints are smoothed, see `smoothing.OneEuro`.
+        draw: path of a video to write, with the pose drawn in.
+        show: function of a frame (H, W, 3) uint8 RGB with the pose drawn in, called for every frame; what it returns
+            ends a camera if it is true.
+        progress: wraps the frames.
+
+    Returns:
+        list of (seconds, `following.Sighting`), an entry a frame.
+
+    Raises:
+        FileNotFoundError, ValueError: as `video.read_frames` and `video.Writer`; a video without a frame.
+
+    Example:
+        >>> import tempfile, keras_cpm
+        >>> from keras_cpm.data.walking import walking_frames
+        >>> from keras_cpm.video import Writer
+        >>> path = tempfile.mkdtemp() + "/walk.mp4"
+        >>> writer = Writer(path, 10)
+        >>> for _, frame, _ in walking_frames(0.5, 10, (96, 128)): writer(frame)
+        >>> writer.close()
+        >>> spec = keras_cpm.PoseSpec(box_size=64)
+        >>> predictor = keras_cpm.Predictor(keras_cpm.build_cpm(1, spec, width=8), spec)
+        >>> len(keras_cpm.predict_video(path, predictor))
+        5
+    """
+    is_camera = isinstance(source, int)
+    rate = 25.0 if is_camera else video.frame_rate(source)[0]
+    follow = Follower(predictor, find=find, smooth=OneEuro() if smooth else None)
+    writer = video.Writer(draw, rate) if draw else None
+    skeleton, sightings, stopped = predictor.spec.skeleton, [], []
+
+    def frames():
+        for item in progress(video.read_frames(source)):
+            if stopped:
+                return
+            yield item
+
+    def work(item):
+        seconds, frame = item
+        sighting = follow(frame, seconds)
+        sightings.append((seconds, sighting))
+        return frame, sighting
+
+    def write(item):
+        if not (writer or show):
+            return
+        frame, sighting = item
+        drawn = draw_pose(frame, sighting.pose, skeleton)
+        if writer:
+            writer(drawn)
+        if show and show(drawn) and is_camera:
+            stopped.append(True)
+
+    try:
+        count = video.pipelined(frames(), work, write)
+    finally:
+        if writer:
+            writer.close()
+    if not count:
+        raise ValueError(
+            f"There is no frame in {source}; it is damaged or of a format that OpenCV does not know."
+        )
+    return sightings
+
+
+def as_json(sightings):
+    """JSON values: a list of {"seconds", "followed", "keypoints": as `Pose.to_dict`}."""
+    return [
+        {"seconds": round(seconds, 4), "followed": sighting.followed, **sighting.pose.to_dict()}
+        for seconds, sighting in sightings
+    ]
+
+
+def write_csv(path, sightings):
+    """A line a part and frame: frame, seconds, part, x, y, score."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["frame", "seconds", "part", "x", "y", "score"])
+        for number, (seconds, sighting) in enumerate(sightings):
+            pose = sighting.pose
+            for part, (x, y), score in zip(pose.parts, pose.keypoints, pose.scores, strict=True):
+                rows.writerow(
+                    [number, f"{seconds:.4f}", part, f"{x:.2f}", f"{y:.2f}", f"{score:.4f}"]
+                )
