@@ -44,7 +44,7 @@ setup(
         "quantize": ["ai-edge-quantizer>=0.10"],
         # a client of TensorFlow Serving
         "serving": ["tensorflow-serving-api>=2.18", "requests>=2.31"],
-        "explain": ["tf-keras-vis>=0.8.7"],
+        "vis": ["tf-keras-vis>=0.8.7"],
         "jax": ["jax>=0.4.30"],
         "test": [
             "pytest>=8",
@@ -53,6 +53,7 @@ setup(
             "ai-edge-litert>=1.2",
             "ai-edge-quantizer>=0.10",
             "tensorflow-serving-api>=2.18",
+            "tf-keras-vis>=0.8.7",
             "requests>=2.31",
             "jax>=0.4.30",
             "pillow>=10",

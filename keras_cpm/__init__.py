@@ -45,6 +45,7 @@ _HOME = {
         "verification": "verify",
         "client": "Client",
         "clips": "predict_video",
+        "explaining": "explain effective_receptive_field",
     }.items()
     for name in names.split()
 }

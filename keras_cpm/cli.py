@@ -13,6 +13,7 @@ from .verbs.check_data import check_data
 from .verbs.demo import demo
 from .verbs.doctor import doctor
 from .verbs.evaluate import evaluate
+from .verbs.explain import explain
 from .verbs.export import export
 from .verbs.import_caffe import import_caffe
 from .verbs.inspect import inspect
@@ -59,6 +60,7 @@ for verb in (
     train,
     evaluate,
     predict,
+    explain,
     export,
     verify,
     serve_test,

@@ -6,8 +6,8 @@ import numpy as np
 
 from . import geometry, sampling
 from .data.pipeline import where_is
-from .images import upright_array
-from .visualize import contact_sheet, draw_beliefs, draw_pose, draw_stages, save_image
+from .images import open_image, upright_array
+from .visualize import contact_sheet, draw_beliefs, draw_pose, draw_stages, heat_over, save_image
 
 # pixels of the longer side that a drawing needs
 _READABLE = 480
@@ -74,6 +74,45 @@ def draw_predictions(predictor, records, path):
         drawn.append(draw_pose(photograph, pose, predictor.spec.skeleton))
     save_image(path, contact_sheet(drawn))
     return path
+
+
+def network_box(image, pose):
+    """The network box (H, W, 3) uint8 RGB in which `pose` was found in `image`."""
+    pixels, upright_from_stored = open_image(image)
+    spec = pose.spec
+    box = sampling.crop(pixels, upright_from_stored, np.float32(pose.network_from_image), spec)
+    return np.rint(box.numpy()).astype(np.uint8)
+
+
+def peak_in_box(pose, part, stage):
+    """(2,) where a part was found at a stage, network frame."""
+    point = pose.stage_keypoints[stage - 1][pose.parts.index(part)]
+    return geometry.apply(np.float32(pose.network_from_image), point).numpy()
+
+
+def draw_explained(crop, pose, part, heats):
+    """A part's beliefs over the network box, and below them what made them, a column a stage.
+
+    Args:
+        crop: (H, W, 3) uint8 RGB, see `network_box`.
+        pose: `Pose`.
+        part: its name.
+        heats: stage -> (H, W) 0..1, see `explaining.explain`.
+
+    Returns:
+        (h, w, 3) uint8 RGB.
+    """
+    in_box = dataclasses.replace(pose, network_from_image=np.eye(3, dtype=np.float32))
+    beliefs = [draw_beliefs(crop, in_box, part, stage=stage) for stage in heats]
+    made = [heat_over(crop, heat) for heat in heats.values()]
+    titles = [f"belief, stage {stage}" for stage in heats] + [
+        f"what stage {stage} sees" for stage in heats
+    ]
+    return contact_sheet(
+        [crop, *beliefs, crop, *made],
+        columns=1 + len(heats),
+        titles=[part, *titles[: len(heats)], "", *titles[len(heats) :]],
+    )
 
 
 def _enlarged(photograph, pose):

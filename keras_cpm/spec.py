@@ -108,6 +108,12 @@ class PoseSpec:
         """P + 1 with a background channel, P without."""
         return self.num_parts + int(self.background)
 
+    def channel(self, part: str) -> int:
+        """Which belief channel is the part's; "background" is the last where there is one."""
+        if part == "background" and self.background:
+            return self.num_parts
+        return self.skeleton.index(part)
+
     @property
     def center(self) -> float:
         """Middle of the box in the network frame, the same in x and y: 183.5."""

@@ -185,7 +185,7 @@ def draw_beliefs(image, pose, part, *, stage=None):
         raise ValueError(
             f"`stage` must be in 1..{last}, or None for the last. Received: stage={stage!r}"
         )
-    belief = pose.beliefs[(stage or last) - 1][..., _channel(part, pose.spec)]
+    belief = pose.beliefs[(stage or last) - 1][..., pose.spec.channel(part)]
     image_from_network = geometry.invert(np.float32(pose.network_from_image))
     image_from_belief = geometry.compose(image_from_network, _network_from_belief(pose.spec))
     return _overlay(copy_rgb(image), belief, image_from_belief)
@@ -223,7 +223,7 @@ def draw_stages(image, pose, part):
     names = [np.rot90(caption(name, side)) for name in parts]
     rows = [[caption("", CAPTION), *titles]]
     for name, label in zip(parts, names, strict=True):
-        channel, row = _channel(name, spec), [label]
+        channel, row = spec.channel(name), [label]
         for beliefs in pose.beliefs:
             row.append(_overlay(crop, beliefs[..., channel], panel_from_belief))
         rows.append(row)
@@ -251,8 +251,9 @@ def draw_targets(image, beliefs, spec):
     return _overlay(image, heat, _network_from_belief(spec))
 
 
-def _channel(part, spec):
-    return spec.num_parts if part == "background" and spec.background else spec.skeleton.index(part)
+def heat_over(image, heat):
+    """(H, W) values 0..1 over an image of that size: dimmed where they are low, covered where high."""
+    return _overlay(copy_rgb(image), heat, np.eye(3, dtype=np.float32))
 
 
 def _network_from_belief(spec):
