@@ -24,6 +24,7 @@ _HOME = {
         "data.mpii": "load_mpii",
         "data.flic": "load_flic",
         "data.coco": "load_coco coco_skeleton",
+        "data.coco_writer": "write_coco",
         "data.release": "load_release",
         "data.predictions": "read_predictions write_predictions",
         "data.figures": "Figure Bone Panel Color PERSON HAND QUADRUPED",

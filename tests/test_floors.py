@@ -40,6 +40,7 @@ FLOORS = [
         "data.tompson",
         "data.flic",
         "data.coco",
+        "data.coco_writer",
         "data.release",
         "data.predictions",
         "data.figures",
