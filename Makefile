@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint web clean
+.PHONY: demo test lint notebooks web clean
 
 demo: .venv/installed
 	$(BIN)/keras-cpm demo --out demo
@@ -13,6 +13,10 @@ test: .venv/installed-test
 lint: .venv/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/black --check --quiet .
+
+# small runs of all notebooks; `.venv/bin/python notebooks/build.py --store` writes the .ipynb files
+notebooks: .venv/installed-test
+	$(BIN)/python notebooks/build.py --smoke
 
 # the LiteRT runtime beside the page of examples/web, and what its test drives a browser with
 web:

@@ -54,7 +54,10 @@ setup(
             "ai-edge-quantizer>=0.10",
             "tensorflow-serving-api>=2.18",
             "tf-keras-vis>=0.8.7",
+            # notebooks
+            *("jupytext>=1.16", "nbclient>=0.10", "ipykernel>=6", "matplotlib>=3.8"),
             "requests>=2.31",
+            "tensorboard>=2.18",
             "jax>=0.4.30",
             "pillow>=10",
         ],

@@ -79,7 +79,7 @@ def scored_model(model, spec, part, *, stage=None, at="peak"):
     score = keras.layers.Lambda(
         lambda maps: _score(maps[..., channel], at, spec), output_shape=(1,)
     )
-    return keras.Model(image, score(belief))
+    return keras.Model([image], score(belief))
 
 
 def maximize(model, spec, part, *, stage=None, steps=100, seed=0):
@@ -120,6 +120,14 @@ def effective_receptive_field(model, spec, part, boxes, *, stage=None):
 
     Returns:
         (H, W) float32 that sums to 1.
+
+    Example:
+        >>> import numpy as np, keras_cpm
+        >>> model, spec = keras_cpm.load("cpm-light-lsp")
+        >>> noise = np.random.default_rng(0).uniform(0, 255, (2, *[spec.box_size] * 2, 3))
+        >>> field = keras_cpm.effective_receptive_field(model, spec, "neck", noise, stage=1)
+        >>> bool(field.shape == noise.shape[1:3] and 0.99 < field.sum() < 1.01)
+        True
     """
     import tensorflow as tf
 
@@ -132,7 +140,7 @@ def effective_receptive_field(model, spec, part, boxes, *, stage=None):
         image = tf.constant(_checked(box, spec))
         with tf.GradientTape() as tape:
             tape.watch(image)
-            score = scored(image, training=False)
+            score = scored([image], training=False)
         energy += np.square(tape.gradient(score, image)[0].numpy()).sum(-1)
     # gradients of an untrained network can be tiny
     return (energy / (energy.sum() or 1.0)).astype(np.float32)
@@ -155,7 +163,7 @@ def concentration(heat, point, radius):
         >>> concentration(np.ones((50, 50)), (20, 30), 8)
         1.0
     """
-    heat = np.asarray(heat, np.float64)
+    heat, point = np.asarray(heat, np.float64), np.asarray(point)
     rows, columns = np.indices(heat.shape)
     near = (columns - point[0]) ** 2 + (rows - point[1]) ** 2 <= radius**2
     return float((heat[near].sum() / max(heat.sum(), 1e-30)) / max(near.mean(), 1e-30))

@@ -91,6 +91,7 @@ def train(
     directory,
     augment=AugmentSpec(),  # noqa: B008 frozen
     verbose="auto",
+    callbacks=(),
 ):
     """Trains `model` on `records` and leaves a bundle in `directory`.
 
@@ -108,6 +109,7 @@ def train(
         directory: gets model.keras, spec.json, log.csv and the checkpoints.
         augment: `AugmentSpec`.
         verbose: as in `fit`.
+        callbacks: of `fit`, besides those that this needs, such as `tensorboard.tensorboard_callbacks`.
 
     Returns:
         `keras.callbacks.History` of this call; empty where the folder's training has finished already.
@@ -130,12 +132,11 @@ def train(
         ['loss', 'stage1_loss', 'stage2_loss', 'stage2_pck']
     """
     with checkpoints.lock(directory):
-        return _train(
-            model, records, validation_records, recipe, spec, Path(directory), augment, verbose
-        )
+        people = records, validation_records
+        return _train(model, *people, recipe, spec, Path(directory), augment, verbose, callbacks)
 
 
-def _train(model, records, validation_records, recipe, spec, directory, augment, verbose):
+def _train(model, records, validation_records, recipe, spec, directory, augment, verbose, extra):
     steps = pipeline.num_steps(len(records), recipe.batch_size, shuffle=True)
     state, arrays = _found(directory, _settings(recipe, augment, spec, records))
     if arrays is not None:
@@ -178,7 +179,7 @@ def _train(model, records, validation_records, recipe, spec, directory, augment,
                 initial_epoch=state["epoch"],
                 epochs=phase.last,
                 validation_data=validation,
-                callbacks=[*callbacks, limit],
+                callbacks=[*callbacks, limit, *extra],
                 verbose=verbose,
                 shuffle=False,  # the dataset is shuffled already
             )

@@ -82,7 +82,7 @@ FLOORS = [
         "onnx_model",
         "torch_network",
     },
-    {"warmup"},
+    {"warmup", "tensorboard"},
     {"training", "evaluation", "export", "agreement", "checks", "pictures", "people", "packs"},
     {"verification", "proof", "client", "live", "clips"},
     {"demo", "workload", "engines", "trial"},

@@ -48,7 +48,12 @@ _NETWORK = {"stages": 3, "backbone": "light", "stage_block": "light", "width": 6
 @fields_as_options(PoseSpec, leave_out=("skeleton", "stride", "version"))
 @fields_as_options(AugmentSpec)
 @fields_as_options(TrainSpec)
-def train(records, out, validation, recipe, init, skeleton, **options):
+@click.option(
+    "--tensorboard",
+    type=PATH,
+    help="Folder of logs for it: losses and PCK of every stage, pictures of beliefs.",
+)
+def train(records, out, validation, recipe, init, skeleton, tensorboard, **options):
     """Trains on the files RECORDS; the same command again goes on where it stopped."""
     load_tensorflow()
     import keras
@@ -98,6 +103,11 @@ def train(records, out, validation, recipe, init, skeleton, **options):
     click.echo(
         f"{model.count_params():,} parameters, {len(people)} people, {len(held_out)} held out"
     )
+    callbacks = ()
+    if tensorboard:
+        from ..tensorboard import tensorboard_callbacks
+
+        callbacks = tensorboard_callbacks(tensorboard, held_out or people, spec)
     history = training.train(
         model,
         people,
@@ -107,6 +117,7 @@ def train(records, out, validation, recipe, init, skeleton, **options):
         directory=out,
         augment=augment,
         verbose=1 if sys.stdout.isatty() else 2,
+        callbacks=callbacks,
     )
     # not before: a training that is refused leaves what it was refused for as it was
     write_json(out / bundle.NETWORK_FILE, network)

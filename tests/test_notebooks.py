@@ -1,0 +1,70 @@
+"""The notebooks are checked as texts here; `make notebooks` runs them."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+jupytext = pytest.importorskip("jupytext")
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+_spec = importlib.util.spec_from_file_location("notebooks_build", FOLDER / "build.py")
+build = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(build)
+
+GOOD = """# %% tags=["install"]
+# %pip install "keras-cpm @ git+REPOSITORY"
+
+# %%
+import os
+SMOKE = bool(os.environ.get("KERAS_CPM_SMOKE"))
+print(SMOKE)
+"""
+
+
+def test_there_are_five_and_all_are_sound():
+    paths = build.notebooks()
+    assert [path.name[:2] for path in paths] == ["01", "02", "03", "04", "05"]
+    for path in paths:
+        install = build.read(path).cells
+        text = next(cell.source for cell in install if cell.cell_type == "code")
+        assert text.startswith("%pip install") and build.REPOSITORY in text
+        assert "REPOSITORY" not in text
+
+
+def test_the_address_stands_in_one_place():
+    for path in FOLDER.glob("*.py"):
+        assert (build.REPOSITORY in path.read_text("utf-8")) == (path.name == "build.py")
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        (lambda text: text.split("\n\n", 1)[1], "must open with one install cell"),
+        (lambda text: text.replace("KERAS_CPM_SMOKE", "SMALL"), "must read KERAS_CPM_SMOKE"),
+        (lambda text: text + "\n# %%\n" + "print(1)\n" * 11, "a cell of 11 lines"),
+    ],
+)
+def test_what_is_wrong_with_a_notebook_is_said(tmp_path, change, sentence):
+    path = tmp_path / "01_a.py"
+    path.write_text(GOOD)
+    build.read(path)
+    path.write_text(change(GOOD))
+    with pytest.raises(ValueError, match=sentence):
+        build.read(path)
+
+
+def test_a_cell_that_fails_is_found_and_small_runs_are_small(tmp_path, monkeypatch):
+    pytest.importorskip("nbclient")
+    path = tmp_path / "01_a.py"
+    path.write_text(GOOD)
+    monkeypatch.setenv("KERAS_CPM_SMOKE", "1")
+    book = build.read(path)
+    build.run(book, tmp_path)
+    code = [cell for cell in book.cells if cell.cell_type == "code"]
+    # the installation is kept and was not run
+    assert "%pip" in code[0].source and not code[0].outputs
+    assert code[1].outputs[0].text == "True\n"
+    path.write_text(GOOD + "\n# %%\nraise RuntimeError('so it is')\n")
+    with pytest.raises(build.CellExecutionError, match="so it is"):
+        build.run(build.read(path), tmp_path)
