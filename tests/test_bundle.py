@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import keras_cpm
-from keras_cpm import bundle
+from keras_cpm import bundle, codec
 from keras_cpm.people import PERSON_SPEC
 
 
@@ -60,6 +60,24 @@ def test_model_and_spec_must_belong_together(tiny_model, tiny_spec, folder):
     tiny_spec.replace(box_size=96).save(folder / "spec.json")
     with pytest.raises(ValueError, match="boxes of 96 pixels"):
         keras_cpm.load(folder)
+
+
+SHIPPED_FILES = [
+    file for path in bundle.shipped_bundles().values() for file in path.glob("*.tflite")
+]
+
+
+@pytest.mark.parametrize("file", SHIPPED_FILES, ids=lambda file: file.parent.name)
+def test_shipped_litert_files_are_of_the_weights_beside_them(file):
+    pytest.importorskip("ai_edge_litert")
+    assert all(check.passed for check in keras_cpm.verify(file))
+    model, spec = keras_cpm.load(file.parent)
+    assert keras_cpm.PoseSpec.load(file.with_suffix(".spec.json")) == spec
+    golden = np.load(file.with_suffix(".golden.npz"))
+    center = np.asarray(codec.encode_center([spec.center] * 2, spec))[None]
+    for image, beliefs in zip(golden["image"], golden["beliefs"], strict=True):
+        stages = model([image[None].astype(np.float32), center], training=False)
+        np.testing.assert_allclose(np.asarray(stages[-1])[0], beliefs, atol=1e-4)
 
 
 def test_shipped_bundles_load_by_name():
