@@ -2,12 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint notebooks web clean
+.PHONY: demo test test-all lint notebooks docs web clean
 
 demo: .venv/installed
 	$(BIN)/keras-cpm demo --out demo
 
 test: .venv/installed-test
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow'
+
+# those of half a minute too, as continuous integration does
+test-all: .venv/installed-test
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: .venv/installed-test
@@ -17,6 +21,10 @@ lint: .venv/installed-test
 # small runs of all notebooks; `.venv/bin/python notebooks/build.py --store` writes the .ipynb files
 notebooks: .venv/installed-test
 	$(BIN)/python notebooks/build.py --smoke
+
+# build/api/index.html, the API reference
+docs: .venv/installed-test
+	$(BIN)/python docs/build_api.py build/api
 
 # the LiteRT runtime beside the page of examples/web, and what its test drives a browser with
 web:

@@ -61,7 +61,7 @@ setup(
             "jax>=0.4.30",
             "pillow>=10",
         ],
-        "dev": ["black", "isort", "ruff"],
+        "dev": ["black", "isort", "ruff", "pdoc>=15"],
     },
     entry_points={"console_scripts": ["keras-cpm=keras_cpm.cli:main"]},
     classifiers=[

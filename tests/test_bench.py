@@ -48,6 +48,7 @@ def here(monkeypatch):
     return environments
 
 
+@pytest.mark.slow
 def test_every_engine_that_is_here_agrees(tiny, here):
     lines = []
     result = bench.run_bench(tiny / "bundle", rounds=1, malloc="without", progress=lines.append)

@@ -39,6 +39,7 @@ def lsp(tmp_path):
     return root
 
 
+@pytest.mark.slow
 def test_from_the_data_set_to_the_scores(lsp, tmp_path):
     command = shutil.which("keras-cpm", path=str(Path(sys.executable).parent))
     if shutil.which("bash") is None or command is None:

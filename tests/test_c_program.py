@@ -17,6 +17,7 @@ def program(tmp_path_factory):
     return c_program.compile_program(tmp_path_factory.mktemp("c"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["light", "cpm"])
 def test_a_c_program_gives_the_predictors_points(program, backbone, drawn_records, tmp_path):
     spec = keras_cpm.PoseSpec(box_size=64)

@@ -104,6 +104,7 @@ def test_prepare_keeps_a_range(tmp_path):
     assert [record.image[-6:] for record in kept] == ["01.jpg", "02.jpg"]
 
 
+@pytest.mark.slow
 def test_prepare_draws_hands_that_train(tmp_path):
     run("prepare", "synthetic", tmp_path, tmp_path / "h.jsonl", "--count", 4, "--figure", "hand")
     run("train", tmp_path / "h.jsonl", "--out", tmp_path / "bundle", *TRAIN)
@@ -172,6 +173,7 @@ def test_export_and_inspect(model, tmp_path):
     assert facts["outputs"] == {"stage1": [None, 8, 8, 15], "stage2": [None, 8, 8, 15]}
 
 
+@pytest.mark.slow
 def test_train_starts_from_another_skeleton(model, people, tmp_path):
     run(
         "prepare",

@@ -124,6 +124,7 @@ def test_what_is_wrong_with_the_server_is_said(double, made, drawn_records):
         keras_cpm.Client("localhost:8500", made[1])
 
 
+@pytest.mark.slow
 def test_64_clients_at_once_get_their_own_answers(double, made, drawn_records):
     images = [Path(record.image).read_bytes() for record in drawn_records]
     find = keras_cpm.Predictor(*made[:2])

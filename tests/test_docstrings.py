@@ -3,6 +3,8 @@
 import doctest
 import importlib
 import inspect
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,3 +32,13 @@ def test_public_names_have_an_example(name):
     if inspect.isfunction(value) or inspect.isclass(value):
         # what a figure is made of is shown where the figure is
         assert ">>>" in value.__doc__ or name in ("Bone", "Panel", "Color")
+
+
+def test_the_reference_has_every_public_name(tmp_path):
+    pytest.importorskip("pdoc")
+    script = PACKAGE.parent / "docs/build_api.py"
+    if not script.is_file():
+        pytest.skip("the package is installed without its repository")
+    subprocess.run([sys.executable, str(script), str(tmp_path)], check=True, capture_output=True)
+    page = (tmp_path / "keras_cpm.html").read_text("utf-8")
+    assert not [name for name in keras_cpm.__all__ if f'id="{name}"' not in page]

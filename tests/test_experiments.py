@@ -180,6 +180,7 @@ def test_fig4(tmp_path, tiny, untrained, monkeypatch):
     assert [row[0] for row in rows] == ["15", "47"]
 
 
+@pytest.mark.slow
 def test_fig5(tmp_path, tiny):
     conclusion = experiments.reproduce("fig5", tmp_path, people=8, epochs=1)
     assert conclusion.startswith(VERDICTS) and "after epoch 1" in conclusion
@@ -200,6 +201,7 @@ def test_fig6b(tmp_path, tiny, untrained):
     assert rows[0][0] == "0.0" and rows[-1][0] == "0.2"
 
 
+@pytest.mark.slow
 def test_fig6c_of_records(tmp_path, tiny, drawn_records):
     conclusion = experiments.reproduce(
         "fig6c",

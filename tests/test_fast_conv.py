@@ -255,6 +255,7 @@ def test_another_choice_is_followed(tiled):
             np.testing.assert_allclose(a, b, atol=1e-5 * np.abs(b).max())
 
 
+@pytest.mark.slow
 def test_small_tiles_keep_nothing_and_compute_the_same(tmp_path):
     """Also where several functions of one file are traced, one after the other."""
     import tensorflow as tf
@@ -309,6 +310,7 @@ def test_training_with_tiles_is_training(tiled):
     assert losses[0][-1] < losses[0][0]
 
 
+@pytest.mark.slow
 def test_a_served_model_computes_its_spectra_when_it_is_loaded(tiled, tmp_path):
     """The file holds the weights, once; two loaded models do not share spectra."""
     import tensorflow as tf
@@ -330,6 +332,7 @@ def test_a_served_model_computes_its_spectra_when_it_is_loaded(tiled, tmp_path):
         np.testing.assert_allclose(found, beliefs, atol=1e-5 * np.abs(beliefs).max())
 
 
+@pytest.mark.slow
 def test_a_phone_gets_the_direct_convolution(tiled, tmp_path):
     model, spec = tiled
     keras_cpm.export_tflite(model, spec, tmp_path / "a.tflite")

@@ -37,6 +37,7 @@ print(json.dumps({"loss": history.history["loss"], "keypoints": pose.keypoints.t
 """
 
 
+@pytest.mark.slow
 def test_a_few_steps_under_jax(tmp_path):
     if importlib.util.find_spec("jax") is None:
         pytest.skip("jax is not installed: pip install 'keras-cpm[jax]'")

@@ -24,6 +24,7 @@ def test_narrow_networks(name):
     check(name, (72, 104), 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, size", parity.CASES, ids=[f"{name}-{size[0]}x{size[1]}" for name, size in parity.CASES]
 )

@@ -309,6 +309,7 @@ def test_a_person_network_learns_everybody_at_every_stage(drawn_records, tmp_pat
         assert labelled or not len(peaks)
 
 
+@pytest.mark.slow
 def test_training_on_centers_makes_a_person_network(drawn_records, tmp_path):
     keras_cpm.write_records(drawn_records, tmp_path / "people.jsonl")
     run = CliRunner().invoke

@@ -398,6 +398,7 @@ def test_every_pass_and_every_sample_differ_and_the_seed_tells_all(painted, shuf
     assert not np.array_equal(other, again)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count, shuffle", [(5, False), (5, True), (1, True)])
 def test_the_stream_can_be_entered_anywhere(greys, count, shuffle):
     options = {"shuffle": shuffle, "seed": 1}

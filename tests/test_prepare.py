@@ -45,6 +45,7 @@ def coco_file(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_coco_keypoints_of_any_figure(coco_file, tmp_path):
     out = tmp_path / "fish.jsonl"
     result = run("prepare", "coco", coco_file, out)

@@ -36,6 +36,7 @@ def server():
         process.stdin.close()
 
 
+@pytest.mark.slow
 def test_kills_change_no_bit(server, tmp_path):
     records = keras_cpm.draw_records(tmp_path / "people", 12, image_size=(96, 128))
     keras_cpm.write_records(records, tmp_path / "people.jsonl")
@@ -76,6 +77,7 @@ def trained(tiny_spec, drawn_records, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(trained, tmp_path):
     folder = tmp_path / "run" / checkpoints.FOLDER
     expected = trained(3)
@@ -104,6 +106,7 @@ def _flip_a_bit(data):
     return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_last_good_checkpoint(trained, tmp_path, monkeypatch):
     trained(1)
     write = np.savez

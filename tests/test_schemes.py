@@ -106,6 +106,7 @@ def stop_after(model, epochs):
     model.fit = shorter
 
 
+@pytest.mark.slow
 def test_only_one_stage_learns_at_a_time(trained):
     model, seen = trained("stagewise", [1, 2])
     stages = [set(names) for names in schemes.layers_of_stages(model)]
@@ -115,6 +116,7 @@ def test_only_one_stage_learns_at_a_time(trained):
     assert all(layer.trainable for layer in model.layers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["stagewise", "stagewise+joint"])
 def test_a_scheme_that_is_resumed_at_or_in_a_phase_ends_with_the_same_bits(trained, scheme):
     calls = [2, 3, 4] if scheme == "stagewise" else [1, 4, 6]
@@ -135,6 +137,7 @@ def test_unsupervised_stages_learn_from_the_last_loss_alone(tiny_spec):
     assert logs["loss"] == pytest.approx(3 * logs["stage3_loss"], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_epochs_of_a_staged_training_are_fixed(trained):
     trained("stagewise", [2])
     with pytest.raises(ValueError, match="began with another `epochs`"):

@@ -42,6 +42,7 @@ def test_losses_pck_and_pictures(drawn_records, tmp_path):
     assert int(width) > 512 and int(height) > 512 and encoded[0][:4] == b"\x89PNG"
 
 
+@pytest.mark.slow
 def test_the_verb_logs_too(drawn_records, tmp_path):
     keras_cpm.write_records(drawn_records[:4], tmp_path / "people.jsonl")
     words = f"train {tmp_path}/people.jsonl --out {tmp_path}/run --epochs 1 --batch-size 2 --width 8 --box-size 64"

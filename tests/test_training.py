@@ -65,6 +65,7 @@ def test_train_leaves_a_bundle_a_log_and_the_best_weights(tiny_spec, drawn_recor
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_a_second_call_goes_on_where_the_first_stopped(tiny_spec, drawn_records, tmp_path):
     model = small_model(tiny_spec)
     keras_cpm.train(model, drawn_records, (), FAST, tiny_spec, directory=tmp_path, verbose=0)
@@ -76,6 +77,7 @@ def test_a_second_call_goes_on_where_the_first_stopped(tiny_spec, drawn_records,
     assert [row["epoch"] for row in log_of(tmp_path)] == ["0", "1", "2"]
 
 
+@pytest.mark.slow
 def test_resumed_training_equals_an_uninterrupted_one(tiny_spec, drawn_records, tmp_path):
     straight, halves = small_model(tiny_spec), small_model(tiny_spec)
     recipe = dataclasses.replace(FAST, epochs=4, schedule="constant")
@@ -92,6 +94,7 @@ def test_resumed_training_equals_an_uninterrupted_one(tiny_spec, drawn_records, 
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_finished_or_foreign_checkpoints_are_refused(tiny_spec, drawn_records, tmp_path):
     keras_cpm.train(
         small_model(tiny_spec), drawn_records, (), FAST, tiny_spec, directory=tmp_path, verbose=0
@@ -129,6 +132,7 @@ def test_finished_or_foreign_checkpoints_are_refused(tiny_spec, drawn_records, t
         keras_cpm.train(other, drawn_records, (), longer, tiny_spec, directory=tmp_path)
 
 
+@pytest.mark.slow
 def test_mixed_precision_trains_and_leaves_a_float32_bundle(tiny_spec, drawn_records, tmp_path):
     model = small_model(tiny_spec)
     recipe = dataclasses.replace(FAST, epochs=1, precision="mixed_bfloat16")
@@ -161,6 +165,7 @@ def test_the_time_limit_ends_after_an_epoch(tiny_spec, drawn_records, tmp_path):
     assert (tmp_path / "model.keras").is_file()
 
 
+@pytest.mark.slow
 def test_a_loss_that_explodes_ends_the_training_and_names_the_files(
     tiny_spec, drawn_records, tmp_path
 ):
