@@ -354,3 +354,13 @@ def test_a_person_network_starts_from_the_features_of_a_pose_network(
         np.testing.assert_allclose(
             model.get_layer(name).kernel, pose.get_layer(name).kernel, atol=1e-6
         )
+
+
+def test_the_shipped_finder_is_the_default_and_knows_no_box():
+    name = bundle.default_person_bundle()
+    model, spec = bundle.load(name)
+    assert spec.num_parts == 1 and not bundle.takes_center_map(model)
+    # nobody in an empty photograph of any shape
+    for size in ((120, 300), (300, 120)):
+        assert find_people(np.full((*size, 3), 120, np.uint8), model, spec) == []
+    assert bundle.default_bundle() == "cpm-light-lsp"
