@@ -41,9 +41,13 @@ def main():
     parser.add_argument("bundle")
     options = parser.parse_args()
     model, spec = keras_cpm.load(options.bundle)
-    follow = Follower(keras_cpm.Predictor(model, spec), smooth=OneEuro())
-    raw, smooth, truth, followed = [], [], [], []
+    raw, smooth, truth, followed, places = [], [], [], [], []
+    # a detector that is right: it is asked in the first frame and when the person is lost
+    follow = Follower(
+        keras_cpm.Predictor(model, spec), find=lambda _: places[-1:], smooth=OneEuro()
+    )
     for seconds, frame, person in walking_frames(SECONDS, RATE):
+        places.append({"center": person.center, "person_height": person.height})
         sighting = follow(frame, seconds)
         raw.append(sighting.raw)
         smooth.append(sighting.pose.keypoints)

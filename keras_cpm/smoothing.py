@@ -28,7 +28,7 @@ class OneEuro:
         True
     """
 
-    def __init__(self, min_cutoff=1.5, beta=6.0, speed_cutoff=1.0):
+    def __init__(self, min_cutoff=1.0, beta=2.0, speed_cutoff=0.5):
         for name, value in (("min_cutoff", min_cutoff), ("speed_cutoff", speed_cutoff)):
             if not value > 0:
                 raise ValueError(f"`{name}` must be positive. Received: {value!r}")

@@ -42,6 +42,22 @@ class TestOneEuro:
         behind = (tracks - self.run(tracks))[-25:, 0, 0] / 100
         assert 0 < behind.max() < 2 * 0.04
 
+    def test_a_noisy_walk_of_ten_seconds_is_calmed(self):
+        """Half the jitter at most; what a network adds is about a hundredth of a person."""
+        walk = list(walking_frames(10, 25, (96, 128)))
+        truth = np.array([person.keypoints for _, _, person in walk])
+        height = walk[0][2].height
+        raw = truth + np.random.default_rng(0).normal(0, 0.01 * height, truth.shape)
+        smooth = OneEuro()
+        calm = np.array(
+            [smooth(points, t, height) for points, (t, *_) in zip(raw, walk, strict=True)]
+        )
+        jitter = [np.abs(np.diff(points - truth, 2, axis=0)).mean() for points in (calm, raw)]
+        assert jitter[0] <= 0.5 * jitter[1]
+        # nearest to the walk of less than two frames ago
+        late = [np.abs(calm[4:] - truth[4 - by : len(truth) - by]).mean() for by in range(5)]
+        assert np.argmin(late) < 2
+
     def test_size_of_the_picture_does_not_matter(self):
         tracks = np.random.default_rng(1).normal(0, 5, (len(self.times), 3, 2)).cumsum(0)
         np.testing.assert_allclose(
