@@ -10,7 +10,7 @@ demo: .venv/installed
 test: .venv/installed-test
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow'
 
-# those of half a minute too, as continuous integration does
+# those of many seconds too, as continuous integration does
 test-all: .venv/installed-test
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 

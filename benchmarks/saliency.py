@@ -36,7 +36,7 @@ def main():
     if options.records:
         records = keras_cpm.read_records(options.records)
     else:
-        records = keras_cpm.draw_records(tempfile.mkdtemp(), PEOPLE, neighbor_probability=0.0)
+        records = keras_cpm.draw_records(tempfile.mkdtemp(), PEOPLE, others=0, occluders=0)
     records = records[:: max(1, len(records) // PEOPLE)][:PEOPLE]
     seen = [half_heads(record, spec) for record in records]
     stages = range(1, len(model.output_names) + 1)

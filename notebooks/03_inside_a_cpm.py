@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import keras_cpm
+from keras_cpm import codec
 from keras_cpm.explaining import concentration
 from keras_cpm.golden import network_box
 from keras_cpm.images import upright_array
@@ -84,7 +85,7 @@ for axis, person in zip(axes, record.people):
 
 # %%
 crop = network_box(record, spec)[0][None].astype("float32")
-center = predictor._center_map
+center = codec.encode_center([spec.center] * 2, spec)[None].numpy()
 for title, given in (("with", center), ("without", np.zeros_like(center))):
     beliefs = model.predict_on_batch([crop, given])
     heights = [float(np.max(stage[0, ..., : spec.num_parts], (0, 1)).mean()) for stage in beliefs]
