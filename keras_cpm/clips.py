@@ -5,11 +5,11 @@ import csv
 from . import video
 from .following import Follower
 from .smoothing import OneEuro
-from .visualize import draw_pose
+from .stick_figure import draw_pose
 
 
 def predict_video(
-    source, predictor, *, find=None, smooth=True, draw=None, show=None, progress=iter
+    source, predictor, *, find=None, smooth=True, draw=None, names=False, show=None, progress=iter
 ):
     """Follows one person through a video.
 
@@ -19,7 +19,9 @@ def predict_video(
         find: function of a frame to places, as in `following.Follower`; without, the person fills the frame
             when nobody is followed yet.
         smooth: whether keypoints are smoothed, see `smoothing.OneEuro`.
-        draw: path of a video to write, with the pose drawn in.
+        draw: path of a video to write, with the pose drawn in; that of a camera repeats frames where prediction
+            is slower, so that it keeps time.
+        names: whether names and scores are written beside the parts there.
         show: function of a frame (H, W, 3) uint8 RGB with the pose drawn in, called for every frame; what it returns
             ends a camera if it is true.
         progress: wraps the frames.
@@ -55,24 +57,29 @@ def predict_video(
                 return
             yield item
 
+    def drawn(frame, sighting):
+        return draw_pose(frame, sighting.pose, skeleton, names=names)
+
     def work(item):
         seconds, frame = item
         sighting = follow(frame, seconds)
         sightings.append((seconds, sighting))
-        return frame, sighting
+        # here, because windows belong to the main thread on some systems
+        if show and show(drawn(frame, sighting)) and is_camera:
+            stopped.append(True)
+        return seconds, frame, sighting
 
     def write(item):
-        if not (writer or show):
+        if not writer:
             return
-        frame, sighting = item
-        drawn = draw_pose(frame, sighting.pose, skeleton)
-        if writer:
-            writer(drawn)
-        if show and show(drawn) and is_camera:
-            stopped.append(True)
+        seconds, frame, sighting = item
+        # a camera's frames come when they come, those of a file are all there
+        due = round(seconds * rate) + 1 - writer.count if is_camera else 1
+        for _ in range(due):
+            writer(drawn(frame, sighting))
 
     try:
-        count = video.pipelined(frames(), work, write)
+        count = video.pipelined(frames(), work, write, live=is_camera)
     finally:
         if writer:
             writer.close()

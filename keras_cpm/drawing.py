@@ -71,6 +71,41 @@ def write_text(image, text, x, y, *, height=11, color=INK, align=0.5):
     cv2.putText(image, text, corner, _FONT, scale, color, 1, cv2.LINE_AA)
 
 
+def write_labels(image, texts, points, colors, gap, height):
+    """A text beside each point, with a dark edge, where it hides no other text or point and stays inside.
+
+    Args:
+        image: drawn on.
+        texts: list of N.
+        points: (N, 2); texts of those right of the middle go to their right, the others to their left, if there
+            is room.
+        colors: N of the texts.
+        gap: pixels between a point and its text.
+        height: of a capital letter, pixels.
+    """
+    half, middle, stroke = gap / 2, np.mean(points, axis=0)[0], max(1, round(height / 9))
+    taken = [(x - half, y + half, x + half, y - half) for x, y in points]
+    for text, (x, y), color in zip(texts, points, colors, strict=True):
+        (width, capital), _ = cv2.getTextSize(text, _FONT, height / 22, stroke)
+        sides = [x + gap, x - gap - width] if x >= middle else [x - gap - width, x + gap]
+        rows = y + capital / 2 + 1.6 * capital * np.array([0, -1, 1, -2, 2])
+        places = [
+            (left, row, left + width, row - capital)
+            for left in np.clip(sides, stroke, image.shape[1] - width - stroke)
+            for row in np.clip(rows, capital + stroke, image.shape[0] - 1 - stroke)
+        ]
+        free = [p for p in places if not any(_overlap(p, other, 2 * stroke) for other in taken)]
+        taken.append((free or places)[0])
+        corner = tuple(np.rint(taken[-1][:2]).astype(int).tolist())
+        for ink, more in ((INK, 2 * stroke), (color, 0)):
+            cv2.putText(image, text, corner, _FONT, height / 22, ink, stroke + more, cv2.LINE_AA)
+
+
+def _overlap(a, b, margin):
+    across = min(a[2], b[2]) - max(a[0], b[0])
+    return across > -margin and min(a[1], b[1]) - max(a[3], b[3]) > -margin
+
+
 def caption(text, width):
     """(CAPTION, width, 3) dark text on white, smaller where it would not fit."""
     image = np.full((CAPTION, width, 3), 255, np.uint8)

@@ -13,7 +13,7 @@ from .visualize import contact_sheet, draw_beliefs, draw_pose, draw_stages, heat
 _READABLE = 480
 
 
-def draw_prediction(image, pose, path, part=None):
+def draw_prediction(image, pose, path, part=None, *, names=False):
     """Draws a pose on its photograph, and for `part` its belief map and its stages beside that.
 
     Args:
@@ -22,12 +22,13 @@ def draw_prediction(image, pose, path, part=None):
         path: of the drawing, such as "out/pose.png"; the part's pictures are then
             "out/pose.PART.png" and "out/pose.PART.stages.png".
         part: name, or `None`.
+        names: whether names and scores are written beside the parts.
 
     Returns:
         The paths written. Small photographs are enlarged, so that the drawing does not hide them.
     """
     photograph, pose = _enlarged(upright_array(image), pose)
-    save_image(path, draw_pose(photograph, pose, pose.spec.skeleton))
+    save_image(path, draw_pose(photograph, pose, pose.spec.skeleton, names=names))
     if part:
         beliefs, stages = (f"{path.stem}.{part}{kind}{path.suffix}" for kind in ("", ".stages"))
         save_image(path.with_name(beliefs), draw_beliefs(photograph, pose, part))
@@ -36,13 +37,14 @@ def draw_prediction(image, pose, path, part=None):
     return [path]
 
 
-def draw_people(image, poses, path):
+def draw_people(image, poses, path, *, names=False):
     """Draws several poses on their photograph.
 
     Args:
         image: path of the photograph.
         poses: list of `Pose`.
         path: of the drawing.
+        names: whether names and scores are written beside the parts.
 
     Returns:
         The paths written. Small photographs are enlarged.
@@ -50,7 +52,8 @@ def draw_people(image, poses, path):
     upright = upright_array(image)
     drawn = _enlarged_photograph(upright)
     for pose in poses:
-        drawn = draw_pose(drawn, _enlarged(upright, pose)[1], pose.spec.skeleton)
+        pose = _enlarged(upright, pose)[1]
+        drawn = draw_pose(drawn, pose, pose.spec.skeleton, names=names)
     save_image(path, drawn)
     return [path]
 

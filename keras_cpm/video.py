@@ -1,5 +1,6 @@
 """Poses of a video or a camera: frames are decoded, predicted and written at the same time."""
 
+import contextlib
 import queue
 import threading
 import time
@@ -81,12 +82,15 @@ class Writer:
         path: ending in one of `SUFFIXES`.
         rate: frames a second.
 
+    Attributes:
+        count: frames written.
+
     Raises:
         ValueError: no video's name, or OpenCV cannot write one there.
     """
 
     def __init__(self, path, rate):
-        self.path, self.rate, self._file = Path(path), rate, None
+        self.path, self.rate, self.count, self._file = Path(path), rate, 0, None
         if not is_video(path):
             raise ValueError(f"`path` must end in one of {', '.join(SUFFIXES)}. Received: {path}")
 
@@ -99,6 +103,7 @@ class Writer:
             if not self._file.isOpened():
                 raise ValueError(f"OpenCV cannot write a video at {self.path}; try a name in .avi.")
         self._file.write(np.ascontiguousarray(frame[..., ::-1]))
+        self.count += 1
 
     def close(self):
         """Ends the file."""
@@ -121,16 +126,18 @@ def show_in_window(frame):
         ) from None
 
 
-def pipelined(frames, work, write):
+def pipelined(frames, work, write, *, live=False):
     """Runs `work` on every item while the next are read and the last are written.
 
     Args:
         frames: iterable; read in a thread of its own.
         work: function of an item.
         write: function of what `work` returns; called in order, in a thread of its own.
+        live: whether an item that still waits when the next is read is dropped, as of a camera, whose
+            newest frame matters.
 
     Returns:
-        The number of items.
+        The number of items that were worked on.
 
     Raises:
         What any of the three raises; the others are stopped.
@@ -147,6 +154,8 @@ def pipelined(frames, work, write):
     def reading():
         try:
             for item in frames:
+                if live:
+                    _drop(read)
                 if not _put(read, item, stop):
                     return
         except BaseException as error:
@@ -189,6 +198,11 @@ def _put(waiting, item, stop):
         except queue.Full:
             continue
     return False
+
+
+def _drop(waiting):
+    with contextlib.suppress(queue.Empty):
+        waiting.get_nowait()
 
 
 def _get(waiting, stop):

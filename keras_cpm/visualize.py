@@ -3,157 +3,22 @@
 Images are (H, W, 3) uint8 RGB, points (x, y) in their pixels. Every function returns a new image.
 """
 
-import re
-
 import cv2
 import numpy as np
 
 from . import geometry, sampling
-from .drawing import CAPTION, INK, caption, copy_rgb, fill_disc, fill_line, grid, shade
+from .drawing import (
+    CAPTION,
+    caption,
+    copy_rgb,
+    grid,
+    shade,
+)
 from .drawing import save_image as save_image
 from .plots import plot_training as plot_training
-
-# Okabe and Ito's colors, which the color-blind can tell apart: warm right, cool left.
-_SIDES = {
-    "right": ((230, 159, 0), (213, 94, 0)),
-    "left": ((86, 180, 233), (0, 114, 178)),
-    "middle": ((240, 240, 240),),
-}
-_NO_SIDES = (*_SIDES["right"], (240, 228, 66), (0, 158, 115), *_SIDES["left"], (204, 121, 167))
-# Radius of a dot as a share of the person's extent.
-_DOT = 0.017
-
-
-def draw_pose(image, pose, skeleton, *, threshold=0.15):
-    """Limbs as lines, parts as dots; call it once a person.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        pose: `Pose` of that image.
-        skeleton: `Skeleton` of the pose.
-        threshold: a part with a lower score is not drawn, nor are its limbs; 0.15 in the release.
-
-    Returns:
-        (H, W, 3) uint8.
-
-    Example:
-        >>> import tempfile, keras_cpm
-        >>> from keras_cpm.images import upright_array
-        >>> spec = keras_cpm.PoseSpec(box_size=64)
-        >>> path = keras_cpm.draw_records(tempfile.mkdtemp(), 1)[0].image
-        >>> pose = keras_cpm.Predictor(keras_cpm.build_cpm(2, spec, width=8), spec)(path)
-        >>> keras_cpm.draw_pose(upright_array(path), pose, spec.skeleton).shape
-        (224, 224, 3)
-    """
-    if tuple(pose.parts) != skeleton.parts:
-        raise ValueError(
-            f"`skeleton` must be the pose's own, with parts {list(pose.parts)}; take the "
-            f"`spec.skeleton` of its model. Received: {skeleton.name!r} with {list(skeleton.parts)}"
-        )
-    visible = np.where(np.asarray(pose.scores) >= threshold, 2, 0)
-    return draw_keypoints(image, pose.keypoints, visible, skeleton)
-
-
-def draw_keypoints(image, keypoints, visible, skeleton):
-    """Like `draw_pose`, for labels.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        keypoints: (P, 2) in the pixels of `image`; they may lie outside.
-        visible: (P,) 0 = not drawn, 1 = a hollow dot, 2 = a filled one.
-        skeleton: `Skeleton` of P parts.
-
-    Returns:
-        (H, W, 3) uint8.
-
-    Example:
-        >>> import numpy as np
-        >>> from keras_cpm import CPM14, visualize
-        >>> grey = np.full((64, 64, 3), 128, np.uint8)
-        >>> image = visualize.draw_keypoints(grey, [[20, 30]] * 14, [2] + [0] * 13, CPM14)
-        >>> image[30, 20].tolist() == list(visualize.part_colors(CPM14)[0])
-        True
-    """
-    before, image = copy_rgb(image), copy_rgb(image)
-    points, visible = np.asarray(keypoints, np.float64), np.asarray(visible)
-    if points.shape != (skeleton.num_parts, 2) or visible.shape != (skeleton.num_parts,):
-        raise ValueError(
-            f"`keypoints` must be ({skeleton.num_parts}, 2) and `visible` ({skeleton.num_parts},), "
-            f"as {skeleton.name!r} has it. Received: shapes {points.shape} and {visible.shape}"
-        )
-    shown = np.flatnonzero((visible > 0) & np.isfinite(points).all(1))
-    if len(shown):
-        radius, colors = _dot_radius(points[shown], image), part_colors(skeleton)
-        for color, (a, b) in zip(_limb_colors(skeleton), skeleton.limb_indices, strict=True):
-            if a in shown and b in shown:
-                _draw_limb(image, points[[a, b]], radius, color)
-        for i in shown:
-            window = before if visible[i] == 1 else None
-            _draw_dot(image, points[i], radius, colors[i], window)
-    return image
-
-
-def part_colors(skeleton):
-    """P colors (R, G, B): warm on the right, cool on the left, neutral between.
-
-    Parts joined by limbs of one side share a color; without sides, each branch has its own.
-    """
-    sides = [_side(part) for part in skeleton.parts]
-    limbs = [(a, b) for a, b in skeleton.limb_indices if sides[a] == sides[b]]
-    ends = [end for limb in limbs for end in limb]
-    chain = list(range(skeleton.num_parts))
-    for a, b in limbs:
-        if ends.count(a) < 3 and ends.count(b) < 3:
-            chain = [chain[a] if c == chain[b] else c for c in chain]
-    has_sides, colors = set(sides) != {"middle"}, []
-    for side, number in zip(sides, chain, strict=True):
-        peers = sorted({c for c, s in zip(chain, sides, strict=True) if s == side})
-        palette = _SIDES[side] if has_sides else _NO_SIDES
-        colors.append(palette[peers.index(number) % len(palette)])
-    return tuple(colors)
-
-
-def _side(part):
-    words = re.split(r"[^a-z]+", part.lower())
-    return next((side for side in ("right", "left") if side in words), "middle")
-
-
-def _limb_colors(skeleton):
-    colors, middle = part_colors(skeleton), _SIDES["middle"][0]
-    for limb, (a, b) in zip(skeleton.limbs, skeleton.limb_indices, strict=True):
-        first, second = map(_side, limb)
-        if first == second or first == "middle":
-            yield colors[b]
-        else:
-            yield colors[a] if second == "middle" else middle
-
-
-def _dot_radius(points, image):
-    """In proportion to the person; a single point says nothing of its size, the picture must do."""
-    extent = np.ptp(points, axis=0).max() if len(points) > 1 else 0.3 * max(image.shape[:2])
-    return max(2.0, _DOT * extent)
-
-
-def _rim(radius):
-    """Width of the dark edge that keeps every color readable on every photograph."""
-    return max(0.7, 0.2 * radius)
-
-
-def _draw_limb(image, ends, radius, color):
-    fill_line(image, *ends, radius + 2 * _rim(radius), INK)
-    fill_line(image, *ends, radius, color)
-
-
-def _draw_dot(image, center, radius, color, window=None):
-    """A dot; with a `window` image, that shows through its middle."""
-    fill_disc(image, center, radius + _rim(radius), INK)
-    fill_disc(image, center, radius, color)
-    if window is not None:
-        hole = np.zeros(image.shape[:2], np.uint8)
-        fill_disc(hole, center, radius - max(1.0, 0.35 * radius), 255)
-        inside = hole > 0
-        share = hole[inside, None] / 255
-        image[inside] = np.rint(share * window[inside] + (1 - share) * image[inside])
+from .stick_figure import draw_keypoints as draw_keypoints
+from .stick_figure import draw_pose as draw_pose
+from .stick_figure import part_colors as part_colors
 
 
 def draw_beliefs(image, pose, part, *, stage=None):

@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import cv2
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -138,6 +140,21 @@ def test_predict_one_image(model, people, tmp_path):
     assert output.splitlines()[1].startswith("neck")
     for name in ("p.png", "p.neck.png", "p.neck.stages.png"):
         assert (tmp_path / name).is_file()
+
+
+@pytest.mark.parametrize("place", [(), ("--people", "boxes.json")])
+def test_names_are_drawn_on_request(model, place, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "boxes.json").write_text("[[10, 10, 200, 200]]")
+    cv2.imwrite("grey.png", np.full((480, 480, 3), 128, np.uint8))
+    real, seen = keras_cpm.draw_pose, []
+    monkeypatch.setattr(
+        "keras_cpm.pictures.draw_pose",
+        lambda *words, **options: seen.append(options["names"]) or real(*words, **options),
+    )
+    for flags in ((), ("--names",)):
+        run("predict", "grey.png", "--model", model, "--draw", "drawn.png", *place, *flags)
+    assert seen == [False, True]
 
 
 def test_predict_several_images_as_json(model, people, tmp_path):

@@ -70,7 +70,16 @@ FLOORS = [
             "dilated",
         )
     },
-    {"data.pipeline", "bundle", "plots", "scores", "inference", "checkpoints", "schemes"}
+    {
+        "data.pipeline",
+        "bundle",
+        "plots",
+        "stick_figure",
+        "scores",
+        "inference",
+        "checkpoints",
+        "schemes",
+    }
     | {"paper_figures"},
     {
         *("predictor", "visualize", "terminal", "litert", "doctor", "flags", "suspicions", "twins"),

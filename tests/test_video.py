@@ -3,6 +3,7 @@
 import csv
 import json
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -174,6 +175,27 @@ def test_what_is_not_needed_yet_is_not_read():
     pipelined(frames(), work, lambda item: None)
 
 
+def test_of_a_camera_only_the_newest_waits():
+    """While the first is worked on, the others come; the last of them is what is worked on next."""
+    all_read, worked = threading.Event(), []
+
+    def frames():
+        yield "first"
+        while not worked:
+            time.sleep(0.001)
+        yield from ("second", "third", "fourth")
+        all_read.set()
+
+    def work(item):
+        worked.append(item)
+        assert all_read.wait(10)
+        return item
+
+    written = []
+    assert pipelined(frames(), work, written.append, live=True) == 2
+    assert worked == written == ["first", "fourth"]
+
+
 @pytest.mark.parametrize("where", ["reading", "working", "writing"])
 def test_an_error_ends_it_and_is_raised(where):
     def fail(here, item):
@@ -246,6 +268,35 @@ def test_a_colour_of_the_walk_stays():
     assert min(shifts + back) < 12
 
 
+def test_a_camera_is_shown_recorded_and_ended(monkeypatch, tmp_path):
+    """Three frames in 0.4 s: at 25 frames a second the recording has 11, and the window ends it."""
+    times, shown, threads = [0.0, 0.2, 0.4, 0.6], [], []
+
+    def camera(source):
+        assert source == 0
+        for number, seconds in enumerate(times):
+            while len(shown) < number:
+                time.sleep(0.001)
+            yield seconds, np.full((96, 128, 3), 60 * number, np.uint8)
+
+    def show(frame):
+        shown.append(frame)
+        threads.append(threading.current_thread())
+        return len(shown) == 3
+
+    monkeypatch.setattr("keras_cpm.video.read_frames", camera)
+    spec = keras_cpm.PoseSpec(box_size=64)
+    predictor = keras_cpm.Predictor(keras_cpm.build_cpm(1, spec, width=8), spec)
+    path = tmp_path / "out.avi"
+    sightings = keras_cpm.predict_video(0, predictor, show=show, draw=path)
+    # one more may have been read before the window's answer was there
+    assert [seconds for seconds, _ in sightings[:3]] == times[:3] and len(sightings) <= 4
+    assert set(threads) == {threading.main_thread()}
+    monkeypatch.undo()
+    levels = [np.median(frame) for _, frame in read_frames(path)]
+    assert np.round(np.array(levels[:11]) / 60).tolist() == [0] + [1] * 5 + [2] * 5
+
+
 @pytest.fixture(scope="module")
 def walk(tmp_path_factory):
     path = tmp_path_factory.mktemp("walk") / "walk.avi"
@@ -289,6 +340,27 @@ class TestVerb:
         off = np.hypot(*(people[-1].keypoints[0] - [head["x"], head["y"]]))
         assert off < 0.15 * people[-1].height
 
+    def test_names_are_written_into_the_video(self, walk, tmp_path):
+        means = []
+        for number, flags in enumerate(([], ["--names"])):
+            path = tmp_path / f"{number}.avi"
+            assert self.run(walk[0], "--draw", path, *flags).exit_code == 0
+            means.append(np.mean([frame.mean() for _, frame in read_frames(path)]))
+        assert abs(means[1] - means[0]) > 0.2
+
+    def test_people_are_looked_for_unless_the_model_is_ones_own(self, walk, monkeypatch, tmp_path):
+        looked, person = [], walk[1][0]
+        place = {"center": person.center, "person_height": person.height}
+        monkeypatch.setattr(
+            "keras_cpm.people.find_people", lambda frame, *_: looked.append(frame) or [place]
+        )
+        assert self.run(walk[0]).exit_code == 0
+        assert looked[0].shape == (180, 240, 3) and (count := len(looked)) < 15
+        model = keras_cpm.bundle.default_bundle()
+        assert self.run(walk[0], "--model", model).exit_code == 0 and len(looked) == count
+        assert self.run(walk[0], "--model", model, "--people", "auto").exit_code == 0
+        assert len(looked) == 2 * count
+
     def test_smoothing_can_be_left_out(self, walk, tmp_path):
         both = []
         for number, flag in enumerate(("--smooth", "--no-smooth")):
@@ -307,6 +379,7 @@ class TestVerb:
             (("a.mp4", "--box", 1, 2, 3, 4), "A video goes alone"),
             (("a.mp4", "--people", "boxes.json"), "A video goes alone"),
             (("a.jpg", "--csv", "a.csv"), "--csv needs a video"),
+            (("a.jpg", "--names"), "--names needs --draw"),
         ],
     )
     def test_what_does_not_go_together(self, words, sentence):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from keras_cpm import CPM14, HAND21, QUADRUPED17, PoseSpec, Skeleton, codec, geometry, visualize
+from keras_cpm.drawing import write_labels
 
 GREY = 128
 SPEC = PoseSpec(box_size=128)
@@ -110,6 +111,68 @@ def test_a_part_below_the_threshold_is_not_drawn_nor_its_limbs():
     assert (image == GREY).all()
     lower = visualize.draw_pose(canvas(), make_pose(scores=scores), CPM14, threshold=0.14)
     assert tuple(lower[80, 30]) == visualize.part_colors(CPM14)[elbow]
+
+
+def test_the_colored_area_of_a_dot_is_its_score():
+    one, picture = Skeleton("one", ("right_eye",)), canvas(2000, 2000)
+
+    def colored(score):
+        point = np.array([[700.25, 900.5]])
+        pose = SimpleNamespace(keypoints=point, scores=np.array([score]), parts=one.parts)
+        image = visualize.draw_pose(picture, pose, one)
+        return (image == visualize.part_colors(one)[0]).all(-1).sum(), changed(image).sum()
+
+    full, everything = colored(1.0)
+    for score in (0.2, 0.5, 0.8):
+        assert colored(score)[0] == pytest.approx(score * full, rel=0.06)
+        # the dark rest keeps the dot as large as it is
+        assert colored(score)[1] == everything
+    assert colored(1.7) == (full, everything)
+
+
+def test_a_limb_is_as_thin_as_its_less_sure_end():
+    two = Skeleton("two", ("right_hip", "right_knee"), limbs=(("right_hip", "right_knee"),))
+    points = np.array([[100.0, 500.0], [900.0, 500.0]])
+
+    def width(scores):
+        pose = SimpleNamespace(keypoints=points, scores=np.array(scores), parts=two.parts)
+        image = visualize.draw_pose(canvas(1000, 1000), pose, two)
+        return (image[:, 500] == visualize.part_colors(two)[0]).all(-1).sum()
+
+    assert width([1, 1]) == pytest.approx(0.017 * 800, abs=1.5)
+    for scores in ([1, 0.5], [0.5, 0.9]):
+        assert width(scores) == pytest.approx(0.5 * 0.017 * 800, abs=1)
+
+
+def test_names_stand_beside_their_parts_and_hide_none():
+    factor = 4
+    picture, pose = canvas(220 * factor, 200 * factor), make_pose()
+    pose.keypoints = factor * (POINTS + [20, 10])
+    bare = visualize.draw_pose(picture, pose, CPM14)
+    named = visualize.draw_pose(picture, pose, CPM14, names=True)
+    x, y = np.rint(pose.keypoints).astype(int).T
+    np.testing.assert_array_equal(named[y, x], bare[y, x])
+    written = (named != bare).any(-1)
+    for column, row in zip(x, y, strict=True):
+        around = written[row - 60 : row + 61, max(column - 90, 0) : column + 91]
+        assert around.sum() > 100
+    # nobody is there to be named
+    pose.scores = np.zeros(14)
+    np.testing.assert_array_equal(visualize.draw_pose(picture, pose, CPM14, names=True), picture)
+
+
+def test_labels_stay_inside_and_apart():
+    """Crowded in a corner, each shows as many of its pixels as alone in the middle."""
+    texts = ["first 1.00", "second 1.00", "third 1.00", "fourth 1.00"]
+    colors = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)]
+    points = np.array([[5.0, 6], [5, 16], [690, 11], [8, 20]])
+    crowd = canvas(400, 700)
+    write_labels(crowd, texts, points, colors, 8, 30)
+    for text, color in zip(texts, colors, strict=True):
+        alone = canvas(400, 700)
+        write_labels(alone, [text], np.array([[250.0, 200]]), [color], 8, 30)
+        shown = [(image == color).all(-1).sum() for image in (crowd, alone)]
+        assert shown[0] == shown[1] > 200
 
 
 def test_parts_without_label_are_not_drawn():

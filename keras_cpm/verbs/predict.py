@@ -24,7 +24,7 @@ from ..terminal import load_tensorflow, print_pose, progress, write_json
     "--people",
     metavar="auto|BOXES.json",
     help="Several people: auto finds them with a person network; a file lists boxes [x0, y0, x1, y1], "
-    "or holds such lists by file name.",
+    "or holds such lists by file name. In a video, auto is what happens without --model.",
 )
 @click.option("--person-model", help="With --people auto: the bundle of the person network.")
 @click.option("--flip", is_flag=True, help="Also look at the mirror image.")
@@ -35,13 +35,14 @@ from ..terminal import load_tensorflow, print_pose, progress, write_json
 @click.option(
     "--part", help="With --draw: also draws this part's belief map, and its stages side by side."
 )
+@click.option("--names", is_flag=True, help="With --draw: names and scores beside the parts.")
 @click.option("--json", "json_path", type=PATH, help="Write keypoints and scores as JSON.")
 @click.option("--csv", "csv_path", type=PATH, help="Of a video: a line a part and frame.")
 @click.option(
     "--camera", type=click.IntRange(min=0), help="Instead of IMAGES: its number; Esc ends."
 )
 @click.option("--smooth/--no-smooth", default=True, help="Of a video.", show_default=True)
-def predict(images, model, people, person_model, draw, part, json_path, **options):
+def predict(images, model, people, person_model, draw, part, names, json_path, **options):
     """Finds the pose of the person in each of IMAGES; without box or centre, the person fills the
     image. One of them may be a video: the person is followed from frame to frame.
     """
@@ -56,7 +57,9 @@ def predict(images, model, people, person_model, draw, part, json_path, **option
             raise click.UsageError(
                 "A video goes alone, without --box, --center, --part; --people may be auto."
             )
-        return _predict_video(images, model, people, person_model, draw, json_path, **options)
+        return _predict_video(
+            images, model, people, person_model, draw, names, json_path, **options
+        )
     if options["csv_path"]:
         raise click.UsageError("--csv needs a video; photographs have --json.")
     if (box or center) and len(images) > 1:
@@ -67,8 +70,8 @@ def predict(images, model, people, person_model, draw, part, json_path, **option
         )
     if person_model and people != "auto":
         raise click.UsageError("--person-model needs --people auto.")
-    if part and not draw:
-        raise click.UsageError("--part needs --draw.")
+    if (part or names) and not draw:
+        raise click.UsageError(f"{'--part' if part else '--names'} needs --draw.")
     if draw and draw.suffix and len(images) > 1:
         raise click.UsageError("--draw must be a folder when there are several images.")
     load_tensorflow()
@@ -89,7 +92,7 @@ def predict(images, model, people, person_model, draw, part, json_path, **option
             if find:
                 poses = predictor.predict_people(path, find(path))
                 results[str(path)] = {"people": [pose.to_dict() for pose in poses]}
-                drawn += pictures.draw_people(path, poses, target) if draw else []
+                drawn += pictures.draw_people(path, poses, target, names=names) if draw else []
                 continue
             pose = predictor(
                 path, center=center or None, person_height=options["height"], box=box or None
@@ -99,7 +102,8 @@ def predict(images, model, people, person_model, draw, part, json_path, **option
             failures.append(str(error))
             continue
         results[str(path)] = pose.to_dict()
-        drawn += pictures.draw_prediction(path, pose, target, part) if draw else []
+        if draw:
+            drawn += pictures.draw_prediction(path, pose, target, part, names=names)
     write_json(json_path, results)
     if not json_path:
         for path, result in results.items():
@@ -116,7 +120,7 @@ def predict(images, model, people, person_model, draw, part, json_path, **option
         raise click.ClickException("\n".join(failures))
 
 
-def _predict_video(images, model, people, person_model, draw, json_path, **options):
+def _predict_video(images, model, people, person_model, draw, names, json_path, **options):
     load_tensorflow()
     from .. import bundle, clips, video
     from ..predictor import Predictor
@@ -129,9 +133,11 @@ def _predict_video(images, model, people, person_model, draw, json_path, **optio
     sightings = clips.predict_video(
         source,
         predictor,
-        find=_finder(person_model) if people else None,
+        # a model of one's own may know no people
+        find=_finder(person_model) if people or person_model or not model else None,
         smooth=options["smooth"],
         draw=draw,
+        names=names,
         show=None if camera is None else video.show_in_window,
         progress=progress("following"),
     )
