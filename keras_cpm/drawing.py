@@ -88,7 +88,7 @@ def write_labels(image, texts, points, colors, gap, height):
     for text, (x, y), color in zip(texts, points, colors, strict=True):
         (width, capital), _ = cv2.getTextSize(text, _FONT, height / 22, stroke)
         sides = [x + gap, x - gap - width] if x >= middle else [x - gap - width, x + gap]
-        rows = y + capital / 2 + 1.6 * capital * np.array([0, -1, 1, -2, 2])
+        rows = y + capital / 2 + 1.6 * capital * np.array([0, -1, 1, -2, 2, -3, 3, -4, 4])
         places = [
             (left, row, left + width, row - capital)
             for left in np.clip(sides, stroke, image.shape[1] - width - stroke)
