@@ -1,8 +1,8 @@
 """Is a part's saliency near the part? python benchmarks/saliency.py [RECORDS.jsonl] [--model cpm-light-lsp]
 
 Of ten people, evenly spread over the records (drawn ones unless named): how many times more of the saliency's
-energy lies within half a head of the labelled part than if it lay everywhere, and of how many people it is
-more than twice. Needs tf-keras-vis; 1 minute.
+energy lies within half a head of the labelled part than if it lay everywhere (median), and of how many people it is
+more than once, more than twice. Needs tf-keras-vis; 1 minute.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from keras_cpm import geometry
 from keras_cpm.explaining import concentration, explain
 from keras_cpm.golden import network_box
 
-PEOPLE, TIMES = 10, 2.0
+PEOPLE = 10
 
 
 def half_heads(record, spec):
@@ -51,8 +51,8 @@ def main():
                 for box, parts, radius in seen
                 if part in parts
             ]
-            right = sum(times > TIMES for times in near)
-            line += f"{f'{np.median(near):.1f} x, {right} of {len(near)}':>20}"
+            once, twice = (sum(times > bound for times in near) for bound in (1, 2))
+            line += f"{f'{np.median(near):.1f} x, {once}, {twice} of {len(near)}':>20}"
         print(line, flush=True)
 
 

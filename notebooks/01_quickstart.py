@@ -20,13 +20,14 @@ SMOKE = bool(os.environ.get("KERAS_CPM_SMOKE"))  # a small run, for tests
 # %% [markdown]
 # ## A picture
 #
-# Give the path of a photograph of your own. Without one, a person is drawn: the model learnt from photographs and is less
-# sure of drawings.
+# Give the path of a photograph of your own, and where the person stands in it: `box=(x0, y0, x1, y1)`, or `None` where they fill
+# it. Without a photograph a person is drawn: the model learnt from photographs and is less sure of drawings.
 
 # %%
-photograph = None  # "me.jpg"
+photograph, box = None, None  # "me.jpg", (40, 20, 210, 380)
 if photograph is None:
-    photograph = keras_cpm.draw_records("people", 1, seed=4, others=0, occluders=0)[0].image
+    drawn = keras_cpm.draw_records("people", 1, seed=4, others=0, occluders=0)[0]
+    photograph, box = drawn.image, drawn.people[0].box
 image = upright_array(photograph)
 plt.imshow(image)
 _ = plt.axis("off")
@@ -40,12 +41,14 @@ _ = plt.axis("off")
 # %%
 model, spec = keras_cpm.load("cpm-light-lsp")
 predictor = keras_cpm.Predictor(model, spec, flip=True)
-pose = predictor(photograph)  # box=(x0, y0, x1, y1) where the person does not fill the picture
+pose = predictor(photograph, box=box)
 for part, (x, y), score in zip(pose.parts, pose.keypoints, pose.scores):
     print(f"{part:15s} {x:6.1f} {y:6.1f}   {score:.2f}")
 
 # %%
-plt.imshow(keras_cpm.draw_pose(image, pose, spec.skeleton))
+plt.imshow(
+    keras_cpm.draw_pose(image, pose, spec.skeleton)
+)  # names=True writes names and scores, too
 _ = plt.axis("off")
 
 # %% [markdown]

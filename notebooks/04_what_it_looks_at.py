@@ -11,6 +11,7 @@
 import os
 
 import matplotlib.pyplot as plt
+import numpy as np
 
 import keras_cpm
 from keras_cpm import geometry
@@ -52,7 +53,7 @@ for axis in axes:
 figure, axes = plt.subplots(1, 3, figsize=(12, 4))
 for stage, axis in enumerate(axes, 1):
     heat = keras_cpm.explain(model, spec, box, part, stage=stage, method="saliency")
-    axis.imshow(heat_over(box, heat))
+    axis.imshow(heat_over(box, np.sqrt(heat)))
     axis.set_title(f"stage {stage}")
     axis.axis("off")
 

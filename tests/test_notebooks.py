@@ -1,11 +1,15 @@
 """The notebooks are checked as texts here; `make notebooks` runs them."""
 
+import base64
 import importlib.util
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 jupytext = pytest.importorskip("jupytext")
+nbformat = pytest.importorskip("nbformat")
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 _spec = importlib.util.spec_from_file_location("notebooks_build", FOLDER / "build.py")
@@ -30,6 +34,35 @@ def test_there_are_five_and_all_are_sound():
         text = next(cell.source for cell in install if cell.cell_type == "code")
         assert text.startswith("%pip install") and build.REPOSITORY in text
         assert "REPOSITORY" not in text
+
+
+def test_what_is_stored_is_the_text_with_small_outputs():
+    """After a change of a text: `python notebooks/build.py --store`."""
+    for path in build.notebooks():
+        stored, text = jupytext.read(path.with_suffix(".ipynb")), build.read(path)
+        assert [cell.source for cell in stored.cells] == [cell.source for cell in text.cells]
+        assert path.with_suffix(".ipynb").stat().st_size < 500_000
+        outputs = [out for cell in stored.cells for out in cell.get("outputs", [])]
+        assert outputs and not any(out.get("name") == "stderr" for out in outputs)
+
+
+def test_stored_outputs_are_small_and_stay():
+    pixels = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    png = base64.b64encode(cv2.imencode(".png", cv2.GaussianBlur(pixels, (0, 0), 5))[1]).decode()
+    code = nbformat.v4.new_code_cell("1")
+    code.outputs = [
+        nbformat.v4.new_output("stream", name="stderr", text="/home/me/warning"),
+        nbformat.v4.new_output("stream", name="stdout", text="a\n1/2\r2/2\r\nb\n"),
+        nbformat.v4.new_output("display_data", {"image/png": png, "text/plain": "<Figure>"}),
+    ]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# A"), code])
+    build.lighten(book)
+    assert [cell.id for cell in book.cells] == ["cell-1", "cell-2"]
+    text, picture = code.outputs
+    assert text.text == "a\n2/2\nb\n" and set(picture.data) == {"image/jpeg", "text/plain"}
+    jpeg = np.frombuffer(base64.b64decode(picture.data["image/jpeg"]), np.uint8)
+    blurred = cv2.GaussianBlur(pixels, (0, 0), 5).astype(int)
+    assert np.abs(cv2.imdecode(jpeg, cv2.IMREAD_COLOR) - blurred).mean() < 3
 
 
 def test_the_address_stands_in_one_place():
