@@ -1,8 +1,9 @@
-"""Is a part's saliency near the part? python benchmarks/saliency.py [RECORDS.jsonl] [--model cpm-light-lsp]
+"""Is a part's saliency near the part? python benchmarks/saliency.py [RECORDS] [--at label] [--model cpm-light-lsp]
 
 Of ten people, evenly spread over the records (drawn ones unless named): how many times more of the saliency's
 energy lies within half a head of the labelled part than if it lay everywhere (median), and of how many people it is
-more than once, more than twice. Needs tf-keras-vis; 1 minute.
+more than once, more than twice. What is explained is the peak of the part's beliefs, wherever it is, or with
+`--at label` the beliefs around the labelled part. Needs tf-keras-vis; 1 minute.
 """
 
 import argparse
@@ -27,10 +28,17 @@ def half_heads(record, spec):
     return box, parts, np.hypot(*(parts["head"] - parts["neck"])) / 2
 
 
+def how_near(model, spec, part, stage, person, at_label):
+    box, point, radius = person
+    heat = explain(model, spec, box, part, stage=stage, at=tuple(point) if at_label else "peak")
+    return concentration(heat**2, point, radius)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("records", nargs="?")
     parser.add_argument("--model", default="cpm-light-lsp")
+    parser.add_argument("--at", choices=["peak", "label"], default="peak")
     options = parser.parse_args()
     model, spec = keras_cpm.load(options.model)
     if options.records:
@@ -40,19 +48,17 @@ def main():
     records = records[:: max(1, len(records) // PEOPLE)][:PEOPLE]
     seen = [half_heads(record, spec) for record in records]
     stages = range(1, len(model.output_names) + 1)
-    print(f"{'part':16}" + "".join(f"{f'stage {stage}':>20}" for stage in stages))
+    print(f"{'part':16}" + "".join(f"{f'stage {stage}':>24}" for stage in stages))
     for part in spec.skeleton.parts:
+        people = [(box, parts[part], radius) for box, parts, radius in seen if part in parts]
         line = f"{part:16}"
         for stage in stages:
             near = [
-                concentration(
-                    explain(model, spec, box, part, stage=stage) ** 2, parts[part], radius
-                )
-                for box, parts, radius in seen
-                if part in parts
+                how_near(model, spec, part, stage, person, options.at == "label")
+                for person in people
             ]
             once, twice = (sum(times > bound for times in near) for bound in (1, 2))
-            line += f"{f'{np.median(near):.1f} x, {once}, {twice} of {len(near)}':>20}"
+            line += f"{f'{np.median(near):.1f} x, {once}, {twice} of {len(near)}':>24}"
         print(line, flush=True)
 
 
