@@ -19,6 +19,11 @@ from keras_cpm.golden import network_box
 PEOPLE = 10
 
 
+def _has_head(record):
+    labelled = dict(zip(record.parts, record.people[0].visible, strict=True))
+    return bool(labelled.get("head") and labelled.get("neck"))
+
+
 def half_heads(record, spec):
     """The network box, its labelled parts by name, half the head's length in it."""
     box, network_from_image = network_box(record, spec)
@@ -45,6 +50,8 @@ def main():
         records = keras_cpm.read_records(options.records)
     else:
         records = keras_cpm.draw_records(tempfile.mkdtemp(), PEOPLE, others=0, occluders=0)
+    # half a head is the measure
+    records = [record for record in records if _has_head(record)]
     records = records[:: max(1, len(records) // PEOPLE)][:PEOPLE]
     seen = [half_heads(record, spec) for record in records]
     stages = range(1, len(model.output_names) + 1)

@@ -1,6 +1,8 @@
 """The pose of one person in every frame of a video or a camera, drawn and written down."""
 
 import csv
+import dataclasses
+from pathlib import Path
 
 from . import video
 from .following import Follower
@@ -27,10 +29,12 @@ def predict_video(
         progress: wraps the frames.
 
     Returns:
-        list of (seconds, `following.Sighting`), an entry a frame.
+        list of (seconds, `following.Sighting`), an entry a frame; poses are without belief maps, which would fill
+        the memory. Ctrl-C ends a camera, too.
 
     Raises:
-        FileNotFoundError, ValueError: as `video.read_frames` and `video.Writer`; a video without a frame.
+        FileNotFoundError, ValueError: as `video.read_frames` and `video.Writer`; a source without a frame; `draw`
+            where the source is.
 
     Example:
         >>> import tempfile, keras_cpm
@@ -46,13 +50,16 @@ def predict_video(
         5
     """
     is_camera = isinstance(source, int)
+    if draw and not is_camera and Path(draw).resolve() == Path(source).resolve():
+        raise ValueError(f"`draw` must not be the video itself. Received: {draw}")
+    captured = video.read_frames(source)
     rate = 25.0 if is_camera else video.frame_rate(source)[0]
     follow = Follower(predictor, find=find, smooth=OneEuro() if smooth else None)
     writer = video.Writer(draw, rate) if draw else None
     skeleton, sightings, stopped = predictor.spec.skeleton, [], []
 
     def frames():
-        for item in progress(video.read_frames(source)):
+        for item in progress(captured):
             if stopped:
                 return
             yield item
@@ -63,7 +70,8 @@ def predict_video(
     def work(item):
         seconds, frame = item
         sighting = follow(frame, seconds)
-        sightings.append((seconds, sighting))
+        light = dataclasses.replace(sighting.pose, beliefs=None)
+        sightings.append((seconds, dataclasses.replace(sighting, pose=light)))
         # here, because windows belong to the main thread on some systems
         if show and show(drawn(frame, sighting)) and is_camera:
             stopped.append(True)
@@ -79,13 +87,20 @@ def predict_video(
             writer(drawn(frame, sighting))
 
     try:
-        count = video.pipelined(frames(), work, write, live=is_camera)
+        video.pipelined(frames(), work, write, live=is_camera)
+    except KeyboardInterrupt:
+        # of a camera without a window it is the way to end
+        if not is_camera:
+            raise
     finally:
+        captured.close()
         if writer:
             writer.close()
-    if not count:
+    if not sightings:
         raise ValueError(
-            f"There is no frame in {source}; it is damaged or of a format that OpenCV does not know."
+            f"Camera {source} gives no picture; check that this program may use it."
+            if is_camera
+            else f"There is no frame in {source}; it is damaged or of a format that OpenCV does not know."
         )
     return sightings
 

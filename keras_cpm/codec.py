@@ -70,6 +70,26 @@ def _peaks(points, spec):
     return profile[..., 1, :, None] * profile[..., 0, None, :]
 
 
+def window(point, spec):
+    """Weights of the cells around a point, as a part's belief there, but made to sum to 1.
+
+    Args:
+        point: (2,) network frame, pixels, within the box.
+        spec: `PoseSpec`.
+
+    Returns:
+        (h, w) float32.
+
+    Example:
+        >>> from keras_cpm import PoseSpec, codec
+        >>> weights = codec.window((19.5, 11.5), PoseSpec(part_sigma=0.5))
+        >>> weights[1, 2].numpy().item()
+        1.0
+    """
+    peak = _peaks(tf.cast(point, tf.float32)[None], spec)[0]
+    return peak / tf.reduce_sum(peak)
+
+
 def encode_center(center, spec):
     """The center map: a Gaussian where the primary person is (Sec. 4.2), at full resolution.
 

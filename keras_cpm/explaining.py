@@ -5,6 +5,9 @@ A belief map is not a class: its mean says nothing. What is explained here is on
     (x, y)      the belief at a point of the network box, in a Gaussian window of `spec.part_sigma`
 """
 
+import contextlib
+import io
+
 import keras
 import numpy as np
 from keras import ops
@@ -34,8 +37,10 @@ def explain(model, spec, box, part, *, stage=None, method="saliency", at="peak")
         (H, W) float32, 0..1.
 
     Raises:
-        ValueError: unknown part, stage, method, or a box of another size.
+        ValueError: unknown part, stage, method, a box of another size, a point outside, or a stage that does not
+            end in a convolution.
         ImportError: without tf-keras-vis.
+        RuntimeError: under another backend of Keras than TensorFlow.
 
     Example:
         >>> import numpy as np, keras_cpm
@@ -58,6 +63,11 @@ def scored_model(model, spec, part, *, stage=None, at="peak"):
     The center map of a centred person is inside, so that methods that change inputs leave it alone. Its layer
     "features" is what the stage's belief convolution reads.
     """
+    if keras.config.backend() != "tensorflow":
+        raise RuntimeError(
+            "To look inside takes the TensorFlow backend; start Python with KERAS_BACKEND=tensorflow. "
+            f"Received: {keras.config.backend()}"
+        )
     stages = model.output_names
     if stage is not None and stage not in range(1, len(stages) + 1):
         raise ValueError(
@@ -88,17 +98,19 @@ def maximize(model, spec, part, *, stage=None, steps=100, seed=0):
     Args:
         model, spec, part, stage: as in `explain`; the score is the belief in the middle of the box.
         steps: of the climb.
-        seed: of the noise where it starts.
+        seed: of the noise where it starts; also sets Keras' seeds, for the climb is jittered.
 
     Returns:
         (H, W, 3) uint8.
-    """
-    from tf_keras_vis.activation_maximization import ActivationMaximization
 
+    Raises:
+        As `explain`.
+    """
+    vis = _library()
     keras.utils.set_random_seed(seed)
     scored = scored_model(model, spec, part, stage=stage, at=(spec.center, spec.center))
     grey = np.random.default_rng(seed).uniform(100, 156, (spec.box_size, spec.box_size, 3))
-    climb = ActivationMaximization(scored, clone=False)
+    climb = vis.activation_maximization.ActivationMaximization(scored, clone=False)
     found = climb(
         lambda belief: _STEEP * belief[:, 0],
         seed_input=_checked(grey, spec),
@@ -171,21 +183,32 @@ def concentration(heat, point, radius):
 
 def _run(scored, seed, method):
     """(1, H, W), as tf-keras-vis gives it."""
-    try:
-        from tf_keras_vis.gradcam_plus_plus import GradcamPlusPlus
-        from tf_keras_vis.saliency import Saliency
-        from tf_keras_vis.scorecam import Scorecam
-    except ImportError:
-        raise ImportError("To look inside takes a library: pip install 'keras_cpm[vis]'") from None
+    vis = _library()
     layer = {"penultimate_layer": "features", "seek_penultimate_conv_layer": False}
     if method == "saliency":
-        return Saliency(scored, clone=False)(_first, seed, normalize_map=False)
+        return vis.saliency.Saliency(scored, clone=False)(_first, seed, normalize_map=False)
     if method == "smoothgrad":
         noise = {"smooth_samples": _SMOOTH_SAMPLES, "smooth_noise": _SMOOTH_NOISE}
-        return Saliency(scored, clone=False)(_first, seed, normalize_map=False, **noise)
+        look = vis.saliency.Saliency(scored, clone=False)
+        return look(_first, seed, normalize_map=False, **noise)
     if method == "gradcam++":
-        return GradcamPlusPlus(scored, clone=False)(_first, seed, normalize_cam=False, **layer)
-    return Scorecam(_as_logits(scored), clone=False)(_first, seed, normalize_cam=False, **layer)
+        look = vis.gradcam_plus_plus.GradcamPlusPlus(scored, clone=False)
+        return look(_first, seed, normalize_cam=False, **layer)
+    look = vis.scorecam.Scorecam(_as_logits(scored), clone=False)
+    # Keras' progress bars are on stdout
+    with contextlib.redirect_stdout(io.StringIO()):
+        return look(_first, seed, normalize_cam=False, **layer)
+
+
+def _library():
+    try:
+        import tf_keras_vis.activation_maximization
+        import tf_keras_vis.gradcam_plus_plus
+        import tf_keras_vis.saliency
+        import tf_keras_vis.scorecam
+    except ImportError:
+        raise ImportError("To look inside takes a library: pip install 'keras_cpm[vis]'") from None
+    return tf_keras_vis
 
 
 def _as_logits(scored):
@@ -220,15 +243,22 @@ def _score(belief, at, spec):
         if at != "peak":
             raise ValueError(f'`at` must be "peak" or a point (x, y). Received: {at!r}')
         return ops.max(belief, axis=(1, 2))[:, None]
-    axis = np.asarray(geometry.belief_axis(spec))
-    across, down = (np.exp(-((axis - v) ** 2) / (2 * spec.part_sigma**2)) for v in at)
-    window = (down[:, None] * across[None] / (down.sum() * across.sum())).astype(np.float32)
-    return ops.sum(belief * window, axis=(1, 2))[:, None]
+    if not geometry.inside_box(np.float32(at), spec):
+        raise ValueError(
+            f"`at` must be a point of the network box, 0..{spec.box_size - 1}; `geometry.apply` takes points of "
+            f"the image there. Received: {at!r}"
+        )
+    return ops.sum(belief * codec.window(at, spec), axis=(1, 2))[:, None]
 
 
 def _belief_convolution(beliefs):
     """The last convolution before a stage's output."""
     layer = beliefs._keras_history.operation
     while not isinstance(layer, keras.layers.Conv2D):
+        if isinstance(layer.input, (list, tuple)):
+            raise ValueError(
+                "`model` must make the beliefs of a stage with one convolution, whose features are looked at. "
+                f"Received: a stage that ends in {layer.name!r}, which joins several"
+            )
         layer = layer.input._keras_history.operation
     return layer

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from . import geometry
 from .pose import Pose
 
 # A part with less is not looked at to find the person in the next frame.
@@ -104,9 +105,9 @@ def _is_seen(pose):
 def _next(pose, place):
     """Where to look in the next frame."""
     points = pose.keypoints[pose.scores >= _SURE]
-    low, high = points.min(0), points.max(0)
-    height = float((high - low).max()) / _SPAN
+    center, extent = geometry.center_and_height([*points.min(0), *points.max(0)])
+    height = float(extent) / _SPAN
     before = place.get("person_height")
     if before:
         height = before + _FOLLOWS * (height - before)
-    return {"center": tuple(((low + high) / 2).tolist()), "person_height": max(height, 1.0)}
+    return {"center": tuple(center.numpy().tolist()), "person_height": max(height, 1.0)}

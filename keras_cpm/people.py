@@ -137,9 +137,10 @@ def read_places(path, images):
         content = {str(images[0]): content}
     places = {}
     for image in images:
-        entries = content.get(str(image), content.get(Path(image).name))
+        names = (str(image), Path(image).as_posix(), Path(image).name)
+        entries = next((content[name] for name in names if name in content), None)
         if entries is None:
-            raise ValueError(f"{path} has no entry for {image}; give one by its file name.")
+            raise ValueError(f"{path} has no entry for {image}; give one by its path or file name.")
         if not isinstance(entries, list):
             raise ValueError(f"{path} must hold {_SIZES}. Received: {entries!r}")
         places[image] = [_place(entry, f"{path}, entry {i}") for i, entry in enumerate(entries)]

@@ -52,7 +52,7 @@ def draw_people(image, poses, path, *, names=False):
     upright = upright_array(image)
     drawn = _enlarged_photograph(upright)
     for pose in poses:
-        pose = _enlarged(upright, pose)[1]
+        pose = _enlarged_pose(pose, _factor(upright))
         drawn = draw_pose(drawn, pose, pose.spec.skeleton, names=names)
     save_image(path, drawn)
     return [path]
@@ -120,22 +120,25 @@ def draw_explained(crop, pose, part, heats):
 
 def _enlarged(photograph, pose):
     """Photograph and pose, a whole number of times as large where the photograph is small."""
-    larger_from_image = geometry.resize_matrix(_factor(photograph))
+    return _enlarged_photograph(photograph), _enlarged_pose(pose, _factor(photograph))
+
+
+def _enlarged_pose(pose, factor):
+    larger_from_image = geometry.resize_matrix(factor)
     network_from_larger = geometry.compose(
         pose.network_from_image, geometry.invert(larger_from_image)
     )
-    moved = dataclasses.replace(
+    return dataclasses.replace(
         pose,
         keypoints=geometry.apply(larger_from_image, pose.keypoints).numpy(),
         network_from_image=network_from_larger.numpy(),
     )
-    return _enlarged_photograph(photograph), moved
 
 
 def _enlarged_photograph(photograph):
     factor = _factor(photograph)
     size = (photograph.shape[0] * factor, photograph.shape[1] * factor)
-    larger = sampling.warp(photograph, geometry.resize_matrix(factor), size, fill=0)
+    larger = sampling.warp(photograph, geometry.resize_matrix(factor), size, fill=None)
     return np.rint(larger.numpy()).astype(np.uint8)
 
 

@@ -33,7 +33,7 @@ def warp(image, target_from_source, size, *, fill):
         image: (H, W, C), any number type.
         target_from_source: (3, 3).
         size: (height, width) of the target.
-        fill: value outside the image.
+        fill: value outside the image; `None` repeats its edge.
 
     Returns:
         (height, width, C) float32.
@@ -53,9 +53,9 @@ def warp(image, target_from_source, size, *, fill):
         images=image[None],
         transforms=(source_from_target / source_from_target[8])[None, :8],
         output_shape=tf.cast(size, tf.int32),
-        fill_value=tf.cast(fill, tf.float32),
+        fill_value=tf.cast(0.0 if fill is None else fill, tf.float32),
         interpolation="BILINEAR",
-        fill_mode="CONSTANT",
+        fill_mode="NEAREST" if fill is None else "CONSTANT",
     )[0]
     return tf.ensure_shape(warped, [*_static(size), image.shape[-1]])
 

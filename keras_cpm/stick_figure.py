@@ -53,9 +53,10 @@ def draw_pose(image, pose, skeleton, *, threshold=0.15, names=False):
     scores = np.asarray(pose.scores, np.float64)
     visible = np.where(scores >= threshold, 2, 0)
     drawn = _draw_figure(image, pose.keypoints, visible, skeleton, np.clip(scores, 0, 1))
-    if names and visible.any():
-        shown = np.flatnonzero(visible)
-        points = np.asarray(pose.keypoints, np.float64)[shown]
+    points = np.asarray(pose.keypoints, np.float64)
+    shown = np.flatnonzero((visible > 0) & np.isfinite(points).all(1))
+    if names and len(shown):
+        points = points[shown]
         texts = [f"{pose.parts[i].replace('_', ' ')} {scores[i]:.2f}" for i in shown]
         radius = _dot_radius(points, drawn)
         # smaller letters cannot be read

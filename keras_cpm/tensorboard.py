@@ -27,7 +27,7 @@ def tensorboard_callbacks(directory, records, spec, *, parts=None, every=5):
 
     Raises:
         ImportError: without tensorboard.
-        ValueError: no records, or a part that is none.
+        ValueError: no records, `every` below 1, or a part that is none.
 
     Example:
         >>> import tempfile, keras_cpm
@@ -38,6 +38,8 @@ def tensorboard_callbacks(directory, records, spec, *, parts=None, every=5):
     """
     if importlib.util.find_spec("tensorboard") is None:
         raise ImportError("To log for TensorBoard takes it: pip install tensorboard")
+    if every < 1:
+        raise ValueError(f"`every` must be at least 1. Received: every={every}")
     if not records:
         raise ValueError("`records` must hold at least one person to draw. Received: none")
     parts = list(parts or spec.skeleton.parts[-3:])
@@ -65,6 +67,9 @@ class BeliefPictures(keras.callbacks.Callback):
             for number, box in enumerate(self._boxes, 1):
                 tf.summary.image(f"person {number}", self._draw(box)[None])
         self._writer.flush()
+
+    def on_train_end(self, logs=None):
+        self._writer.close()
 
     def _draw(self, box):
         inputs = [box[None].astype(np.float32)]

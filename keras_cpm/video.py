@@ -1,7 +1,9 @@
 """Poses of a video or a camera: frames are decoded, predicted and written at the same time."""
 
 import contextlib
+import os
 import queue
+import sys
 import threading
 import time
 from pathlib import Path
@@ -9,7 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")
+_WRITABLE = (".mp4", ".mov", ".avi", ".mkv", ".m4v")
+SUFFIXES = (*_WRITABLE, ".webm")
 # Frames that wait between two steps; what is decoded too early takes memory.
 _WAITING = 8
 _END = object()
@@ -26,40 +29,46 @@ def read_frames(source):
     Args:
         source: path, or the number of a camera.
 
-    Yields:
-        seconds, of the file's own clock or since the first frame of a camera, and (H, W, 3) uint8 RGB.
+    Returns:
+        A generator of seconds, of the file's own clock or since the camera was opened, and (H, W, 3) uint8 RGB; `close`
+        releases the camera.
 
     Raises:
         FileNotFoundError, ValueError: naming the source and the remedy.
 
     Example:
         >>> from keras_cpm.video import read_frames
-        >>> next(read_frames("nothing.mp4"))
+        >>> read_frames("nothing.mp4")
         Traceback (most recent call last):
         FileNotFoundError: There is no video at nothing.mp4; check the path.
     """
     is_camera = isinstance(source, int)
     if not is_camera and not Path(source).is_file():
         raise FileNotFoundError(f"There is no video at {source}; check the path.")
+    # here and not with the first frame, because some systems open cameras in the main thread only
     capture = cv2.VideoCapture(source if is_camera else str(source))
+    if not capture.isOpened():
+        raise ValueError(
+            f"Camera {source} cannot be opened; check that it is there and that no other program uses it."
+            if is_camera
+            else f"The video {source} cannot be read: it is damaged, or of a format that OpenCV does not know."
+        )
+    return _frames_of(capture, is_camera)
+
+
+def _frames_of(capture, is_camera):
     try:
-        if not capture.isOpened():
-            raise ValueError(
-                f"Camera {source} cannot be opened; check that no other program uses it."
-                if is_camera
-                else f"The video {source} cannot be read: it is damaged, or of a format that OpenCV does not know."
-            )
-        start, last, rate = time.monotonic(), -1.0, capture.get(cv2.CAP_PROP_FPS) or 25.0
+        start, last, rate = time.perf_counter(), -1.0, capture.get(cv2.CAP_PROP_FPS) or 25.0
         while True:
             good, frame = capture.read()
             if not good:
                 return
-            seconds = time.monotonic() - start
+            seconds = time.perf_counter() - start
             if not is_camera:
                 seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-                # some containers have no clock for their last frames
-                if not seconds > last:
-                    seconds = last + 1 / rate if last >= 0 else 0.0
+            # some containers have no clock for their last frames, some systems a coarse one
+            if not seconds > last:
+                seconds = last + 1 / rate if last >= 0 else 0.0
             last = seconds
             yield seconds, np.ascontiguousarray(frame[..., ::-1])
     finally:
@@ -79,7 +88,7 @@ class Writer:
     """Writes frames (H, W, 3) uint8 RGB of one size as a video.
 
     Args:
-        path: ending in one of `SUFFIXES`.
+        path: ending in .mp4, .mov, .avi, .mkv or .m4v.
         rate: frames a second.
 
     Attributes:
@@ -91,8 +100,8 @@ class Writer:
 
     def __init__(self, path, rate):
         self.path, self.rate, self.count, self._file = Path(path), rate, 0, None
-        if not is_video(path):
-            raise ValueError(f"`path` must end in one of {', '.join(SUFFIXES)}. Received: {path}")
+        if self.path.suffix.lower() not in _WRITABLE:
+            raise ValueError(f"`path` must end in one of {', '.join(_WRITABLE)}. Received: {path}")
 
     def __call__(self, frame):
         if self._file is None:
@@ -111,12 +120,22 @@ class Writer:
             self._file.release()
 
 
+def has_display():
+    """Whether there is a screen; without one, OpenCV does not raise but ends the process."""
+    names = ("DISPLAY", "WAYLAND_DISPLAY")
+    return not sys.platform.startswith("linux") or any(map(os.environ.get, names))
+
+
 def show_in_window(frame):
     """Shows a frame (H, W, 3) uint8 RGB; whether Esc was pressed.
 
     Raises:
-        RuntimeError: this OpenCV has no windows.
+        RuntimeError: there is no screen, or this OpenCV has no windows.
     """
+    if not has_display():
+        raise RuntimeError(
+            "There is no screen to show a camera on; write a file instead, with --draw, --json or --csv."
+        )
     try:
         cv2.imshow("keras_cpm", np.ascontiguousarray(frame[..., ::-1]))
         return cv2.waitKey(1) == 27

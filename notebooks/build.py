@@ -17,7 +17,7 @@ import cv2
 import jupytext
 import numpy as np
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 # The one place of the project that knows where it lives; whoever forks it changes this line.
 REPOSITORY = "https://github.com/OWNER/keras_cpm"
@@ -108,7 +108,7 @@ def build(path, store):
     with tempfile.TemporaryDirectory() as folder:
         try:
             run(book, folder)
-        except CellExecutionError as raised:
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as raised:
             error = str(raised)
     if store and not error:
         lighten(book)
@@ -123,11 +123,15 @@ def main():
     parser.add_argument("--smoke", action="store_true", help="small runs")
     parser.add_argument("--store", action="store_true", help="write the .ipynb files")
     options = parser.parse_args()
+    paths = [path for path in notebooks() if path.name.startswith(tuple(options.names) or "")]
+    if not paths:
+        parser.error(f"no notebook is named {' or '.join(options.names)}")
+    if options.smoke and options.store:
+        parser.error("small runs are not stored; leave out --smoke or --store")
     os.environ.pop(SWITCH, None)
     if options.smoke:
         os.environ[SWITCH] = "1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    paths = [path for path in notebooks() if path.name.startswith(tuple(options.names) or "")]
     failed = False
     with ProcessPoolExecutor(2) as pool:
         for name, error, seconds in pool.map(build, paths, [options.store] * len(paths)):

@@ -142,6 +142,28 @@ def test_predict_one_image(model, people, tmp_path):
         assert (tmp_path / name).is_file()
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_photographs_are_not_drawn_over(model, several, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    grey = np.full((48, 48, 3), 128, np.uint8)
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(name, grey)
+    for draw in (".", "a.png") if not several else (".",):
+        images = ["a.png", "b.png"] if several else ["a.png"]
+        result = CliRunner().invoke(
+            main, ["predict", *images, "--model", str(model), "--draw", draw]
+        )
+        assert result.exit_code == 2 and "--draw would write over a.png" in result.output
+    assert (cv2.imread("a.png") == grey).all()
+
+
+def test_a_small_photograph_is_enlarged_to_its_edges(model, tmp_path):
+    cv2.imwrite(str(tmp_path / "grey.png"), np.full((60, 80, 3), 200, np.uint8))
+    run("predict", tmp_path / "grey.png", "--model", model, "--draw", tmp_path / "out.png")
+    drawn = cv2.imread(str(tmp_path / "out.png"))
+    assert drawn.shape == (360, 480, 3) and (drawn == 200).all()
+
+
 @pytest.mark.parametrize("place", [(), ("--people", "boxes.json")])
 def test_names_are_drawn_on_request(model, place, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)

@@ -106,6 +106,7 @@ def test_errors_name_the_remedy(red_and_blue, box):
         ({"method": "lime"}, "`method` must be one of"),
         ({"stage": 3}, r"`stage` must be in 1\.\.2"),
         ({"at": "middle"}, "`at` must be"),
+        ({"at": (300, 30)}, r"`at` must be a point of the network box, 0\.\.63"),
     ):
         with pytest.raises(ValueError, match=sentence):
             explain(red_and_blue, SPEC, box, "a", **arguments)
@@ -113,6 +114,33 @@ def test_errors_name_the_remedy(red_and_blue, box):
         explain(red_and_blue, SPEC, box, "nose")
     with pytest.raises(ValueError, match="must be the network box"):
         explain(red_and_blue, SPEC, box[:32], "a")
+
+
+def test_a_stage_that_joins_several_is_said(box):
+    image, center = keras.Input((64, 64, 3)), keras.Input((64, 64, 1))
+    cells = keras.layers.AveragePooling2D(8)(image)
+    branches = [keras.layers.Conv2D(2, 1)(cells) for _ in range(2)]
+    model = keras.Model([image, center], keras.layers.Add(name="stage1")(branches))
+    with pytest.raises(ValueError, match=r"with one convolution.*'stage1', which joins several"):
+        explain(model, SPEC, box, "a")
+
+
+def test_another_backend_is_said(red_and_blue, box, monkeypatch):
+    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
+    with pytest.raises(RuntimeError, match="KERAS_BACKEND=tensorflow"):
+        explain(red_and_blue, SPEC, box, "a")
+
+
+def test_no_method_writes_to_stdout(red_and_blue, box, capfd):
+    for method in METHODS:
+        explain(red_and_blue, SPEC, box, "a", method=method)
+    assert capfd.readouterr().out == ""
+
+
+def test_the_verb_names_the_parts(drawn_records):
+    words = ["cpm-light-lsp", drawn_records[0].image, "--part", "background"]
+    result = CliRunner().invoke(main, ["explain", *words])
+    assert result.exit_code == 2 and "--part must be one of head, neck" in result.output
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -65,6 +65,16 @@ def test_stored_outputs_are_small_and_stay():
     assert np.abs(cv2.imdecode(jpeg, cv2.IMREAD_COLOR) - blurred).mean() < 3
 
 
+@pytest.mark.parametrize(
+    "words, sentence", [(["9"], "no notebook is named 9"), (["--smoke", "--store"], "not stored")]
+)
+def test_words_that_would_do_harm_or_nothing(words, sentence, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["build.py", *words])
+    with pytest.raises(SystemExit, match="2"):
+        build.main()
+    assert sentence in capsys.readouterr().err
+
+
 def test_the_address_stands_in_one_place():
     for path in FOLDER.glob("*.py"):
         assert (build.REPOSITORY in path.read_text("utf-8")) == (path.name == "build.py")
@@ -98,6 +108,8 @@ def test_a_cell_that_fails_is_found_and_small_runs_are_small(tmp_path, monkeypat
     # the installation is kept and was not run
     assert "%pip" in code[0].source and not code[0].outputs
     assert code[1].outputs[0].text == "True\n"
+    path.write_text(GOOD + "\n# %%\nos._exit(1)\n")
+    assert "died" in build.build(path, store=True)[1] and not path.with_suffix(".ipynb").exists()
     path.write_text(GOOD + "\n# %%\nraise RuntimeError('so it is')\n")
     with pytest.raises(build.CellExecutionError, match="so it is"):
         build.run(build.read(path), tmp_path)

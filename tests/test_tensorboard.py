@@ -57,3 +57,8 @@ def test_errors(drawn_records, tmp_path):
         tensorboard_callbacks(tmp_path, [], spec)
     with pytest.raises(ValueError, match="tail"):
         tensorboard_callbacks(tmp_path, drawn_records, spec, parts=["tail"])
+
+
+def test_every_epoch_is_the_least(drawn_records, tmp_path):
+    with pytest.raises(ValueError, match="`every` must be at least 1"):
+        tensorboard_callbacks(tmp_path, drawn_records, keras_cpm.PoseSpec(), every=0)

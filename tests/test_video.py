@@ -4,6 +4,7 @@ import csv
 import json
 import threading
 import time
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from keras_cpm.data.walking import walking_frames
 from keras_cpm.following import Follower
 from keras_cpm.pose import Pose
 from keras_cpm.smoothing import OneEuro
-from keras_cpm.video import Writer, frame_rate, is_video, pipelined, read_frames
+from keras_cpm.video import Writer, frame_rate, is_video, pipelined, read_frames, show_in_window
 
 
 class TestOneEuro:
@@ -268,7 +269,7 @@ def test_a_colour_of_the_walk_stays():
     assert min(shifts + back) < 12
 
 
-def test_a_camera_is_shown_recorded_and_ended(monkeypatch, tmp_path):
+def test_a_camera_is_shown_recorded_and_ended(monkeypatch, seer, tmp_path):
     """Three frames in 0.4 s: at 25 frames a second the recording has 11, and the window ends it."""
     times, shown, threads = [0.0, 0.2, 0.4, 0.6], [], []
 
@@ -285,16 +286,107 @@ def test_a_camera_is_shown_recorded_and_ended(monkeypatch, tmp_path):
         return len(shown) == 3
 
     monkeypatch.setattr("keras_cpm.video.read_frames", camera)
-    spec = keras_cpm.PoseSpec(box_size=64)
-    predictor = keras_cpm.Predictor(keras_cpm.build_cpm(1, spec, width=8), spec)
     path = tmp_path / "out.avi"
-    sightings = keras_cpm.predict_video(0, predictor, show=show, draw=path)
+    sightings = keras_cpm.predict_video(0, seer, show=show, draw=path)
     # one more may have been read before the window's answer was there
     assert [seconds for seconds, _ in sightings[:3]] == times[:3] and len(sightings) <= 4
     assert set(threads) == {threading.main_thread()}
     monkeypatch.undo()
     levels = [np.median(frame) for _, frame in read_frames(path)]
     assert np.round(np.array(levels[:11]) / 60).tolist() == [0] + [1] * 5 + [2] * 5
+
+
+class Camera:
+    """Stands for OpenCV's; every camera has the number of frames that is its number."""
+
+    open_ones: ClassVar = set()
+
+    def __init__(self, number):
+        self.left = number
+        self.open_ones.add(self)
+
+    def isOpened(self):
+        return True
+
+    def get(self, _):
+        return 0.0
+
+    def read(self):
+        self.left -= 1
+        return self.left >= 0, np.zeros((48, 64, 3), np.uint8)
+
+    def release(self):
+        self.open_ones.discard(self)
+
+
+@pytest.fixture
+def seer():
+    spec = keras_cpm.PoseSpec(box_size=64)
+    return keras_cpm.Predictor(keras_cpm.build_cpm(1, spec, width=8), spec)
+
+
+def test_a_camera_with_a_coarse_clock_has_times_that_grow(monkeypatch):
+    monkeypatch.setattr("cv2.VideoCapture", Camera)
+    monkeypatch.setattr(time, "perf_counter", lambda: 5.0)
+    seconds = [second for second, _ in read_frames(4)]
+    assert seconds == pytest.approx([0, 0.04, 0.08, 0.12])
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_a_camera_is_let_go_and_what_it_saw_is_kept(monkeypatch, seer, error):
+    monkeypatch.setattr("cv2.VideoCapture", Camera)
+    shown = []
+
+    def show(frame):
+        shown.append(frame)
+        if len(shown) == 2:
+            raise error
+
+    if error is KeyboardInterrupt:
+        assert len(keras_cpm.predict_video(1000, seer, show=show)) == 2
+        assert not Camera.open_ones
+    else:
+        # the traceback holds on to everything
+        with pytest.raises(error) as _kept:
+            keras_cpm.predict_video(1000, seer, show=show)
+        assert not Camera.open_ones
+
+
+def test_a_camera_without_a_picture_is_said(monkeypatch, seer):
+    monkeypatch.setattr("cv2.VideoCapture", Camera)
+    with pytest.raises(ValueError, match="Camera 0 gives no picture"):
+        keras_cpm.predict_video(0, seer)
+
+
+def test_without_a_screen_there_is_a_sentence(monkeypatch):
+    """OpenCV would end the process."""
+    monkeypatch.setattr("sys.platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(RuntimeError, match="There is no screen"):
+        show_in_window(np.zeros((4, 4, 3), np.uint8))
+
+
+def test_without_a_screen_a_camera_can_be_written_down(monkeypatch, tmp_path):
+    monkeypatch.setattr("cv2.VideoCapture", Camera)
+    monkeypatch.setattr("keras_cpm.video.has_display", lambda: False)
+    words = ["predict", "--camera", "3", "--json", str(tmp_path / "out.json")]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0 and "There is no screen; Ctrl-C ends" in result.output
+    (frames,) = json.loads((tmp_path / "out.json").read_text()).values()
+    assert 1 <= len(frames) <= 3
+
+
+def test_a_video_is_not_written_over(walk, seer):
+    before = walk[0].read_bytes()
+    with pytest.raises(ValueError, match="`draw` must not be the video itself"):
+        keras_cpm.predict_video(walk[0], seer, draw=walk[0].parent / "." / walk[0].name)
+    assert walk[0].read_bytes() == before
+
+
+def test_belief_maps_of_a_video_are_not_kept(walk, seer):
+    sightings = keras_cpm.predict_video(walk[0], seer)
+    assert {sighting.pose.beliefs for _, sighting in sightings} == {None}
 
 
 @pytest.fixture(scope="module")
@@ -378,6 +470,8 @@ class TestVerb:
             (("a.mp4", "b.mp4"), "A video goes alone"),
             (("a.mp4", "--box", 1, 2, 3, 4), "A video goes alone"),
             (("a.mp4", "--people", "boxes.json"), "A video goes alone"),
+            (("a.mp4", "--height", 5), "A video goes alone"),
+            (("a.mp4", "--names"), "--names needs --draw"),
             (("a.jpg", "--csv", "a.csv"), "--csv needs a video"),
             (("a.jpg", "--names"), "--names needs --draw"),
         ],

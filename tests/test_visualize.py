@@ -156,6 +156,9 @@ def test_names_stand_beside_their_parts_and_hide_none():
     for column, row in zip(x, y, strict=True):
         around = written[row - 60 : row + 61, max(column - 90, 0) : column + 91]
         assert around.sum() > 100
+    # a point that is none has no name either
+    pose.keypoints[3] = np.nan
+    assert (visualize.draw_pose(picture, pose, CPM14, names=True) != named).any()
     # nobody is there to be named
     pose.scores = np.zeros(14)
     np.testing.assert_array_equal(visualize.draw_pose(picture, pose, CPM14, names=True), picture)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import numpy as np
+
+from .. import geometry
 from .figures import PERSON
 from .synthetic import draw_figure
 
@@ -65,15 +68,19 @@ def walking_frames(seconds=10.0, rate=25.0, size=(360, 480), seed=0):
         middle = person.keypoints[:, 0].mean()
         share = number / max(count - 1, 1)
         left = round(min(max(middle - width * (0.3 + 0.4 * share), 0), width))
-        keypoints = person.keypoints - (left, 0)
-        x0, y0, x1, y1 = person.box
+        window_from_scene = geometry.shift_matrix((-left, 0.0))
+        corners = np.reshape(person.box, (2, 2))
+        keypoints, center, box = (
+            geometry.apply(window_from_scene, points).numpy()
+            for points in (person.keypoints, person.center, corners)
+        )
         yield (
             time,
             scene[:, left : left + width].copy(),
             dataclasses.replace(
                 person,
                 keypoints=keypoints,
-                center=(person.center[0] - left, person.center[1]),
-                box=(x0 - left, y0, x1 - left, y1),
+                center=tuple(center.tolist()),
+                box=tuple(box.ravel().tolist()),
             ),
         )

@@ -36,6 +36,8 @@ def explain(model, image, part, stage, method, box, draw):
     from ..predictor import Predictor
 
     network, spec = bundle.load(model)
+    if part not in (parts := spec.skeleton.parts):
+        raise click.UsageError(f"--part must be one of {', '.join(parts)}. Received: {part}")
     stages = sorted(set(stage)) or range(1, len(network.output_names) + 1)
     pose = Predictor(network, spec)(image, box=box or None)
     crop = pictures.network_box(image, pose)

@@ -53,10 +53,13 @@ def predict(images, model, people, person_model, draw, part, names, json_path, *
     if bool(images) == (options["camera"] is not None):
         raise click.UsageError("Give IMAGES, or --camera NUMBER.")
     if is_video:
-        if len(images) > 1 or box or center or part or people not in (None, "auto"):
+        place = box or center or options["height"]
+        if len(images) > 1 or place or part or people not in (None, "auto"):
             raise click.UsageError(
-                "A video goes alone, without --box, --center, --part; --people may be auto."
+                "A video goes alone, without --box, --center, --height, --part; --people may be auto."
             )
+        if names and not draw and images:
+            raise click.UsageError("--names needs --draw.")
         return _predict_video(
             images, model, people, person_model, draw, names, json_path, **options
         )
@@ -72,8 +75,12 @@ def predict(images, model, people, person_model, draw, part, names, json_path, *
         raise click.UsageError("--person-model needs --people auto.")
     if (part or names) and not draw:
         raise click.UsageError(f"{'--part' if part else '--names'} needs --draw.")
-    if draw and draw.suffix and len(images) > 1:
+    if draw and draw.suffix and not draw.is_dir() and len(images) > 1:
         raise click.UsageError("--draw must be a folder when there are several images.")
+    targets = {path: _drawing_path(draw, path, images) for path in images if draw}
+    for path, target in targets.items():
+        if target.resolve() == path.resolve():
+            raise click.UsageError(f"--draw would write over {path}; name another file or folder.")
     load_tensorflow()
     from .. import bundle, pictures
     from ..people import read_places
@@ -87,7 +94,7 @@ def predict(images, model, people, person_model, draw, part, names, json_path, *
         find = _finder(person_model)
     results, drawn, failures = {}, [], []
     for path in progress("predicting")(images) if len(images) > 1 else images:
-        target = _drawing_path(draw, path, images) if draw else None
+        target = targets.get(path)
         try:
             if find:
                 poses = predictor.predict_people(path, find(path))
@@ -128,7 +135,11 @@ def _predict_video(images, model, people, person_model, draw, names, json_path, 
     network, spec = bundle.load(model or bundle.default_bundle())
     scales = options["scales"] or (1.0,)
     predictor = Predictor(network, spec, scales=scales, flip=options["flip"])
-    camera = options["camera"]
+    camera, outputs = options["camera"], (draw, json_path, options["csv_path"])
+    show = None if camera is None else video.show_in_window
+    if show and any(outputs) and not video.has_display():
+        click.echo("There is no screen; Ctrl-C ends the camera.")
+        show = None
     source = images[0] if camera is None else camera
     sightings = clips.predict_video(
         source,
@@ -138,7 +149,7 @@ def _predict_video(images, model, people, person_model, draw, names, json_path, 
         smooth=options["smooth"],
         draw=draw,
         names=names,
-        show=None if camera is None else video.show_in_window,
+        show=show,
         progress=progress("following"),
     )
     write_json(json_path, {str(source): clips.as_json(sightings)})
@@ -146,7 +157,7 @@ def _predict_video(images, model, people, person_model, draw, names, json_path, 
         clips.write_csv(options["csv_path"], sightings)
     again = sum(not sighting.followed for _, sighting in sightings)
     click.echo(f"{len(sightings)} frames; the person was looked for anew in {again} of them")
-    for path in (draw, json_path, options["csv_path"]):
+    for path in outputs:
         if path:
             click.echo(f"Written: {path}")
 
@@ -161,7 +172,7 @@ def _finder(person_model):
 
 
 def _drawing_path(draw, image, images):
-    if len(images) == 1 and draw.suffix:
+    if len(images) == 1 and draw.suffix and not draw.is_dir():
         return draw
     same_name = [path for path in images if path.stem == image.stem]
     number = f".{same_name.index(image) + 1}" if len(same_name) > 1 else ""
