@@ -14,6 +14,7 @@ from .spec import PoseSpec
 
 # of findings.png: side of a picture in pixels, letters and lines of the text above it
 _PANEL, _LETTERS, _LINES, _LINE = 360, 46, 7, 15
+_SAMPLE = 480
 _MARK = (255, 0, 255)
 # findings that are seen by where training takes the person to be
 _PLACE_KINDS = ("place", "scale")
@@ -82,6 +83,12 @@ def _look_at_image(record):
     upright = _upright_size(pixels, upright_from_stored)
     if record.size in (None, upright):
         return [], upright, stored
+    if record.size == upright[::-1] and stored == upright:
+        problem = (
+            f"the record says {record.size} (height, width), the image is {upright}; write the "
+            "height first"
+        )
+        return [("size", problem)], upright, stored
     if record.size == upright[::-1]:
         problem = (
             f"the record says {record.size} (height, width), the upright image is {upright}: the "
@@ -101,7 +108,7 @@ def _upright_size(pixels, upright_from_stored):
 
 
 def draw_samples(records, spec, folder, count, *, augment=AugmentSpec()):  # noqa: B008 frozen
-    """Draws `count` records: labels.png, the photographs with their labels, and targets.png, what
+    """Draws `count` records: labels.png, the photographs with their labels by name, and targets.png, what
     training sees.
 
     Args:
@@ -114,14 +121,8 @@ def draw_samples(records, spec, folder, count, *, augment=AugmentSpec()):  # noq
     folder = Path(folder)
     step = max(1, len(records) // count)
     chosen = records[::step][:count]
-    labels = []
-    for record in chosen:
-        picture = images.upright_array(record.image)
-        for person in record.people:
-            keypoints, visible = pipeline.keypoints_of(person, record.parts, spec.skeleton)
-            picture = visualize.draw_keypoints(picture, keypoints, visible, spec.skeleton)
-        labels.append(picture)
-    visualize.save_image(folder / "labels.png", visualize.contact_sheet(labels))
+    labels = [_labelled(record, spec.skeleton) for record in chosen]
+    visualize.save_image(folder / "labels.png", visualize.contact_sheet(labels, cell=_SAMPLE))
     batches = pipeline.make_dataset(chosen, spec, stages=2, batch_size=len(chosen), augment=augment)
     inputs, targets = next(iter(batches))
     pairs = zip(inputs["image"].numpy(), targets["stage2"].numpy(), strict=True)
@@ -130,6 +131,21 @@ def draw_samples(records, spec, folder, count, *, augment=AugmentSpec()):  # noq
         for image, beliefs in pairs
     ]
     visualize.save_image(folder / "targets.png", visualize.contact_sheet(drawn))
+
+
+def _labelled(record, skeleton):
+    """The photograph at the size of a sample, with names beside the parts of its first person."""
+    pixels, upright_from_stored = images.open_image(record.image)
+    height, width = _upright_size(pixels, upright_from_stored)
+    spec = PoseSpec(box_size=_SAMPLE, person_height=_SAMPLE, pad_value=255)
+    sample_from_image = geometry.network_from_box((0, 0, width - 1, height - 1), spec)
+    sample = sampling.crop(pixels, upright_from_stored, sample_from_image, spec)
+    sample = np.rint(sample).astype(np.uint8)
+    for number, person in enumerate(record.people):
+        keypoints, visible = pipeline.keypoints_of(person, record.parts, skeleton)
+        keypoints = geometry.apply(sample_from_image, keypoints)
+        sample = visualize.draw_keypoints(sample, keypoints, visible, skeleton, names=not number)
+    return sample
 
 
 def draw_findings(records, findings, skeleton, folder, count):

@@ -4,6 +4,7 @@ Nothing heavy is imported before a verb runs, so `--help` answers at once.
 """
 
 import os
+import re
 
 import click
 
@@ -25,9 +26,37 @@ from .verbs.serve_test import serve_test
 from .verbs.train import train
 from .verbs.verify import verify
 
+# Python arguments that have another name on the command line
+_FLAGS = {
+    "export": {"path": "--out"},
+    "predict": {"path": "--draw", "person_height": "--height"},
+    "train": {"directory": "--out"},
+}
+
+
+def in_flags(sentence, verb):
+    """A sentence of the library in the words of the command line: `batch_size` becomes --batch-size."""
+    flags = {
+        option.name: max(option.opts, key=len)
+        for option in verb.params
+        if isinstance(option, click.Option)
+    }
+    flags |= _FLAGS.get(verb.name, {})
+    return re.sub(r"`(\w+)`", lambda name: flags.get(name[1], name[0]), sentence)
+
 
 class _Verbs(click.Group):
     """Turns the errors that users can mend into one sentence."""
+
+    def format_commands(self, ctx, formatter):
+        # whole sentences, where click would cut them
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [
+                    (name, self.commands[name].get_short_help_str(500))
+                    for name in self.list_commands(ctx)
+                ]
+            )
 
     def invoke(self, ctx):
         # before anything large is allocated
@@ -39,7 +68,9 @@ class _Verbs(click.Group):
         except (ValueError, ImportError, OSError, RuntimeError) as error:
             if os.environ.get("KERAS_CPM_TRACEBACK"):
                 raise
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(
+                in_flags(str(error), self.commands[ctx.invoked_subcommand])
+            ) from error
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,6 +1,6 @@
 """Talks to a server of the SavedModel that `export_saved_model` writes, over gRPC or REST.
 
-Photographs travel as the bytes of their files. Needs `pip install 'keras_cpm[serving]'`.
+Photographs travel as the bytes of their files. Needs `pip install 'keras-cpm[serving]'`.
 """
 
 import base64
@@ -204,4 +204,4 @@ class _Rest:
 
 
 def _without_the_extra():
-    return ImportError("A client needs a library: pip install 'keras_cpm[serving]'")
+    return ImportError("A client needs a library: pip install 'keras-cpm[serving]'")

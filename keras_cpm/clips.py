@@ -11,7 +11,16 @@ from .stick_figure import draw_pose
 
 
 def predict_video(
-    source, predictor, *, find=None, smooth=True, draw=None, names=False, show=None, progress=iter
+    source,
+    predictor,
+    *,
+    find=None,
+    smooth=True,
+    draw=None,
+    names=False,
+    threshold=0.15,
+    show=None,
+    progress=iter,
 ):
     """Follows one person through a video.
 
@@ -24,6 +33,7 @@ def predict_video(
         draw: path of a video to write, with the pose drawn in; that of a camera repeats frames where prediction
             is slower, so that it keeps time.
         names: whether names and scores are written beside the parts there.
+        threshold: as in `draw_pose`.
         show: function of a frame (H, W, 3) uint8 RGB with the pose drawn in, called for every frame; what it returns
             ends a camera if it is true.
         progress: wraps the frames.
@@ -65,7 +75,7 @@ def predict_video(
             yield item
 
     def drawn(frame, sighting):
-        return draw_pose(frame, sighting.pose, skeleton, names=names)
+        return draw_pose(frame, sighting.pose, skeleton, names=names, threshold=threshold)
 
     def work(item):
         seconds, frame = item

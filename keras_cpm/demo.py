@@ -56,7 +56,7 @@ def run_demo(out):
         RuntimeError: an export does not give the Keras model's keypoints; see `agreement`.
     """
     start, out = time.monotonic(), Path(out)
-    click.echo("1/5 Drawing people: another seed, other people, colours and backgrounds")
+    click.echo(f"1/5 Drawing {TRAIN_COUNT} people to train on, and {TEST_COUNT} others to score")
     people = draw_records(out / "people/train", TRAIN_COUNT, seed=1, progress=progress("drawing"))
     held_out = draw_records(out / "people/test", TEST_COUNT, seed=2, progress=progress("drawing"))
 
@@ -86,6 +86,10 @@ def run_demo(out):
     click.echo(f"Done in {(time.monotonic() - start) / 60:.1f} minutes. In {out}/:")
     for name, what in _CONTENTS.items():
         click.echo(f"    {name:18s} {what}")
+    click.echo(
+        "In the pictures right limbs are orange, left ones blue. On a photograph of your own, next:"
+    )
+    click.echo("    keras-cpm predict photo.jpg --people auto --draw pose.png")
     return scores
 
 
@@ -93,7 +97,7 @@ _CONTENTS = {
     "predictions.png": "poses of people it never saw",
     "shipped.png": "the same people, seen by the shipped model, which learnt from photographs",
     "stages.png": "two parts' beliefs from stage to stage, as in Figure 7 of the paper",
-    "beliefs.png": "one part's belief map over the picture",
+    "beliefs.png": "the first of these parts' last belief map over the picture",
     "curves.png": "loss and PCK over the epochs",
     "model/": "the bundle: keras_cpm.load reads it",
     "saved_model/": "for TensorFlow Serving",

@@ -26,7 +26,7 @@ _PACKAGES = (
 
 
 def diagnose():
-    """Yields (line, fine) for each thing that matters; what is optional and absent is fine."""
+    """Yields (line, fine) for each thing that matters; `None` for what is optional and absent."""
     yield _python()
     for name, lowest, purpose in _PACKAGES:
         yield _package(name, lowest, purpose)
@@ -48,7 +48,7 @@ def _package(name, lowest, purpose):
     found = _version(name)
     if found is None:
         if purpose:
-            return f"{name} is not installed (optional; {purpose})", True
+            return f"{name} is not installed (optional; {purpose})", None
         return f"{name} is not installed; pip install '{name}>={lowest}'", False
     if _numbers(found) < _numbers(lowest):
         return (

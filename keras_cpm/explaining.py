@@ -1,4 +1,4 @@
-"""What one part at one stage looks at, with tf-keras-vis: `pip install 'keras_cpm[vis]'`.
+"""What one part at one stage looks at, with tf-keras-vis: `pip install 'keras-cpm[vis]'`.
 
 A belief map is not a class: its mean says nothing. What is explained here is one number of one part's map:
     "peak"      its highest cell
@@ -207,7 +207,7 @@ def _library():
         import tf_keras_vis.saliency
         import tf_keras_vis.scorecam
     except ImportError:
-        raise ImportError("To look inside takes a library: pip install 'keras_cpm[vis]'") from None
+        raise ImportError("To look inside takes a library: pip install 'keras-cpm[vis]'") from None
     return tf_keras_vis
 
 

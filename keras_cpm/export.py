@@ -124,7 +124,7 @@ def export_tflite(model, spec, path, *, quantize="none", calibration=(), input_t
     Raises:
         ValueError: another backend, another ending, an argument that is none of these, "int8" without
             records, or model and spec do not belong together.
-        ImportError: to quantize takes `pip install 'keras_cpm[quantize]'`.
+        ImportError: to quantize takes `pip install 'keras-cpm[quantize]'`.
 
     Example:
         >>> import os, tempfile, keras_cpm

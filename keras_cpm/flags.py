@@ -32,6 +32,8 @@ def fields_as_options(spec, leave_out=()):
             flag = "--" + field.name.replace("_", "-")
             names = f"{flag}/--no-{flag[2:]}" if isinstance(value, bool) else flag
             text = " ".join(helps.get(field.name, "").split())
+            if numbers.get("multiple"):
+                text += " Given once a stage."
             if value is not None:
                 text += f" [default: {value}]"
             command = click.option(names, field.name, default=None, help=text, **numbers)(command)

@@ -1,5 +1,6 @@
 """Runs an exported LiteRT file. Needs numpy and the runtime, not TensorFlow."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,11 @@ class LiteRTModel:
             raise FileNotFoundError(
                 f"There is no LiteRT file at {path}; `keras-cpm export --to tflite` makes one."
             )
-        self._run = _interpreter()(model_path=str(path), num_threads=threads).get_signature_runner()
+        with warnings.catch_warnings():
+            # TensorFlow's says that it is deprecated
+            warnings.simplefilter("ignore", UserWarning)
+            interpreter = _interpreter()(model_path=str(path), num_threads=threads)
+        self._run = interpreter.get_signature_runner()
         self._type = self._run.get_input_details()["image"]["dtype"]
 
     def signature(self):

@@ -13,7 +13,7 @@ from .visualize import contact_sheet, draw_beliefs, draw_pose, draw_stages, heat
 _READABLE = 480
 
 
-def draw_prediction(image, pose, path, part=None, *, names=False):
+def draw_prediction(image, pose, path, part=None, **looks):
     """Draws a pose on its photograph, and for `part` its belief map and its stages beside that.
 
     Args:
@@ -22,13 +22,13 @@ def draw_prediction(image, pose, path, part=None, *, names=False):
         path: of the drawing, such as "out/pose.png"; the part's pictures are then
             "out/pose.PART.png" and "out/pose.PART.stages.png".
         part: name, or `None`.
-        names: whether names and scores are written beside the parts.
+        looks: `threshold` and `names` as in `draw_pose`.
 
     Returns:
         The paths written. Small photographs are enlarged, so that the drawing does not hide them.
     """
     photograph, pose = _enlarged(upright_array(image), pose)
-    save_image(path, draw_pose(photograph, pose, pose.spec.skeleton, names=names))
+    save_image(path, draw_pose(photograph, pose, pose.spec.skeleton, **looks))
     if part:
         beliefs, stages = (f"{path.stem}.{part}{kind}{path.suffix}" for kind in ("", ".stages"))
         save_image(path.with_name(beliefs), draw_beliefs(photograph, pose, part))
@@ -37,14 +37,14 @@ def draw_prediction(image, pose, path, part=None, *, names=False):
     return [path]
 
 
-def draw_people(image, poses, path, *, names=False):
+def draw_people(image, poses, path, **looks):
     """Draws several poses on their photograph.
 
     Args:
         image: path of the photograph.
         poses: list of `Pose`.
         path: of the drawing.
-        names: whether names and scores are written beside the parts.
+        looks: `threshold` and `names` as in `draw_pose`.
 
     Returns:
         The paths written. Small photographs are enlarged.
@@ -53,7 +53,7 @@ def draw_people(image, poses, path, *, names=False):
     drawn = _enlarged_photograph(upright)
     for pose in poses:
         pose = _enlarged_pose(pose, _factor(upright))
-        drawn = draw_pose(drawn, pose, pose.spec.skeleton, names=names)
+        drawn = draw_pose(drawn, pose, pose.spec.skeleton, **looks)
     save_image(path, drawn)
     return [path]
 
@@ -112,7 +112,7 @@ def draw_explained(crop, pose, part, heats):
         f"what stage {stage} sees" for stage in heats
     ]
     return contact_sheet(
-        [crop, *beliefs, crop, *made],
+        [crop, *beliefs, np.full_like(crop, 255), *made],
         columns=1 + len(heats),
         titles=[part, *titles[: len(heats)], "", *titles[len(heats) :]],
     )

@@ -74,6 +74,6 @@ def _library():
         from ai_edge_quantizer import qtyping, quantizer
     except ImportError:
         raise ImportError(
-            "`quantize` other than \"none\" needs a library: pip install 'keras_cpm[quantize]'"
+            "`quantize` other than \"none\" needs a library: pip install 'keras-cpm[quantize]'"
         ) from None
     return quantizer, qtyping

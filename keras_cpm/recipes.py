@@ -30,7 +30,7 @@ class TrainSpec:
         scheme: of Figure 6b: "joint" trains all stages at once, each with its loss; "stagewise" one after
             the other, those before fixed; "stagewise+joint" first the one, then the other;
             "unsupervised" all at once by the loss of the last alone.
-        stage_weights: factor of each stage's loss, or `None` for 1 each (Eq. 5).
+        stage_weights: factor of each stage's loss, the first stage's first, or `None` for 1 each (Eq. 5).
         stage1_multiplier: factor of the rate of stage 1 ("sgd").
         bias_multiplier: factor of the rate of biases ("sgd").
         missing: what a part without label teaches: "ignore" nothing, "zero" that it is not there.

@@ -53,21 +53,13 @@ def draw_pose(image, pose, skeleton, *, threshold=0.15, names=False):
     scores = np.asarray(pose.scores, np.float64)
     visible = np.where(scores >= threshold, 2, 0)
     drawn = _draw_figure(image, pose.keypoints, visible, skeleton, np.clip(scores, 0, 1))
-    points = np.asarray(pose.keypoints, np.float64)
-    shown = np.flatnonzero((visible > 0) & np.isfinite(points).all(1))
-    if names and len(shown):
-        points = points[shown]
-        texts = [f"{pose.parts[i].replace('_', ' ')} {scores[i]:.2f}" for i in shown]
-        radius = _dot_radius(points, drawn)
-        # smaller letters cannot be read
-        height = max(9.0, _LETTER / _DOT * radius)
-        # halfway to white: letters are thinner than dots
-        colors = [tuple((c + 255) // 2 for c in part_colors(skeleton)[i]) for i in shown]
-        write_labels(drawn, texts, points, colors, 2 * radius, height)
+    if names:
+        texts = [f"{part} {score:.2f}" for part, score in zip(pose.parts, scores, strict=True)]
+        _write_names(drawn, pose.keypoints, visible, skeleton, texts)
     return drawn
 
 
-def draw_keypoints(image, keypoints, visible, skeleton):
+def draw_keypoints(image, keypoints, visible, skeleton, *, names=False):
     """Like `draw_pose`, for labels.
 
     Args:
@@ -75,6 +67,7 @@ def draw_keypoints(image, keypoints, visible, skeleton):
         keypoints: (P, 2) in the pixels of `image`; they may lie outside.
         visible: (P,) 0 = not drawn, 1 = a hollow dot, 2 = a filled one.
         skeleton: `Skeleton` of P parts.
+        names: whether their names are written beside the parts.
 
     Returns:
         (H, W, 3) uint8.
@@ -87,7 +80,10 @@ def draw_keypoints(image, keypoints, visible, skeleton):
         >>> image[30, 20].tolist() == list(visualize.part_colors(CPM14)[0])
         True
     """
-    return _draw_figure(image, keypoints, visible, skeleton, np.ones(skeleton.num_parts))
+    drawn = _draw_figure(image, keypoints, visible, skeleton, np.ones(skeleton.num_parts))
+    if names:
+        _write_names(drawn, keypoints, visible, skeleton, skeleton.parts)
+    return drawn
 
 
 def _draw_figure(image, keypoints, visible, skeleton, sure):
@@ -109,6 +105,20 @@ def _draw_figure(image, keypoints, visible, skeleton, sure):
             window = before if visible[i] == 1 else None
             _draw_dot(image, points[i], radius, colors[i], sure[i], window)
     return image
+
+
+def _write_names(image, keypoints, visible, skeleton, texts):
+    points = np.asarray(keypoints, np.float64)
+    shown = np.flatnonzero((np.asarray(visible) > 0) & np.isfinite(points).all(1))
+    if not len(shown):
+        return
+    radius = _dot_radius(points[shown], image)
+    # smaller letters cannot be read
+    height = max(9.0, _LETTER / _DOT * radius)
+    # halfway to white: letters are thinner than dots
+    colors = [tuple((c + 255) // 2 for c in part_colors(skeleton)[i]) for i in shown]
+    texts = [texts[i].replace("_", " ") for i in shown]
+    write_labels(image, texts, points[shown], colors, 2 * radius, height)
 
 
 def part_colors(skeleton):

@@ -5,6 +5,7 @@ import json
 import shutil
 import struct
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -150,6 +151,10 @@ class TestExif:
     def test_a_size_without_regard_to_orientation(self, turned):
         stored = record(turned, POINTS[:, ::-1], size=(40, 80), center=(40, 20))
         assert "EXIF" in only_problem([stored], "exif")
+        # without an orientation the two numbers are in the wrong order
+        cv2.imwrite(str(plain := Path(turned).with_name("plain.png")), cv2.imread(turned))
+        sizes = record(str(plain), size=(40, 80))
+        assert "write the height first" in only_problem([sizes], "size")
         assert check([record(turned)]) == []
 
     @pytest.mark.parametrize("size", [None, (80, 40)])
@@ -410,6 +415,8 @@ class TestPictures:
         draw_samples(drawn_records, keras_cpm.PoseSpec(box_size=64), tmp_path, 4)
         for name in ("labels.png", "targets.png"):
             assert cv2.imread(str(tmp_path / name)).std() > 10
+        # a sheet of four large ones, on which names can be read
+        assert cv2.imread(str(tmp_path / "labels.png")).shape[1] == 4 * 480 + 3 * 4
 
     def test_findings(self, picture, tmp_path):
         skeleton = keras_cpm.Skeleton("plain", PARTS)

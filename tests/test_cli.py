@@ -142,6 +142,68 @@ def test_predict_one_image(model, people, tmp_path):
         assert (tmp_path / name).is_file()
 
 
+def test_errors_speak_of_flags():
+    from keras_cpm.cli import in_flags
+
+    train, predict = main.commands["train"], main.commands["predict"]
+    said = in_flags("`batch_size` was 8; take another `directory` or `keras.Model`.", train)
+    assert said == "--batch-size was 8; take another --out or `keras.Model`."
+    assert in_flags("`person_height` is missing", predict) == "--height is missing"
+    result = CliRunner().invoke(main, ["export", "cpm-light-lsp", "--to", "tflite", "--out", "x"])
+    assert result.exit_code == 1 and "--out must end in .tflite" in result.output
+
+
+def test_the_overview_has_whole_sentences():
+    overview = run("--help").split("Commands:")[1]
+    assert "..." not in overview and " ".join(overview.split()).count(". ") >= len(main.commands) - 1
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (("nothing.jpg",), "There is no image at nothing.jpg"),
+        (("a.jpg", "--center", 9, 9), "--center and --height belong together"),
+        (("a.jpg", "--height", 9), "--center and --height belong together"),
+        (("a.jpg", "--box", 9, 1, 2, 5), "X0 < X1 and Y0 < Y1. Received: (9.0, 1.0"),
+        ((".",), "There is no photograph in the folder ."),
+    ],
+)
+def test_what_needs_no_network_is_said_at_once(words, sentence, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("keras_cpm.verbs.predict.load_tensorflow", lambda: pytest.fail("too late"))
+    result = CliRunner().invoke(main, ["predict", *map(str, words)])
+    assert result.exit_code and sentence in result.output
+
+
+def test_a_folder_is_its_photographs_and_what_is_unsure_is_said(model, tmp_path):
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for name in ("b.png", "a.PNG"):
+        grey = cv2.imencode(".png", np.full((48, 48, 3), 128, np.uint8))[1]
+        (folder / name).write_bytes(grey.tobytes())
+    (folder / "notes.txt").write_text("no photograph")
+    words = ["predict", str(folder), "--model", str(model), "--json", str(tmp_path / "out.json")]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    names = [str(folder / name) for name in ("a.PNG", "b.png")]
+    assert list(json.loads((tmp_path / "out.json").read_text())) == names
+    # the model knows nothing
+    assert (
+        f"Fewer than half of the parts are sure (score 0.3) in {', '.join(names)}" in result.output
+    )
+    assert "give --box, or --people auto" in result.output
+
+
+def test_nothing_is_drawn_below_the_threshold(model, tmp_path):
+    cv2.imwrite(str(tmp_path / "grey.png"), np.full((480, 480, 3), 128, np.uint8))
+    changed = []
+    for threshold in (-1, 2):
+        words = ["--draw", tmp_path / "out.png", "--threshold", threshold]
+        run("predict", tmp_path / "grey.png", "--model", model, *words)
+        changed.append((cv2.imread(str(tmp_path / "out.png")) != 128).any())
+    assert changed == [True, False]
+
+
 @pytest.mark.parametrize("several", [False, True])
 def test_photographs_are_not_drawn_over(model, several, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)

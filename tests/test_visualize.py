@@ -156,6 +156,8 @@ def test_names_stand_beside_their_parts_and_hide_none():
     for column, row in zip(x, y, strict=True):
         around = written[row - 60 : row + 61, max(column - 90, 0) : column + 91]
         assert around.sum() > 100
+    labelled = visualize.draw_keypoints(picture, pose.keypoints, [2] * 14, CPM14, names=True)
+    assert ((labelled != bare).any(-1) & written).sum() > 0.5 * written.sum() > 0
     # a point that is none has no name either
     pose.keypoints[3] = np.nan
     assert (visualize.draw_pose(picture, pose, CPM14, names=True) != named).any()

@@ -122,6 +122,10 @@ class Figure:
     variation: float = 0.1
     head: tuple[str, str] | None = None
 
+    def __repr__(self):
+        # all of its bones would fill a page of help
+        return f"Figure({self.skeleton.name!r})"
+
     def __post_init__(self):
         for name in ("bones", "colors", "height_parts", "panels"):
             object.__setattr__(self, name, tuple(getattr(self, name)))

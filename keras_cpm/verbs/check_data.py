@@ -48,7 +48,12 @@ def _print(findings, num_records):
         if total > _SHOWN:
             click.echo(f"... and {total - _SHOWN} more of this kind (all with --json)")
     kinds = ", ".join(f"{total} {kind}" for kind, total in totals.most_common())
-    click.echo(f"{num_records} records, {len(findings)} findings" + (f": {kinds}" if kinds else ""))
+    counts = f"{num_records} {_plural('record', num_records)}, {len(findings)} {_plural('finding', len(findings))}"
+    click.echo(counts + (f": {kinds}" if kinds else ""))
+
+
+def _plural(noun, count):
+    return noun if count == 1 else f"{noun}s"
 
 
 def _draw(records, findings, spec, folder, count):

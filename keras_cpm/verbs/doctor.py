@@ -10,6 +10,6 @@ def doctor():
 
     healthy = True
     for line, fine in diagnose():
-        click.echo(("ok      " if fine else "mend    ") + line)
-        healthy &= fine
+        click.echo({True: "ok      ", None: "-       ", False: "mend    "}[fine] + line)
+        healthy &= fine is not False
     raise SystemExit(0 if healthy else 1)

@@ -26,7 +26,7 @@ _METHODS = ("saliency", "smoothgrad", "gradcam++", "scorecam")
 def explain(model, image, part, stage, method, box, draw):
     """Draws what a PART of MODEL looks at in IMAGE, stage by stage: belief, and which pixels made it.
 
-    Prints how many times more of that lies near the part than elsewhere.
+    Prints how much of that lies near the part.
     """
     load_tensorflow()
     from .. import bundle, pictures
@@ -48,7 +48,8 @@ def explain(model, image, part, stage, method, box, draw):
         point = pictures.peak_in_box(pose, part, one)
         near = concentration(heats[one], point, spec.person_height / 10)
         click.echo(
-            f"stage {one}: {near:.1f} times more within a tenth of a person of the peak than elsewhere"
+            f"stage {one}: of the {method} map, {near:.1f} times more lies within a tenth of a person around the "
+            "peak than if it lay everywhere"
         )
     save_image(draw, pictures.draw_explained(crop, pose, part, heats))
     click.echo(f"Written: {draw}")

@@ -5,6 +5,9 @@ import click
 from ..flags import PATH
 from ..terminal import load_tensorflow, print_pose, progress, write_json
 
+_PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+_SURE = 0.3
+
 
 @click.command()
 @click.argument("images", type=PATH, nargs=-1)
@@ -35,6 +38,13 @@ from ..terminal import load_tensorflow, print_pose, progress, write_json
 @click.option(
     "--part", help="With --draw: also draws this part's belief map, and its stages side by side."
 )
+@click.option(
+    "--threshold",
+    type=float,
+    default=0.15,
+    show_default=True,
+    help="With --draw: parts with a lower score are not drawn.",
+)
 @click.option("--names", is_flag=True, help="With --draw: names and scores beside the parts.")
 @click.option("--json", "json_path", type=PATH, help="Write keypoints and scores as JSON.")
 @click.option("--csv", "csv_path", type=PATH, help="Of a video: a line a part and frame.")
@@ -42,99 +52,122 @@ from ..terminal import load_tensorflow, print_pose, progress, write_json
     "--camera", type=click.IntRange(min=0), help="Instead of IMAGES: its number; Esc ends."
 )
 @click.option("--smooth/--no-smooth", default=True, help="Of a video.", show_default=True)
-def predict(images, model, people, person_model, draw, part, names, json_path, **options):
-    """Finds the pose of the person in each of IMAGES; without box or centre, the person fills the
-    image. One of them may be a video: the person is followed from frame to frame.
+def predict(images, **options):
+    """Finds the pose of the person in each of IMAGES, files or folders; without box or centre, the person fills
+    the image. One of them may be a video: the person is followed from frame to frame.
     """
     from .. import video
 
-    box, center = options["box"], options["center"]
-    is_video = options["camera"] is not None or any(map(video.is_video, images))
+    images = tuple(path for image in images for path in _files(image))
     if bool(images) == (options["camera"] is not None):
         raise click.UsageError("Give IMAGES, or --camera NUMBER.")
-    if is_video:
-        place = box or center or options["height"]
-        if len(images) > 1 or place or part or people not in (None, "auto"):
-            raise click.UsageError(
-                "A video goes alone, without --box, --center, --height, --part; --people may be auto."
-            )
-        if names and not draw and images:
-            raise click.UsageError("--names needs --draw.")
-        return _predict_video(
-            images, model, people, person_model, draw, names, json_path, **options
-        )
-    if options["csv_path"]:
-        raise click.UsageError("--csv needs a video; photographs have --json.")
-    if (box or center) and len(images) > 1:
-        raise click.UsageError("--box and --center belong to one image; give one image.")
-    if people and (box or center or options["height"] or part):
+    if options["camera"] is not None or any(map(video.is_video, images)):
+        _check_video(images, **options)
+        _predict_video(images, **options)
+    else:
+        _check_photographs(images, **options)
+        _predict_photographs(images, **options)
+
+
+def _check_video(images, *, box, center, height, part, people, names, draw, **_):
+    if len(images) > 1 or box or center or height or part or people not in (None, "auto"):
         raise click.UsageError(
-            "--people says where people are; leave out --box, --center, --height, --part."
+            "A video goes alone, without --box, --center, --height, --part; --people may be auto."
         )
-    if person_model and people != "auto":
-        raise click.UsageError("--person-model needs --people auto.")
-    if (part or names) and not draw:
-        raise click.UsageError(f"{'--part' if part else '--names'} needs --draw.")
-    if draw and draw.suffix and not draw.is_dir() and len(images) > 1:
-        raise click.UsageError("--draw must be a folder when there are several images.")
-    targets = {path: _drawing_path(draw, path, images) for path in images if draw}
-    for path, target in targets.items():
-        if target.resolve() == path.resolve():
+    if names and not draw and images:
+        raise click.UsageError("--names needs --draw.")
+
+
+def _check_photographs(images, *, box, center, height, part, people, person_model, **options):
+    """What can be said before TensorFlow is loaded."""
+    draw = options["draw"]
+    rules = (
+        (options["csv_path"], "--csv needs a video; photographs have --json."),
+        (
+            people and (box or center or height or part),
+            "--people says where people are; leave out --box, --center, --height, --part.",
+        ),
+        (bool(center) != (height is not None), "--center and --height belong together."),
+        (
+            box and not (box[0] < box[2] and box[1] < box[3]),
+            f"--box must be X0 Y0 X1 Y1 with X0 < X1 and Y0 < Y1. Received: {box}",
+        ),
+        (
+            (box or center) and len(images) > 1,
+            "--box and --center belong to one image; give one image.",
+        ),
+        (person_model and people != "auto", "--person-model needs --people auto."),
+        (part and not draw, "--part needs --draw."),
+        (options["names"] and not draw, "--names needs --draw."),
+        (
+            draw and draw.suffix and not draw.is_dir() and len(images) > 1,
+            "--draw must be a folder when there are several images.",
+        ),
+    )
+    for broken, sentence in rules:
+        if broken:
+            raise click.UsageError(sentence)
+    # one missing of many does not cost the others
+    if not any(path.is_file() for path in images):
+        raise click.ClickException(f"There is no image at {images[0]}; check the path.")
+    for path in images if draw else ():
+        if _drawing_path(draw, path, images).resolve() == path.resolve():
             raise click.UsageError(f"--draw would write over {path}; name another file or folder.")
+
+
+def _predict_photographs(images, *, people, draw, part, json_path, **options):
     load_tensorflow()
-    from .. import bundle, pictures
+    from .. import pictures
     from ..people import read_places
-    from ..predictor import Predictor
 
     places = read_places(people, images) if people and people != "auto" else None
-    network, spec = bundle.load(model or bundle.default_bundle())
-    predictor = Predictor(network, spec, scales=options["scales"] or (1.0,), flip=options["flip"])
-    find = places.get if places else None
-    if people == "auto":
-        find = _finder(person_model)
-    results, drawn, failures = {}, [], []
+    predictor = _predictor(**options)
+    find = _finder(options["person_model"]) if people == "auto" else places and places.get
+    where = {"center": options["center"] or None, "box": options["box"] or None}
+    looks = {"threshold": options["threshold"], "names": options["names"]}
+    results, written, failures, unsure = {}, [], [], []
     for path in progress("predicting")(images) if len(images) > 1 else images:
-        target = targets.get(path)
+        target = _drawing_path(draw, path, images) if draw else None
         try:
             if find:
                 poses = predictor.predict_people(path, find(path))
                 results[str(path)] = {"people": [pose.to_dict() for pose in poses]}
-                drawn += pictures.draw_people(path, poses, target, names=names) if draw else []
+                written += pictures.draw_people(path, poses, target, **looks) if draw else []
                 continue
-            pose = predictor(
-                path, center=center or None, person_height=options["height"], box=box or None
-            )
+            pose = predictor(path, person_height=options["height"], **where)
         except (ValueError, FileNotFoundError) as error:
             # one bad image among many does not cost the others
             failures.append(str(error))
             continue
         results[str(path)] = pose.to_dict()
-        if draw:
-            drawn += pictures.draw_prediction(path, pose, target, part, names=names)
+        unsure += [path] if sum(pose.scores >= _SURE) < len(pose.parts) / 2 else []
+        written += pictures.draw_prediction(path, pose, target, part, **looks) if draw else []
     write_json(json_path, results)
     if not json_path:
-        for path, result in results.items():
-            click.echo(f"{path}:" if len(images) > 1 else "", nl=len(images) > 1)
-            for number, person in enumerate(result.get("people", [result]), 1):
-                if people:
-                    click.echo(f"person {number} of {len(result['people'])}")
-                print_pose(person)
-            if people and not result["people"]:
-                click.echo("nobody found" if people == "auto" else "no boxes given")
-    for path in [*drawn, *([json_path] if json_path else [])]:
+        _print(results, people)
+    for path in [*written, *([json_path] if json_path else [])]:
         click.echo(f"Written: {path}")
+    if unsure:
+        click.echo(_advice(unsure, any(where.values())), err=True)
     if failures:
         raise click.ClickException("\n".join(failures))
 
 
-def _predict_video(images, model, people, person_model, draw, names, json_path, **options):
-    load_tensorflow()
-    from .. import bundle, clips, video
-    from ..predictor import Predictor
+def _print(results, people):
+    for path, result in results.items():
+        click.echo(f"{path}:" if len(results) > 1 else "", nl=len(results) > 1)
+        for number, person in enumerate(result.get("people", [result]), 1):
+            if people:
+                click.echo(f"person {number} of {len(result['people'])}")
+            print_pose(person)
+        if people and not result["people"]:
+            click.echo("nobody found" if people == "auto" else "no boxes given")
 
-    network, spec = bundle.load(model or bundle.default_bundle())
-    scales = options["scales"] or (1.0,)
-    predictor = Predictor(network, spec, scales=scales, flip=options["flip"])
+
+def _predict_video(images, *, model, people, person_model, draw, json_path, **options):
+    load_tensorflow()
+    from .. import clips, video
+
     camera, outputs = options["camera"], (draw, json_path, options["csv_path"])
     show = None if camera is None else video.show_in_window
     if show and any(outputs) and not video.has_display():
@@ -143,12 +176,13 @@ def _predict_video(images, model, people, person_model, draw, names, json_path, 
     source = images[0] if camera is None else camera
     sightings = clips.predict_video(
         source,
-        predictor,
+        _predictor(model, **options),
         # a model of one's own may know no people
         find=_finder(person_model) if people or person_model or not model else None,
         smooth=options["smooth"],
         draw=draw,
-        names=names,
+        names=options["names"],
+        threshold=options["threshold"],
         show=show,
         progress=progress("following"),
     )
@@ -156,10 +190,20 @@ def _predict_video(images, model, people, person_model, draw, names, json_path, 
     if options["csv_path"]:
         clips.write_csv(options["csv_path"], sightings)
     again = sum(not sighting.followed for _, sighting in sightings)
-    click.echo(f"{len(sightings)} frames; the person was looked for anew in {again} of them")
+    click.echo(
+        f"{len(sightings)} frames; the person was looked for in {again} of them, the first included"
+    )
     for path in outputs:
         if path:
             click.echo(f"Written: {path}")
+
+
+def _predictor(model, *, scales, flip, **_):
+    from .. import bundle
+    from ..predictor import Predictor
+
+    network, spec = bundle.load(model or bundle.default_bundle())
+    return Predictor(network, spec, scales=scales or (1.0,), flip=flip)
 
 
 def _finder(person_model):
@@ -169,6 +213,24 @@ def _finder(person_model):
 
     network, person_spec = bundle.load(person_model or bundle.default_person_bundle())
     return lambda path: find_people(path, network, person_spec)
+
+
+def _files(image):
+    """The path itself, or the photographs of a folder."""
+    if not image.is_dir():
+        return [image]
+    files = sorted(path for path in image.iterdir() if path.suffix.lower() in _PHOTOGRAPHS)
+    if not files:
+        raise click.UsageError(f"There is no photograph in the folder {image}.")
+    return files
+
+
+def _advice(unsure, placed):
+    names = ", ".join(map(str, unsure[:3])) + (" ..." if len(unsure) > 3 else "")
+    remedy = "check whether the person is in --box or at --center, in pixels of the photograph"
+    if not placed:
+        remedy = "if the person does not fill the photograph, give --box, or --people auto"
+    return f"Fewer than half of the parts are sure (score {_SURE}) in {names}: {remedy}."
 
 
 def _drawing_path(draw, image, images):

@@ -100,6 +100,11 @@ def train(records, out, validation, recipe, init, skeleton, tensorboard, **optio
         initialize_release(model, settings.seed)
     if augment.flip_probability and not spec.skeleton.flip_pairs:
         click.echo("No part has a mirror partner: mirrored samples keep their part names.")
+    if spec.part_sigma < spec.stride:
+        click.echo(
+            f"--part-sigma is {spec.part_sigma:g} pixels, less than a cell of the belief maps ({spec.stride}): so "
+            f"narrow peaks are learnt late in short trainings; try {spec.stride + 1}."
+        )
     click.echo(
         f"{model.count_params():,} parameters, {len(people)} people, {len(held_out)} held out"
     )
