@@ -29,8 +29,8 @@ def explain(model, spec, box, part, *, stage=None, method="saliency", at="peak")
         box: (H, W, 3) network box, RGB 0..255, such as `golden.network_box` cuts.
         part: its name, or "background".
         stage: 1..T as in the paper; `None` is the last.
-        method: "saliency" (gradients), "smoothgrad" (their mean under noise), "gradcam++" or "scorecam" (features
-            of the stage before its belief convolution).
+        method: "saliency" (gradients), "smoothgrad" (their mean under noise, the same each time),
+            "gradcam++" or "scorecam" (features of the stage before its belief convolution).
         at: "peak", or a point (x, y) of the box, pixels.
 
     Returns:
@@ -190,7 +190,8 @@ def _run(scored, seed, method):
     if method == "smoothgrad":
         noise = {"smooth_samples": _SMOOTH_SAMPLES, "smooth_noise": _SMOOTH_NOISE}
         look = vis.saliency.Saliency(scored, clone=False)
-        return look(_first, seed, normalize_map=False, **noise)
+        with _same_noise():
+            return look(_first, seed, normalize_map=False, **noise)
     if method == "gradcam++":
         look = vis.gradcam_plus_plus.GradcamPlusPlus(scored, clone=False)
         return look(_first, seed, normalize_cam=False, **layer)
@@ -198,6 +199,17 @@ def _run(scored, seed, method):
     # Keras' progress bars are on stdout
     with contextlib.redirect_stdout(io.StringIO()):
         return look(_first, seed, normalize_cam=False, **layer)
+
+
+@contextlib.contextmanager
+def _same_noise():
+    """The library draws from NumPy's global generator."""
+    before = np.random.get_state()
+    np.random.seed(0)
+    try:
+        yield
+    finally:
+        np.random.set_state(before)
 
 
 def _library():

@@ -108,13 +108,14 @@ def draw_explained(crop, pose, part, heats):
     in_box = dataclasses.replace(pose, network_from_image=np.eye(3, dtype=np.float32))
     beliefs = [draw_beliefs(crop, in_box, part, stage=stage) for stage in heats]
     made = [heat_over(crop, heat) for heat in heats.values()]
-    titles = [f"belief, stage {stage}" for stage in heats] + [
-        f"what stage {stage} sees" for stage in heats
-    ]
+    number = pose.parts.index(part)
+    scores = {stage: pose.stage_scores[stage - 1][number] for stage in heats}
+    titles = [f"stage {stage} believes: {score:.2f}" for stage, score in scores.items()]
+    seen = [f"what stage {stage} sees" for stage in heats]
     return contact_sheet(
         [crop, *beliefs, np.full_like(crop, 255), *made],
         columns=1 + len(heats),
-        titles=[part, *titles[: len(heats)], "", *titles[len(heats) :]],
+        titles=[part, *titles, "", *seen],
     )
 
 

@@ -155,7 +155,9 @@ def test_errors_speak_of_flags():
 
 def test_the_overview_has_whole_sentences():
     overview = run("--help").split("Commands:")[1]
-    assert "..." not in overview and " ".join(overview.split()).count(". ") >= len(main.commands) - 1
+    assert (
+        "..." not in overview and " ".join(overview.split()).count(". ") >= len(main.commands) - 1
+    )
 
 
 @pytest.mark.parametrize(

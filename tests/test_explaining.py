@@ -51,6 +51,11 @@ def test_gradients_lie_in_the_cell_of_the_peak(red_and_blue, box, method, part, 
     assert heat[square].sum() / heat.sum() > 0.999
 
 
+def test_noise_is_the_same_every_time(red_and_blue, box):
+    first, second = (explain(red_and_blue, SPEC, box, "a", method="smoothgrad") for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
 def test_a_point_may_be_named_instead_of_the_peak(red_and_blue, box):
     heat = explain(red_and_blue, SPEC, box, "a", stage=1, at=(36.5, 27.5))
     rows, columns = np.indices(heat.shape)
