@@ -343,7 +343,7 @@ def test_the_command(drawn, tmp_path):
     assert run(*words).exit_code == 0 and files(tmp_path / "out") == before
     result = run(*words, "--quality", 50)
     assert result.exit_code == 1
-    assert "began with other `quality`" in result.output and "began with: 92" in result.output
+    assert "began with other --quality" in result.output and "began with: 92" in result.output
 
 
 def test_it_goes_on_after_the_last_whole_shard(drawn, packed, tmp_path):

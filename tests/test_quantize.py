@@ -48,6 +48,7 @@ def tensors_of(path):
         yield operation["op_name"], {types[i] for i in used}, {names[i] for i in used}
 
 
+@pytest.mark.slow
 def test_files_shrink(files):
     whole = (files / "none.tflite").stat().st_size
     shares = {kind: (files / f"{kind}.tflite").stat().st_size / whole for kind in FEWER}
@@ -56,6 +57,7 @@ def test_files_shrink(files):
     assert whole * shares["int8"] < 3.5e6
 
 
+@pytest.mark.slow
 def test_features_have_8_bits_and_peaks_are_read_in_float32(files):
     operations = list(tensors_of(files / "int8.tflite"))
     kinds = [name for name, _, _ in operations]
@@ -69,6 +71,7 @@ def test_features_have_8_bits_and_peaks_are_read_in_float32(files):
         assert eight not in types, name
 
 
+@pytest.mark.slow
 def test_weights_of_8_bits_leave_the_peaks_alone(files):
     kinds = list(tensors_of(files / "dynamic.tflite"))
     last = max(i for i, (name, _, _) in enumerate(kinds) if name == "CONV_2D")
@@ -78,6 +81,7 @@ def test_weights_of_8_bits_leave_the_peaks_alone(files):
 @pytest.mark.parametrize(
     "kind, belief, pixels", [("float16", 0.005, 0.1), ("dynamic", 0.15, 1.5), ("int8", 0.2, 1.5)]
 )
+@pytest.mark.slow
 def test_joints_stay(files, shipped, people, kind, belief, pixels):
     """Most of them: the shipped model never saw drawn people, and may find two peaks equal."""
     whole, fewer = (keras_cpm.LiteRTModel(files / f"{name}.tflite") for name in ("none", kind))
@@ -94,6 +98,7 @@ def test_joints_stay(files, shipped, people, kind, belief, pixels):
         assert max(moved) > 0.01
 
 
+@pytest.mark.slow
 def test_an_image_of_bytes_is_taken_as_it_is(shipped, people, files, tmp_path):
     path = tmp_path / "bytes.tflite"
     keras_cpm.export_tflite(*shipped, path, input_type="uint8")
@@ -104,12 +109,14 @@ def test_an_image_of_bytes_is_taken_as_it_is(shipped, people, files, tmp_path):
     np.testing.assert_allclose(run(image=box)["beliefs"], expected["beliefs"], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_built_in_operations_only(files):
     for kind in FEWER:
         names = [name for name, _, _ in tensors_of(files / f"{kind}.tflite")]
         assert names and not [name for name in names if name.startswith(("Flex", "CUSTOM"))]
 
 
+@pytest.mark.slow
 def test_every_kind_verifies(files):
     for kind in FEWER:
         checks = keras_cpm.verify(files / f"{kind}.tflite")
@@ -132,7 +139,7 @@ def test_errors_name_the_remedy(shipped, tmp_path, monkeypatch):
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ImportError, match=r"keras_cpm\[quantize\]"):
+    with pytest.raises(ImportError, match=r"keras-cpm\[quantize\]"):
         keras_cpm.export_tflite(*shipped, path, quantize="float16")
     assert not path.exists()
 

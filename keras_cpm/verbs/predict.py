@@ -2,6 +2,7 @@
 
 import click
 
+from .. import shards
 from ..flags import PATH
 from ..terminal import load_tensorflow, print_pose, progress, write_json
 
@@ -108,7 +109,7 @@ def _check_photographs(images, *, box, center, height, part, people, person_mode
         if broken:
             raise click.UsageError(sentence)
     # one missing of many does not cost the others
-    if not any(path.is_file() for path in images):
+    if not any(path.is_file() or shards.contains(path) for path in images):
         raise click.ClickException(f"There is no image at {images[0]}; check the path.")
     for path in images if draw else ():
         if _drawing_path(draw, path, images).resolve() == path.resolve():
