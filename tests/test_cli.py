@@ -314,6 +314,7 @@ def test_doctor_looks_at_what_is_installed():
     assert "tensorflow" in output and "Keras backend" in output
 
 
+@pytest.mark.slow
 def test_a_skeleton_of_ones_own_is_mirrored_by_its_names(people, tmp_path):
     parts = ["mouth", "right_fin", "left_fin"]
     lines = []

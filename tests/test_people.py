@@ -333,6 +333,7 @@ def test_training_on_centers_makes_a_person_network(drawn_records, tmp_path):
     assert out.exit_code == 0, out.output
 
 
+@pytest.mark.slow
 def test_a_person_network_starts_from_the_features_of_a_pose_network(
     drawn_records, tiny_spec, tmp_path
 ):

@@ -20,6 +20,7 @@ def read(folder):
     return {tag: events.Tensors(tag) for tag in events.Tags()["tensors"]}
 
 
+@pytest.mark.slow
 def test_losses_pck_and_pictures(drawn_records, tmp_path):
     spec = keras_cpm.PoseSpec(box_size=64)
     model = keras_cpm.build_cpm(2, spec, backbone="light", stage_block="light", width=8)

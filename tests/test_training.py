@@ -156,6 +156,7 @@ def test_mixed_precision_trains_and_leaves_a_float32_bundle(tiny_spec, drawn_rec
         assert {layer.compute_dtype for layer in network.layers} == {"float32"}
 
 
+@pytest.mark.slow
 def test_the_time_limit_ends_after_an_epoch(tiny_spec, drawn_records, tmp_path):
     recipe = dataclasses.replace(FAST, epochs=50, max_minutes=1e-6)
     history = keras_cpm.train(
@@ -190,6 +191,7 @@ def test_a_loss_that_explodes_ends_the_training_and_names_the_files(
     assert (tmp_path / "checkpoints/000001.npz").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_flat_belief_maps_are_noticed(tiny_spec, drawn_records, tmp_path, monkeypatch):
     monkeypatch.setattr(WatchBeliefs, "_STEP", 6)
     recipe = dataclasses.replace(FAST, epochs=1, learning_rate=1e-7)
@@ -283,6 +285,7 @@ def test_release_recipe_trains(tiny_spec, drawn_records, tmp_path):
     assert np.isfinite(history.history["loss"]).all()
 
 
+@pytest.mark.slow
 def test_an_unreadable_image_is_named(tiny_spec, drawn_records, tmp_path):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(open(drawn_records[0].image, "rb").read()[:500])
