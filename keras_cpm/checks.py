@@ -121,7 +121,7 @@ def draw_samples(records, spec, folder, count, *, augment=AugmentSpec()):  # noq
     folder = Path(folder)
     step = max(1, len(records) // count)
     chosen = records[::step][:count]
-    labels = [_labelled(record, spec.skeleton) for record in chosen]
+    labels = [_sample(record, spec.skeleton) for record in chosen]
     visualize.save_image(folder / "labels.png", visualize.contact_sheet(labels, cell=_SAMPLE))
     batches = pipeline.make_dataset(chosen, spec, stages=2, batch_size=len(chosen), augment=augment)
     inputs, targets = next(iter(batches))
@@ -133,19 +133,33 @@ def draw_samples(records, spec, folder, count, *, augment=AugmentSpec()):  # noq
     visualize.save_image(folder / "targets.png", visualize.contact_sheet(drawn))
 
 
-def _labelled(record, skeleton):
-    """The photograph at the size of a sample, with names beside the parts of its first person."""
+def _sample(record, skeleton):
+    height, width = _size(record)
+    whole = (0, 0, width - 1, height - 1)
+    return _labelled(record, skeleton, whole, _SAMPLE, names=True)[0]
+
+
+def _size(record):
+    """(height, width) of the upright photograph."""
+    return _upright_size(*images.open_image(record.image))
+
+
+def _labelled(record, skeleton, view, side, *, names):
+    """What a square picture shows of a record in the box `view`, with its labels; and picture_from_image.
+
+    With `names`, those of the first person's parts are written beside them.
+    """
     pixels, upright_from_stored = images.open_image(record.image)
-    height, width = _upright_size(pixels, upright_from_stored)
-    spec = PoseSpec(box_size=_SAMPLE, person_height=_SAMPLE, pad_value=255)
-    sample_from_image = geometry.network_from_box((0, 0, width - 1, height - 1), spec)
-    sample = sampling.crop(pixels, upright_from_stored, sample_from_image, spec)
-    sample = np.rint(sample).astype(np.uint8)
+    spec = PoseSpec(box_size=side, person_height=side)
+    picture_from_image = geometry.network_from_box(view, spec)
+    picture = sampling.crop(pixels, upright_from_stored, picture_from_image, spec)
+    picture = np.rint(picture).astype(np.uint8)
     for number, person in enumerate(record.people):
         keypoints, visible = pipeline.keypoints_of(person, record.parts, skeleton)
-        keypoints = geometry.apply(sample_from_image, keypoints)
-        sample = visualize.draw_keypoints(sample, keypoints, visible, skeleton, names=not number)
-    return sample
+        keypoints = geometry.apply(picture_from_image, keypoints)
+        named = names and not number
+        picture = visualize.draw_keypoints(picture, keypoints, visible, skeleton, names=named)
+    return picture, picture_from_image
 
 
 def draw_findings(records, findings, skeleton, folder, count):
@@ -203,16 +217,8 @@ def _one_of_each_record(findings):
 
 def _panel(record, finding, skeleton):
     """A picture of everything that is labelled, also outside the photograph, below its text."""
-    pixels, upright_from_stored = images.open_image(record.image)
-    spec = PoseSpec(box_size=_PANEL, person_height=_PANEL)
-    view = _view(record, _upright_size(pixels, upright_from_stored), finding["kind"])
-    panel_from_image = geometry.network_from_box(view, spec)
-    panel = sampling.crop(pixels, upright_from_stored, panel_from_image, spec)
-    panel = np.rint(panel).astype(np.uint8)
-    for person in record.people:
-        keypoints, visible = pipeline.keypoints_of(person, record.parts, skeleton)
-        keypoints = geometry.apply(panel_from_image, keypoints)
-        panel = visualize.draw_keypoints(panel, keypoints, visible, skeleton)
+    view = _view(record, _size(record), finding["kind"])
+    panel, panel_from_image = _labelled(record, skeleton, view, _PANEL, names=False)
     if finding["kind"] in _PLACE_KINDS:
         _draw_places(panel, record.people, panel_from_image)
     if len(record.people) > 1:

@@ -62,10 +62,11 @@ def predict_video(
     is_camera = isinstance(source, int)
     if draw and not is_camera and Path(draw).resolve() == Path(source).resolve():
         raise ValueError(f"`draw` must not be the video itself. Received: {draw}")
-    captured = video.read_frames(source)
     rate = 25.0 if is_camera else video.frame_rate(source)[0]
     follow = Follower(predictor, find=find, smooth=OneEuro() if smooth else None)
     writer = video.Writer(draw, rate) if draw else None
+    # last, so that nothing that fails leaves a camera on
+    captured = video.read_frames(source)
     skeleton, sightings, stopped = predictor.spec.skeleton, [], []
 
     def frames():

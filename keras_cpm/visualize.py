@@ -7,13 +7,7 @@ import cv2
 import numpy as np
 
 from . import geometry, sampling
-from .drawing import (
-    CAPTION,
-    caption,
-    copy_rgb,
-    grid,
-    shade,
-)
+from .drawing import CAPTION, caption, copy_rgb, grid, shade
 from .drawing import save_image as save_image
 from .plots import plot_training as plot_training
 from .stick_figure import draw_keypoints as draw_keypoints

@@ -46,9 +46,8 @@ for part, (x, y), score in zip(pose.parts, pose.keypoints, pose.scores):
     print(f"{part:15s} {x:6.1f} {y:6.1f}   {score:.2f}")
 
 # %%
-plt.imshow(
-    keras_cpm.draw_pose(image, pose, spec.skeleton)
-)  # names=True writes names and scores, too
+# names=True writes names and scores, too
+plt.imshow(keras_cpm.draw_pose(image, pose, spec.skeleton))
 _ = plt.axis("off")
 
 # %% [markdown]
