@@ -153,6 +153,14 @@ def test_errors_speak_of_flags():
     assert result.exit_code == 1 and "--out must end in .tflite" in result.output
 
 
+def test_errors_of_photographs_speak_of_flags(model, tmp_path):
+    cv2.imwrite(str(path := tmp_path / "grey.png"), np.full((48, 48, 3), 128, np.uint8))
+    words = ["predict", str(path), "--model", str(model), "--center", "3", "4", "--height", "-1"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 1 and "Traceback" not in result.output
+    assert "--center must be a finite (x, y) and --height positive" in result.output
+
+
 def test_the_overview_has_whole_sentences():
     overview = run("--help").split("Commands:")[1]
     assert (

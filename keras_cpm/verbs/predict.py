@@ -151,7 +151,8 @@ def _predict_photographs(images, *, people, draw, part, json_path, **options):
     if unsure:
         click.echo(_advice(unsure, any(where.values())), err=True)
     if failures:
-        raise click.ClickException("\n".join(failures))
+        # where the command line puts errors into its own words
+        raise ValueError("\n".join(failures))
 
 
 def _print(results, people):
