@@ -22,7 +22,7 @@ setup(
     packages=[*find_packages(include=["keras_cpm", "keras_cpm.*"]), "keras_cpm.saved_models"],
     # trained bundles live beside the package in the repository and inside it in a wheel
     package_dir={"keras_cpm.saved_models": "saved_models"},
-    package_data={"keras_cpm.saved_models": ["*.md", "*/*"]},
+    package_data={"keras_cpm": ["py.typed"], "keras_cpm.saved_models": ["*.md", "*/*"]},
     install_requires=[
         "tensorflow>=2.18",
         # older ones can be made to run code or read files by a model file: CVE-2026-1669 and kin
@@ -63,7 +63,7 @@ setup(
         ],
         "dev": ["black", "isort", "ruff", "pdoc>=15"],
     },
-    entry_points={"console_scripts": ["keras-cpm=keras_cpm.cli:main"]},
+    entry_points={"console_scripts": ["keras-cpm=keras_cpm.cli.main:main"]},
     classifiers=[
         "Programming Language :: Python :: 3",
         "Topic :: Scientific/Engineering :: Image Recognition",

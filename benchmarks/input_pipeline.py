@@ -25,18 +25,10 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from keras_cpm import (
-    AugmentSpec,
-    Person,
-    PoseSpec,
-    Record,
-    codec,
-    geometry,
-    images,
-    make_dataset,
-    sampling,
-)
+from keras_cpm import AugmentSpec, Person, PoseSpec, Record, make_dataset
 from keras_cpm.data.augment import draw_augmentation
+from keras_cpm.images import decode, sampling
+from keras_cpm.pose import codec, geometry
 
 SIZE = (720, 1280)
 HEIGHTS = (150, 700)
@@ -98,7 +90,7 @@ def plain_dataset(records, spec, augment):
     }
 
     def load(row):
-        pixels, upright_from_stored = images.read_image(tf.io.read_file(row["image"]))
+        pixels, upright_from_stored = decode.read_image(tf.io.read_file(row["image"]))
         return {**row, "pixels": pixels, "upright_from_stored": upright_from_stored}
 
     def crop(row):
@@ -154,7 +146,7 @@ def decoded_shares(records, spec, augment, draws=20):
     """Share of the samples decoded at full, half, quarter and eighth size, as `cutout.read_box`
     does; of all augmentations only the scale matters.
     """
-    counts = np.zeros(len(images.JPEG_RATIOS))
+    counts = np.zeros(len(decode.JPEG_RATIOS))
     scales = [draw_augmentation(augment, [0, i])["scale"] for i in range(draws)]
     for person in (record.people[0] for record in records):
         for scale in scales:

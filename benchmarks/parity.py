@@ -18,9 +18,10 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import caffe_files
 import cv2
 import numpy as np
+
+from . import caffe_files
 
 LIMIT = 1e-4
 # network, (height, width) of the image; 376 x 656 is what the release's person network takes
@@ -60,7 +61,7 @@ def opencv_beliefs(prototxt, caffemodel, names, image, center):
 
 def keras_beliefs(name, width, caffemodel, image, center):
     """Beliefs of every stage by our network, from the same file."""
-    from keras_cpm.models.caffe import load_caffe_weights
+    from keras_cpm.models.caffe.weights import load_caffe_weights
     from keras_cpm.models.released import build_released
 
     model = build_released(name, width=width, input_size="any")

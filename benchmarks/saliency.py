@@ -12,9 +12,9 @@ import tempfile
 import numpy as np
 
 import keras_cpm
-from keras_cpm import geometry
-from keras_cpm.explaining import concentration, explain
-from keras_cpm.golden import network_box
+from keras_cpm.export.golden import network_box
+from keras_cpm.pose import geometry
+from keras_cpm.visualization.saliency import concentration, explain
 
 PEOPLE = 10
 

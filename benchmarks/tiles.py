@@ -14,8 +14,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
-from keras_cpm.models import tile_costs
-from keras_cpm.models.large_kernel import kernel_spectrum, tile_convolution
+from keras_cpm.models.fourier import costs as tile_costs
+from keras_cpm.models.fourier.convolution import kernel_spectrum, tile_convolution
 
 # side of the image, kernel, channels in and out, tiles
 LAYERS = [

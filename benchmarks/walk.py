@@ -12,9 +12,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 import keras_cpm
-from keras_cpm.data.walking import walking_frames
-from keras_cpm.following import Follower
-from keras_cpm.smoothing import OneEuro
+from keras_cpm.data.synthetic.walking import walking_frames
+from keras_cpm.inference.smoothing import OneEuro
+from keras_cpm.inference.tracking import Follower
 
 SECONDS, RATE = 10, 25
 

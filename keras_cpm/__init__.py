@@ -11,51 +11,57 @@ __version__ = "0.1.0"
 _HOME = {
     name: module
     for module, names in {
-        "skeleton": "Skeleton CPM14 LSP14 MPII16 FLIC9 COCO17 HAND21 QUADRUPED17",
-        "spec": "PoseSpec",
-        "losses": "BeliefL2 belief_l2 stage_losses",
-        "metrics": "BeliefPCK pck pckh auc reference_length",
+        "pose.skeleton": "Skeleton CPM14 LSP14 MPII16 FLIC9 COCO17 HAND21 QUADRUPED17",
+        "pose.spec": "PoseSpec",
+        "training.losses": "BeliefL2 belief_l2 stage_losses",
+        "evaluation.metrics": "BeliefPCK pck pckh auc reference_length",
         "models.cpm": "build_cpm initialize_release",
         "models.released": "build_released released_spec",
-        "models.caffe": "load_caffe_weights",
+        "models.caffe.weights": "load_caffe_weights",
         "data.records": "Person Record",
         "data.jsonl": "read_records write_records",
-        "data.lsp": "load_lsp",
-        "data.mpii": "load_mpii",
-        "data.flic": "load_flic",
-        "data.coco": "load_coco coco_skeleton",
-        "data.coco_writer": "write_coco",
-        "data.release": "load_release",
-        "data.predictions": "read_predictions write_predictions",
-        "data.figures": "Figure Bone Panel Color PERSON HAND QUADRUPED",
-        "data.synthetic": "draw_figure draw_records",
+        "data.formats.lsp": "load_lsp",
+        "data.formats.mpii": "load_mpii",
+        "data.formats.flic": "load_flic",
+        "data.formats.coco": "load_coco coco_skeleton",
+        "data.formats.coco_writer": "write_coco",
+        "data.formats.release_json": "load_release",
+        "data.formats.predictions": "read_predictions write_predictions",
+        "data.synthetic.figures": "Figure Bone Panel Color PERSON HAND QUADRUPED",
+        "data.synthetic.draw": "draw_figure draw_records",
+        "data.augment": "AugmentSpec",
         "data.pipeline": "make_dataset num_steps",
-        "bundle": "save_bundle load",
-        "recipes": "TrainSpec MODERN RELEASE AugmentSpec",
+        "models.bundle": "save_bundle load",
+        "training.recipes": "TrainSpec MODERN RELEASE",
         "models.transfer": "transfer_weights",
-        "predictor": "Predictor",
-        "pose": "Pose",
-        "people": "find_people",
-        "stick_figure": "draw_pose",
-        "visualize": "draw_beliefs draw_stages",
-        "training": "compile_cpm train",
-        "packs": "pack",
-        "scores": "Evaluation",
-        "evaluation": "evaluate evaluate_predictions predict_records mean_pose",
-        "export": "export_saved_model export_tflite",
-        "litert": "LiteRTModel",
-        "verification": "verify",
-        "client": "Client",
-        "clips": "predict_video",
-        "explaining": "explain effective_receptive_field",
+        "inference.predictor": "Predictor",
+        "pose.pose": "Pose",
+        "inference.person_finder": "find_people",
+        "visualization.pose": "draw_pose",
+        "visualization.beliefs": "draw_beliefs draw_stages",
+        "training.train": "compile_cpm train",
+        "data.pack": "pack",
+        "evaluation.scores": "Evaluation",
+        "evaluation.evaluate": "evaluate evaluate_predictions predict_records mean_pose",
+        "export.saved_model": "export_saved_model export_tflite",
+        "export.litert": "LiteRTModel",
+        "export.verify": "verify",
+        "serving.client": "Client",
+        "inference.video": "predict_video",
+        "visualization.saliency": "explain effective_receptive_field",
     }.items()
     for name in names.split()
 }
 
-__all__ = sorted(_HOME)
+# modules of coordinates and belief maps
+_MODULES = {"geometry": "pose.geometry", "codec": "pose.codec"}
+
+__all__ = sorted([*_HOME, *_MODULES])
 
 
 def __getattr__(name):
+    if name in _MODULES:
+        return import_module(f".{_MODULES[name]}", __name__)
     if name not in _HOME:
         raise AttributeError(f"module 'keras_cpm' has no attribute {name!r}")
     return getattr(import_module(f".{_HOME[name]}", __name__), name)

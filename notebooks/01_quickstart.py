@@ -13,7 +13,7 @@ import os
 import matplotlib.pyplot as plt
 
 import keras_cpm
-from keras_cpm.images import upright_array
+from keras_cpm.images.decode import upright_array
 
 SMOKE = bool(os.environ.get("KERAS_CPM_SMOKE"))  # a small run, for tests
 

@@ -14,10 +14,10 @@ import os
 import matplotlib.pyplot as plt
 
 import keras_cpm
-from keras_cpm.checks import check
-from keras_cpm.images import upright_array
+from keras_cpm.data.checks.check import check
+from keras_cpm.images.decode import upright_array
 from keras_cpm.models.transfer import transfer_weights
-from keras_cpm.visualize import draw_keypoints, plot_training
+from keras_cpm.visualization.beliefs import draw_keypoints, plot_training
 
 SMOKE = bool(os.environ.get("KERAS_CPM_SMOKE"))  # a small run, for tests
 

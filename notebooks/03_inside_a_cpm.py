@@ -14,11 +14,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import keras_cpm
-from keras_cpm import codec
-from keras_cpm.explaining import concentration
-from keras_cpm.golden import network_box
-from keras_cpm.images import upright_array
+from keras_cpm.export.golden import network_box
+from keras_cpm.images.decode import upright_array
 from keras_cpm.models.receptive_field import receptive_field
+from keras_cpm.pose import codec
+from keras_cpm.visualization.saliency import concentration
 
 SMOKE = bool(os.environ.get("KERAS_CPM_SMOKE"))  # a small run, for tests
 

@@ -14,10 +14,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import keras_cpm
-from keras_cpm import geometry
-from keras_cpm.explaining import METHODS, concentration, maximize
-from keras_cpm.golden import network_box
-from keras_cpm.visualize import heat_over
+from keras_cpm.export.golden import network_box
+from keras_cpm.pose import geometry
+from keras_cpm.visualization.beliefs import heat_over
+from keras_cpm.visualization.saliency import METHODS, concentration, maximize
 
 SMOKE = bool(os.environ.get("KERAS_CPM_SMOKE"))  # a small run, for tests
 

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 import keras_cpm
-from keras_cpm import agreement
+from keras_cpm.export import compare
 
 SMOKE = bool(os.environ.get("KERAS_CPM_SMOKE"))  # a small run, for tests
 tf.get_logger().setLevel("ERROR")  # it announces every file
@@ -59,7 +59,7 @@ kinds = ["none", "int8"] if SMOKE else ["none", "float16", "dynamic", "int8"]
 for kind in kinds:
     path = f"phone/{kind}.tflite"
     keras_cpm.export_tflite(model, spec, path, quantize=kind, calibration=people)
-    moved = agreement.compare(model, spec, people, path)
+    moved = compare.compare(model, spec, people, path)
     half, most = np.percentile(moved.displacements, [50, 95])
     print(
         f"{kind:8s} {moved.size / 1e6:5.2f} MB, half of the keypoints move by less than {half:.3f} pixels,"

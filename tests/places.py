@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from keras_cpm import PoseSpec, geometry
+from keras_cpm import PoseSpec
+from keras_cpm.pose import geometry
 
 SPEC = PoseSpec(box_size=64)
 

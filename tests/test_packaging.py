@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import keras_cpm
-from keras_cpm import bundle, doctor
+from keras_cpm.cli.commands import doctor
+from keras_cpm.models import bundle
 
 ROOT = Path(__file__).parents[1]
 SETUP = (ROOT / "setup.py").read_text("utf-8")

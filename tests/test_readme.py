@@ -38,7 +38,7 @@ def shrink():
 def test_verbs_and_flags_of_the_readme_exist():
     from click.testing import CliRunner
 
-    from keras_cpm.cli import main
+    from keras_cpm.cli.main import main
 
     for command in re.findall(
         r"^ *(?:\.venv/bin/)?keras-cpm (.+?)(?:  #.*)?$", README.replace("\\\n", " "), re.M

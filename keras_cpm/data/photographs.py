@@ -5,7 +5,7 @@ import sys
 
 import tensorflow as tf
 
-from .. import images, shards
+from ..images import decode, shards
 
 # Reading more than this takes a second or more.
 _MANY_BYTES = 500_000_000
@@ -34,7 +34,7 @@ class Photographs:
         places = {path: i for i, path in enumerate(packed)}
         self._paths = tf.constant(paths)
         self._places = tf.constant([places.get(path, -1) for path in paths])
-        self._packed = tf.constant([images.encoded(path) for path in packed], tf.string)
+        self._packed = tf.constant([decode.encoded(path) for path in packed], tf.string)
 
     def read(self, number):
         """The bytes of a photograph, a scalar string tensor.

@@ -9,7 +9,8 @@ function of (seed, e, k): the order, the augmentation and so the training can be
 import numpy as np
 import tensorflow as tf
 
-from .. import codec, cutout, geometry, images
+from ..images import crop, decode
+from ..pose import codec, geometry
 from .augment import draw_augmentation
 from .photographs import Photographs
 from .records import NOT_LABELLED
@@ -121,7 +122,7 @@ def check_records(records, spec):
                 f"{where}: nothing says where its primary person is; give `center` and `height`, or "
                 "`box`, or the `size` of an image that the person fills."
             )
-    missing = [record.image for record in records if not images.is_there(record.image)]
+    missing = [record.image for record in records if not decode.is_there(record.image)]
     if missing:
         raise FileNotFoundError(
             f"{len(missing)} of {len(records)} images are missing, the first is {missing[0]}; put the images "
@@ -172,7 +173,7 @@ def find_unreadable(records):
     """The first record's image that cannot be decoded, as a sentence, or `None`."""
     for record in records:
         try:
-            images.open_image(record.image)
+            decode.open_image(record.image)
         except (ValueError, OSError) as error:
             return str(error)
     return None
@@ -299,7 +300,7 @@ def _read(sample, spec, missing):
         missing=missing,
     )
     return {
-        "image": cutout.read_box(sample["data"], sample["network_from_image"], spec),
+        "image": crop.read_box(sample["data"], sample["network_from_image"], spec),
         "everybody": everybody,
         "keypoints": keypoints[:1],
         "visible": visible[:1],

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..skeleton import Skeleton, built_in, skeleton_of
+from ..pose.skeleton import Skeleton, built_in, skeleton_of
 
 RECORD_VERSION = 1
 NOT_LABELLED, OCCLUDED, VISIBLE = 0, 1, 2

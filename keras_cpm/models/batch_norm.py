@@ -33,7 +33,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def call(self, inputs, training=None, mask=None):
         if not (training and self.trainable and mask is None and self._has_operation(inputs)):
             return super().call(inputs, training=training, mask=mask)
-        from ..fused_norm import fused_norm  # asks for TensorFlow
+        from .fused_norm import fused_norm  # asks for TensorFlow
 
         outputs, mean, variance = fused_norm(inputs, self.gamma, self.beta, self.epsilon)
         for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):

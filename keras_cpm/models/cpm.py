@@ -2,9 +2,9 @@
 
 import keras
 
-from ..spec import PoseSpec
+from ..pose.spec import PoseSpec
 from .backbones import BACKBONES, Backbone
-from .fast_conv import set_convolution
+from .fourier.layer import set_convolution
 from .stages import STAGE_BLOCKS, StageBlock
 
 _STRIDE = 8

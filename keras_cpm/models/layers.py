@@ -3,7 +3,7 @@
 import keras
 
 from .batch_norm import BatchNorm
-from .fast_conv import FastConv2D
+from .fourier.layer import FastConv2D
 
 
 def normalize(image, *, name):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..skeleton import CPM14, FLIC9, Skeleton
-from ..spec import PoseSpec
+from ..pose.skeleton import CPM14, FLIC9, Skeleton
+from ..pose.spec import PoseSpec
 from .cpm import build_cpm
 
 # one part, where a person's middle is; the belief peaks of this network are people

@@ -1,0 +1,159 @@
+"""The program of a process that `python -m benchmarks.engines` starts: it does one job."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from .peers import INFERENCE, TRAINING
+from .workload import TRAINING_BATCH, Workload, prepare
+
+# of this process; Linux has it
+_STATUS = Path("/proc/self/status")
+# calls before the memory is looked at
+_CALLS = 3
+
+
+def main():
+    """The argument is a job as JSON; lines of JSON go out: progress, then the result or an error."""
+    # whatever libraries print goes to stderr
+    channel = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def tell(**message):
+        print(json.dumps(message), file=channel, flush=True)
+
+    try:
+        tell(result=work_on(json.loads(sys.argv[1]), lambda line: tell(progress=line)))
+    except (ValueError, ImportError, OSError) as error:
+        tell(error=str(error))
+
+
+def work_on(job, progress):
+    """Does one job.
+
+    Args:
+        job: dict of "do" ("prepare", "time", "memory"), "folder", "threads", "engines", "train", and
+            "model" or "rounds" where they matter.
+        progress: called with lines.
+
+    Returns:
+        JSON values.
+    """
+    return {"prepare": _prepare, "time": _time, "memory": _memory}[job["do"]](job, progress)
+
+
+def _prepare(job, progress):
+    reasons = prepare(job["folder"], job["model"], job["engines"])
+    facts = Workload(job["folder"], job["threads"]).facts()
+    return {
+        "reasons": reasons,
+        "facts": {
+            "box": facts["box"],
+            "stages": len(facts["outputs"]),
+            "parameters": facts["parameters"],
+        },
+    }
+
+
+def _make(job, name):
+    known = TRAINING if job["train"] else INFERENCE
+    made = known[name].make(Workload(job["folder"], job["threads"]))
+    return known[name], made
+
+
+def _time(job, progress):
+    calls, values = {}, {}
+    # PyTorch first: its first gradients end the process if TensorFlow was loaded before (builds with
+    # CUDA; both register the options of an LLVM)
+    for name in sorted(job["engines"], key=lambda name: name != "pytorch"):
+        engine, made = _make(job, name)
+        calls[name] = made.step if job["train"] else made
+        if not job["train"]:
+            values[name] = dict(enumerate(made()))
+        elif engine.precision == "float32":
+            # before a step changes the weights
+            values[name] = made.gradients()
+        calls[name]()
+        progress(f"{name} is ready")
+    images = TRAINING_BATCH if job["train"] else 1
+    medians = take_turns(calls, job["rounds"], progress)
+    return {
+        name: {
+            "milliseconds": medians[name] / images,
+            "difference": difference(values.get(name), values.get("tensorflow")),
+        }
+        for name in job["engines"]
+    }
+
+
+def take_turns(calls, rounds, progress=lambda line: None):
+    """Times functions in turn.
+
+    Args:
+        calls: dict of functions of nothing.
+        rounds: how often each is called.
+        progress: called with one line a round.
+
+    Returns:
+        dict of medians, milliseconds.
+
+    Example:
+        >>> from benchmarks.engines.process import take_turns
+        >>> list(take_turns({"nothing": lambda: None}, 3))
+        ['nothing']
+    """
+    times = {name: [] for name in calls}
+    for number in range(rounds):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            times[name].append(1e3 * (time.perf_counter() - start))
+        progress(f"round {number + 1} of {rounds}")
+    return {name: float(np.median(values)) for name, values in times.items()}
+
+
+def difference(found, truth):
+    """The largest of all arrays, relative to the largest value of the true one.
+
+    Args:
+        found, truth: dicts of arrays of the same names, or `None`.
+
+    Returns:
+        float, or `None` where one is missing.
+
+    Example:
+        >>> import numpy as np
+        >>> from benchmarks.engines.process import difference
+        >>> difference({"a": np.array([1.0, 4.5])}, {"a": np.array([1.0, 5.0])})
+        0.1
+    """
+    if found is None or truth is None:
+        return None
+    shares = [0.0]
+    for name, array in truth.items():
+        # a weight that nothing depends on has no gradient anywhere
+        size = np.abs(array).max() or 1.0
+        shares.append(float(np.abs(found[name] - array).max() / size))
+    return max(shares)
+
+
+def _memory(job, progress):
+    if not _STATUS.is_file():
+        return {"peak_gb": None}
+    (name,) = job["engines"]
+    _, made = _make(job, name)
+    for _ in range(_CALLS):
+        made.step() if job["train"] else made()
+    # not getrusage, which counts what the parent had when it forked
+    peak = _STATUS.read_text("utf-8").split("VmHWM:")[1].split()[0]
+    return {"peak_gb": int(peak) * 1024 / 1e9}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""`keras-cpm doctor`: what is installed, and one line to mend what is missing. Needs nothing heavy."""
+
+import importlib
+import os
+import platform
+import re
+import shutil
+import sys
+from importlib import metadata
+
+import click
+
+# package, lowest version that is tested, what it is for; None = the package needs it
+_PACKAGES = (
+    ("tensorflow", "2.18", None),
+    ("keras", "3.15.1", None),
+    ("numpy", "1.26", None),
+    ("opencv-python", "4.9", None),
+    ("scipy", "1.11", None),
+    (
+        "ai-edge-litert",
+        "1.2",
+        "runs .tflite files without TensorFlow: pip install 'keras-cpm[mobile]'",
+    ),
+    ("jax", "0.4.30", "trains under KERAS_BACKEND=jax: pip install 'keras-cpm[jax]'"),
+    ("tf-keras-vis", "0.8.7", "looks inside a network: pip install 'keras-cpm[vis]'"),
+)
+
+
+@click.command()
+def doctor():
+    """Says which versions are here and what is missing, with one line to mend each."""
+    healthy = True
+    for line, fine in diagnose():
+        click.echo({True: "ok      ", None: "-       ", False: "mend    "}[fine] + line)
+        healthy &= fine is not False
+    raise SystemExit(0 if healthy else 1)
+
+
+def diagnose():
+    """Yields (line, fine) for each thing that matters; `None` for what is optional and absent."""
+    yield _python()
+    for name, lowest, purpose in _PACKAGES:
+        yield _package(name, lowest, purpose)
+    yield _one_opencv()
+    yield _backend()
+    yield _disk()
+
+
+def _python():
+    fine = sys.version_info >= (3, 11)
+    remedy = "" if fine else "; install Python 3.11 or newer"
+    return (
+        f"Python {platform.python_version()} on {platform.system()} {platform.machine()}{remedy}",
+        fine,
+    )
+
+
+def _package(name, lowest, purpose):
+    found = _version(name)
+    if found is None:
+        if purpose:
+            return f"{name} is not installed (optional; {purpose})", None
+        return f"{name} is not installed; pip install '{name}>={lowest}'", False
+    if _numbers(found) < _numbers(lowest):
+        return (
+            f"{name} {found} is older than the tested {lowest}; pip install '{name}>={lowest}'",
+            False,
+        )
+    return f"{name} {found}", True
+
+
+def _one_opencv():
+    builds = [
+        n
+        for n in ("opencv-python", "opencv-python-headless", "opencv-contrib-python")
+        if _version(n)
+    ]
+    if len(builds) > 1:
+        return f"{' and '.join(builds)} overwrite each other; pip uninstall all but one", False
+    try:
+        importlib.import_module("cv2")
+    except ImportError as error:
+        return f"OpenCV does not load ({error}); install libgl1, or opencv-python-headless", False
+    return "one build of OpenCV, and it loads", True
+
+
+def _backend():
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend == "tensorflow":
+        return "Keras backend tensorflow", True
+    if backend == "jax" and _version("jax"):
+        return "Keras backend jax: trains and predicts; exports need KERAS_BACKEND=tensorflow", True
+    return f"Keras backend {backend} is not supported here; set KERAS_BACKEND=tensorflow", False
+
+
+def _disk():
+    free = shutil.disk_usage(".").free / 1e9
+    fine = free > 1
+    return f"{free:.0f} GB free here" + ("" if fine else "; make room for checkpoints"), fine
+
+
+def _version(name):
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _numbers(version):
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])

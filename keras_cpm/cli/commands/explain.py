@@ -1,0 +1,56 @@
+"""`keras-cpm explain`: what one part at one stage looks at."""
+
+import click
+
+from ..console import load_tensorflow, silent_stderr
+from ..options import PATH
+
+_METHODS = ("saliency", "smoothgrad", "gradcam++", "scorecam")
+
+
+@click.command()
+@click.argument("model")
+@click.argument("image", type=PATH)
+@click.option("--part", required=True, help="Such as left_wrist.")
+@click.option(
+    "--stage",
+    type=click.IntRange(min=1),
+    multiple=True,
+    help="May be given again; all unless given.",
+)
+@click.option("--method", type=click.Choice(_METHODS), default="smoothgrad", show_default=True)
+@click.option(
+    "--box", type=float, nargs=4, metavar="X0 Y0 X1 Y1", help="Around the person, in image pixels."
+)
+@click.option("--draw", type=PATH, default="explained.png", show_default=True)
+def explain(model, image, part, stage, method, box, draw):
+    """Draws what a PART of MODEL looks at in IMAGE, stage by stage: belief, and which pixels made it.
+
+    Prints how much of that lies near the part.
+    """
+    load_tensorflow()
+    from ...inference.predictor import Predictor
+    from ...models import bundle
+    from ...visualization import results
+    from ...visualization.canvas import save_image
+    from ...visualization.saliency import concentration
+    from ...visualization.saliency import explain as look
+
+    network, spec = bundle.load(model)
+    if part not in (parts := spec.skeleton.parts):
+        raise click.UsageError(f"--part must be one of {', '.join(parts)}. Received: {part}")
+    stages = sorted(set(stage)) or range(1, len(network.output_names) + 1)
+    pose = Predictor(network, spec)(image, box=box or None)
+    crop = results.network_box(image, pose)
+    heats = {}
+    for one in stages:
+        with silent_stderr():
+            heats[one] = look(network, spec, crop, part, stage=one, method=method)
+        point = results.peak_in_box(pose, part, one)
+        near = concentration(heats[one], point, spec.person_height / 10)
+        click.echo(
+            f"stage {one}: of the {method} map, {near:.1f} times more lies within a tenth of a person around the "
+            "peak than if it lay everywhere"
+        )
+    save_image(draw, results.draw_explained(crop, pose, part, heats))
+    click.echo(f"Written: {draw}")

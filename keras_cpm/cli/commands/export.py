@@ -1,0 +1,67 @@
+"""`keras-cpm export`: a bundle for servers and phones."""
+
+import click
+import numpy as np
+
+from ...export.quantize import KINDS
+from ..console import load_tensorflow, silent_stderr
+from ..options import PATH
+
+CALIBRATED, COMPARED = 100, 50
+
+
+@click.command()
+@click.argument("model")
+@click.option("--to", "target", type=click.Choice(["savedmodel", "tflite"]), required=True)
+@click.option("--out", type=PATH, required=True, help="A folder (savedmodel) or a .tflite file.")
+@click.option(
+    "--quantize",
+    type=click.Choice(KINDS),
+    default="none",
+    show_default=True,
+    help="Of a .tflite: half the size (float16), a quarter (dynamic, int8).",
+)
+@click.option("--calibrate", type=PATH, help="Records of people, 100 of whom int8 is fitted to.")
+@click.option(
+    "--input",
+    "input_type",
+    type=click.Choice(["float32", "uint8"]),
+    default="float32",
+    show_default=True,
+    help="Of a .tflite: the numbers of its image.",
+)
+@click.option("--check", type=PATH, help="Records: compares keypoints on the first 50 images.")
+def export(model, target, out, quantize, calibrate, input_type, check):
+    """Writes MODEL for TensorFlow Serving (savedmodel) or for phones (tflite).
+
+    `keras-cpm verify OUT` then proves it on the machine where it is to run.
+    """
+    if target == "savedmodel" and (quantize != "none" or calibrate or input_type != "float32"):
+        raise click.UsageError("--quantize, --calibrate and --input need --to tflite.")
+    if quantize == "int8" and not calibrate:
+        raise click.UsageError("--quantize int8 needs --calibrate RECORDS.")
+    load_tensorflow()
+    from ...data.jsonl import read_records
+    from ...export import compare
+    from ...export import saved_model as exporting
+    from ...models import bundle
+
+    network, spec = bundle.load(model)
+    if target == "savedmodel":
+        exporting.export_saved_model(network, spec, out)
+        click.echo(f"{out / '1'}: signatures serving_default, boxes, crops, beliefs")
+    else:
+        people = read_records(calibrate)[:CALIBRATED] if calibrate else ()
+        exporting.export_tflite(
+            network, spec, out, quantize=quantize, calibration=people, input_type=input_type
+        )
+        click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB; outputs keypoints, scores, beliefs")
+    if check:
+        compared = read_records(check)[:COMPARED]
+        with silent_stderr():
+            measured = compare.compare(network, spec, compared, out)
+        difference = measured.checked()
+        click.echo(
+            f"{len(compared)} images: keypoints differ by at most {difference:.5f} px, half of them by less "
+            f"than {np.median(measured.displacements):.5f} px"
+        )

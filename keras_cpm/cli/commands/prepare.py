@@ -1,0 +1,176 @@
+"""`keras-cpm prepare`: a data set to a file of records."""
+
+import click
+
+from ..console import load_tensorflow, progress
+from ..options import COUNT, PATH
+
+_SPLITS = ("train", "test", "validation", "extended", "all", "tompson")
+
+
+@click.command()
+@click.argument(
+    "dataset",
+    type=click.Choice(["lsp", "mpii", "flic", "coco", "release", "synthetic", "groups"]),
+)
+@click.argument("root", type=PATH)
+@click.argument("out", type=PATH)
+@click.option(
+    "--split",
+    type=click.Choice(_SPLITS),
+    help="Part of lsp, mpii, flic: train unless given. release: all unless given.",
+)
+@click.option(
+    "--images", type=PATH, help="Folder of the photographs (coco, release); else ROOT's folder."
+)
+@click.option("--category", help="Of a COCO file in which several have keypoints.")
+@click.option(
+    "--sides",
+    type=click.Choice(["observer", "person"]),
+    default="observer",
+    show_default=True,
+    help="Whose left and right (flic); the published numbers are the observer's.",
+)
+@click.option("--first", type=COUNT, help="Keep the records from this one on, counted from 1.")
+@click.option("--last", type=COUNT, help="Keep the records up to this one.")
+@click.option(
+    "--fill/--placed",
+    default=False,
+    help="Forget where people are said to be: they fill their photographs, as LSP is tested.",
+)
+@click.option(
+    "--count",
+    type=COUNT,
+    default=1000,
+    show_default=True,
+    help="Pictures to draw (synthetic, groups).",
+)
+@click.option(
+    "--figure",
+    type=click.Choice(["person", "hand", "quadruped"]),
+    default="person",
+    show_default=True,
+    help="What to draw (synthetic).",
+)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Of the drawn figures (synthetic)."
+)
+def prepare(dataset, root, out, first, last, fill, **options):
+    """Writes the records OUT.jsonl of a data set.
+
+    \b
+    lsp        ROOT holds lsp_dataset/ and lspet_dataset/; --split extended is all of the second.
+    mpii       ROOT holds mpii_human_pose_v1_u12_1.mat, images/ and detections.mat, which alone is
+               enough for --split validation, and for tompson, the predictions in it.
+    flic       ROOT holds examples.mat and images/.
+    coco       ROOT is a file of COCO keypoints, of whatever parts its category defines.
+    release    ROOT is a file that the release's genJSON.m wrote.
+    synthetic  draws figures into the folder ROOT.
+    groups     ROOT is a file of records of single people; puts them together to pictures of several in
+               the folder OUT without .jsonl, for a network that finds people.
+    """
+    load_tensorflow()
+    from ...data.jsonl import write_records
+    from ...data.records import filling
+
+    if dataset == "synthetic" and options["split"]:
+        raise click.UsageError("--split belongs to a data set; what is drawn has none.")
+    found = _READERS[dataset](root, options | {"out": out})
+    records = found[(first or 1) - 1 : last]
+    if not records:
+        asked = f", none of them from --first {first or 1} to --last {last}" if found else ""
+        raise ValueError(f"{root} has {len(found)} records{asked}.")
+    write_records([filling(record) for record in records] if fill else records, out)
+    click.echo(f"{len(records)} records in {out}")
+    if dataset == "coco":
+        _keep_skeleton(root, out, options["category"])
+    if dataset == "synthetic":
+        click.echo(
+            "Train on them with --flip-probability 0: shade, not shape, tells left from right."
+        )
+
+
+def _lsp(root, options):
+    from ...data.formats.lsp import load_lsp
+
+    return load_lsp(root, options["split"] or "train", progress=progress("reading sizes"))
+
+
+def _mpii(root, options):
+    from ...data.formats.mpii import load_mpii
+
+    return load_mpii(root, options["split"] or "train", progress=progress("reading people"))
+
+
+def _flic(root, options):
+    from ...data.formats.flic import load_flic
+
+    return load_flic(root, options["split"] or "train", sides=options["sides"])
+
+
+def _coco(root, options):
+    from ...data.formats.coco import load_coco
+
+    return load_coco(
+        root,
+        options["images"] or root.parent,
+        split=options["split"] or "train",
+        category=options["category"],
+        progress=progress("reading people"),
+    )
+
+
+def _keep_skeleton(root, out, category):
+    """Limbs and mirror pairs, which records do not carry, where no built-in skeleton has them."""
+    from ...data.formats.coco import coco_skeleton
+    from ...pose.skeleton import skeleton_of
+
+    skeleton = coco_skeleton(root, category)
+    if skeleton_of(skeleton.parts) != skeleton:
+        path = out.with_suffix(".skeleton.json")
+        skeleton.save(path)
+        click.echo(f"Its limbs and mirror pairs: --skeleton {path}")
+
+
+def _release(root, options):
+    from ...data.formats.release_json import load_release
+
+    return load_release(root, options["images"] or root.parent, split=options["split"])
+
+
+def _synthetic(root, options):
+    from ...data.synthetic import draw, figures
+
+    return draw.draw_records(
+        root,
+        options["count"],
+        figure=getattr(figures, options["figure"].upper()),
+        seed=options["seed"],
+        progress=progress("drawing"),
+    )
+
+
+def _groups(root, options):
+    from ...data.jsonl import read_records
+    from ...data.synthetic.groups import draw_groups
+    from ...inference.person_finder import PERSON_SPEC
+
+    return draw_groups(
+        read_records(root),
+        options["out"].with_suffix(""),
+        options["count"],
+        PERSON_SPEC,
+        seed=options["seed"],
+        progress=progress("drawing"),
+    )
+
+
+_READERS = {
+    "lsp": _lsp,
+    "mpii": _mpii,
+    "flic": _flic,
+    "coco": _coco,
+    "release": _release,
+    "synthetic": _synthetic,
+    "groups": _groups,
+}

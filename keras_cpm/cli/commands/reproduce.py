@@ -1,0 +1,53 @@
+"""`keras-cpm reproduce`: the experiments of the paper."""
+
+from pathlib import Path
+
+import click
+
+from ..console import load_tensorflow
+from ..options import COUNT, PATH
+
+
+@click.command()
+@click.argument("figure", type=click.Choice(["fig1", "fig4", "fig5", "fig6b", "fig6c", "fig7"]))
+@click.option(
+    "--out",
+    type=PATH,
+    default=Path("runs/reproduce"),
+    show_default=True,
+    help="Folder of the picture, its numbers and the drawn people.",
+)
+@click.option(
+    "--data",
+    type=PATH,
+    multiple=True,
+    help="Records to train on, as `prepare` writes them; may be given again. Drawn people otherwise.",
+)
+@click.option("--test", type=PATH, multiple=True, help="Records of other people, for --data.")
+@click.option("--model", help="MODEL whose beliefs fig1 and fig7 show, instead of training one.")
+@click.option("--people", type=COUNT, help="How many to draw, or of --data to take.")
+@click.option("--epochs", type=COUNT, help="Of each training.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+def reproduce(figure, data, test, **options):
+    """Runs the experiment behind a FIGURE of the paper on a small network; minutes, offline.
+
+    \b
+    fig1    one part's beliefs, stage by stage
+    fig4    PCK over the receptive field
+    fig5    gradients with and without intermediate supervision
+    fig6b   PCK of the four training schemes
+    fig6c   PCK of the stages
+    fig7    beliefs of elbows and wrists, stage by stage
+    """
+    load_tensorflow()
+    from ...data.jsonl import read_records
+    from ...paper import experiments
+
+    records, test_records = (
+        [record for path in paths for record in read_records(path)] for paths in (data, test)
+    )
+    click.echo(
+        experiments.reproduce(
+            figure, records=records, test_records=test_records, say=click.echo, **options
+        )
+    )

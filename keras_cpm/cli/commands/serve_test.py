@@ -1,0 +1,50 @@
+"""`keras-cpm serve-test`: a running server proves itself."""
+
+import sys
+
+import click
+
+from ..console import load_tensorflow
+from ..options import PATH
+
+
+@click.command("serve-test")
+@click.argument("url")
+@click.argument("artefact", type=PATH)
+@click.option("--name", default="cpm", show_default=True, help="Of the model on the server.")
+@click.option(
+    "--requests",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="Each client sends; 0 measures no latency.",
+)
+def serve_test(url, artefact, name, requests):
+    """Asks the server at URL for the golden vectors of ARTEFACT, the SavedModel that it was given.
+
+    URL is grpc://HOST:8500 or http://HOST:8501. Then measures latency at 1 to 64 concurrent clients. Exits with 1
+    where a keypoint is elsewhere.
+    """
+    load_tensorflow()
+    from ...export.artefact import Artefact
+    from ...serving import probe
+    from ...serving.client import Client
+
+    def make():
+        return Client(url, Artefact(artefact).spec, model=name, timeout=300)
+
+    client = make()
+    moved = probe.displacement(client, artefact)
+    right = probe.is_right(moved)
+    click.echo(
+        f"{'ok    ' if right else 'FAILED'} golden: largest displacement {moved:.4f} px of {client.model} at {url}"
+    )
+    client.close()
+    image = probe.golden_requests(artefact)[0][0]
+    for concurrent in probe.CONCURRENT if requests and right else ():
+        took = probe.latency(make, image, concurrent, requests)
+        click.echo(
+            f"{concurrent:2d} clients: median {took['median']:7.1f} ms, 95 % below {took['p95']:7.1f} ms, "
+            f"{took['per_second']:6.1f} poses a second"
+        )
+    sys.exit(not right)

@@ -1,0 +1,73 @@
+"""`keras-cpm verify`: an export proves itself."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from ..console import load_tensorflow, print_agreements, print_parts, silent_stderr, write_json
+from ..options import PATH
+
+
+@click.command()
+@click.argument("artefact")
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="ARTEFACT is a MODEL: makes and compares every export.",
+)
+@click.option(
+    "--records",
+    type=PATH,
+    help="With --all: people to compare on, the first 100; drawn ones otherwise.",
+)
+@click.option(
+    "--calibrate", type=PATH, help="With --all: other people, 100 of whom int8 is fitted to."
+)
+@click.option("--out", type=PATH, help="With --all: keep the exports in this folder.")
+@click.option("--json", "json_path", type=PATH, help="With --all: write the tables as JSON.")
+def verify(artefact, everything, records, calibrate, out, json_path):
+    """Tests the export ARTEFACT, a .tflite file or the folder of a SavedModel, on this machine.
+
+    Checksums, signatures, and golden vectors that lie beside it. Exits with 1 where one fails. For a .tflite
+    file any LiteRT runtime is enough.
+    """
+    if everything:
+        sys.exit(not _all(artefact, records, calibrate, out, json_path))
+    if records or calibrate or out or json_path:
+        raise click.UsageError("--records, --calibrate, --out and --json need --all.")
+    from ...export.verify import verify as prove
+
+    with silent_stderr():
+        checks = prove(artefact)
+    for check in checks:
+        click.echo(f"{'ok    ' if check.passed else 'FAILED'} {check.name}: {check.seen}")
+    sys.exit(not all(check.passed for check in checks))
+
+
+def _all(model, records, calibrate, out, json_path):
+    load_tensorflow()
+    from ...data.jsonl import read_records
+    from ...export import proof
+    from ...models import bundle
+
+    network, spec = bundle.load(model)
+    people = read_records(records)[: proof.COUNT] if records else ()
+    calibration = read_records(calibrate) if calibrate else ()
+    with tempfile.TemporaryDirectory() as folder, silent_stderr():
+        rows = proof.prove_all(
+            network,
+            spec,
+            out or Path(folder),
+            records=people,
+            calibration=calibration,
+            say=click.echo,
+        )
+    print_agreements(rows, "drawn people" if not people else f"photographs of {records}")
+    parts = proof.parts_table(rows, people, spec.skeleton.parts) if people else {}
+    if parts:
+        print_parts(parts)
+    write_json(json_path, {"rows": [row.to_dict() for row in rows], "parts": parts})
+    return all(row.within for row in rows)

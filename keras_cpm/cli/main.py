@@ -1,0 +1,103 @@
+"""`keras-cpm`: every verb parses its flags, calls one public function and prints one table.
+
+Nothing heavy is imported before a verb runs, so `--help` answers at once.
+"""
+
+import os
+import re
+
+import click
+
+from .. import __version__
+from . import allocator
+from .commands.check_data import check_data
+from .commands.demo import demo
+from .commands.doctor import doctor
+from .commands.evaluate import evaluate
+from .commands.explain import explain
+from .commands.export import export
+from .commands.import_caffe import import_caffe
+from .commands.inspect import inspect
+from .commands.pack import pack
+from .commands.predict import predict
+from .commands.prepare import prepare
+from .commands.reproduce import reproduce
+from .commands.serve_test import serve_test
+from .commands.train import train
+from .commands.verify import verify
+
+# Python arguments that have another name on the command line
+_FLAGS = {
+    "export": {"path": "--out"},
+    "predict": {"path": "--draw", "person_height": "--height"},
+    "train": {"directory": "--out"},
+}
+
+
+def in_flags(sentence, verb):
+    """A sentence of the library in the words of the command line: `batch_size` becomes --batch-size."""
+    flags = {
+        option.name: max(option.opts, key=len)
+        for option in verb.params
+        if isinstance(option, click.Option)
+    }
+    flags |= _FLAGS.get(verb.name, {})
+    return re.sub(r"`(\w+)`", lambda name: flags.get(name[1], name[0]), sentence)
+
+
+class _Verbs(click.Group):
+    """Turns the errors that users can mend into one sentence."""
+
+    def format_commands(self, ctx, formatter):
+        # whole sentences, where click would cut them
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [
+                    (name, self.commands[name].get_short_help_str(500))
+                    for name in self.list_commands(ctx)
+                ]
+            )
+
+    def invoke(self, ctx):
+        # before anything large is allocated
+        allocator.apply()
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.Abort):  # RuntimeErrors to click
+            raise
+        except (ValueError, ImportError, OSError, RuntimeError) as error:
+            if os.environ.get("KERAS_CPM_TRACEBACK"):
+                raise
+            raise click.ClickException(
+                in_flags(str(error), self.commands[ctx.invoked_subcommand])
+            ) from error
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main():
+    """Convolutional Pose Machines for Keras: train, evaluate, predict and export pose networks.
+
+    Start with `keras-cpm demo`, which needs no data. MODEL is a bundle's folder or the name of a
+    shipped one. KERAS_CPM_TRACEBACK=1 shows where an error came from.
+    """
+
+
+for verb in (
+    demo,
+    prepare,
+    check_data,
+    pack,
+    train,
+    evaluate,
+    predict,
+    explain,
+    export,
+    verify,
+    serve_test,
+    import_caffe,
+    inspect,
+    reproduce,
+    doctor,
+):
+    main.add_command(verb)

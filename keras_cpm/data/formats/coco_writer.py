@@ -1,0 +1,91 @@
+"""Records as keypoints in the JSON format of COCO: to be looked at and corrected in a labelling tool."""
+
+import json
+import os
+from pathlib import Path
+
+from ...pose.skeleton import skeleton_of
+
+
+def write_coco(records, path, *, category="person"):
+    """Writes what `load_coco` reads, and labelling tools too.
+
+    Args:
+        records: list of `Record`, all of the same parts, with `size`.
+        path: of the JSON file. Photographs are named relative to its folder, or to that which holds them
+            all where it does not.
+        category: its name.
+
+    Returns:
+        The folder that photographs are relative to.
+
+    Raises:
+        ValueError: no record, other parts, or a record without size.
+
+    Example:
+        >>> import tempfile, keras_cpm
+        >>> folder = tempfile.mkdtemp()
+        >>> animals = keras_cpm.draw_records(folder, 2, figure=keras_cpm.QUADRUPED)
+        >>> images = keras_cpm.write_coco(animals, f"{folder}/animals.json", category="animal")
+        >>> keras_cpm.load_coco(f"{folder}/animals.json", images)[1].parts == animals[1].parts
+        True
+    """
+    if not records or any(record.parts != records[0].parts for record in records):
+        raise ValueError("`records` must hold at least one record, all of the same parts.")
+    nowhere = [record.image for record in records if record.size is None]
+    if nowhere:
+        raise ValueError(
+            f"Every record must have the `size` of its image. Received: none of {nowhere[0]}"
+        )
+    path = Path(path)
+    files = [os.path.abspath(record.image) for record in records]
+    folder = os.path.abspath(path.parent)
+    if any(not Path(file).is_relative_to(folder) for file in files):
+        folder = os.path.commonpath([os.path.dirname(file) for file in files])
+    skeleton = skeleton_of(records[0].parts)
+    content = {
+        "categories": [
+            {
+                "id": 1,
+                "name": category,
+                "keypoints": list(skeleton.parts),
+                # COCO counts parts from 1
+                "skeleton": [[a + 1, b + 1] for a, b in skeleton.limb_indices],
+            }
+        ],
+        "images": [],
+        "annotations": [],
+    }
+    numbers = {}
+    for record, file in zip(records, files, strict=True):
+        if file not in numbers:
+            numbers[file] = len(numbers) + 1
+            height, width = record.size
+            name = Path(os.path.relpath(file, folder)).as_posix()
+            photograph = {"id": numbers[file], "file_name": name, "height": height, "width": width}
+            content["images"].append(photograph)
+        annotation = _annotation(record.people[0], numbers[file], len(content["annotations"]) + 1)
+        content["annotations"].append(annotation)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return folder
+
+
+def _annotation(person, image, number):
+    values = [
+        value
+        for (x, y), visible in zip(person.keypoints.tolist(), person.visible.tolist(), strict=True)
+        for value in ((x, y, int(visible)) if visible else (0, 0, 0))
+    ]
+    labelled = person.keypoints[person.labelled]
+    x0, y0, x1, y1 = person.box or (*labelled.min(0).tolist(), *labelled.max(0).tolist())
+    return {
+        "id": number,
+        "image_id": image,
+        "category_id": 1,
+        "keypoints": values,
+        "num_keypoints": int(person.labelled.sum()),
+        "bbox": [float(x0), float(y0), float(x1 - x0), float(y1 - y0)],
+        "area": float((x1 - x0) * (y1 - y0)),
+        "iscrowd": 0,
+    }

@@ -1,0 +1,157 @@
+"""Prediction files: what others predicted, and what we did, in the layout of the release."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ...pose.skeleton import FLIC9, LSP14, MPII16
+from ..jsonl import read_records
+from .matlab import read_mat, write_mat
+from .tompson import read_detections
+
+_NAME = "prediction_all"
+# ours only: the names of its rows
+_PARTS = "prediction_parts"
+_SKELETONS = {skeleton.num_parts: skeleton for skeleton in (LSP14, FLIC9, MPII16)}
+
+
+def read_predictions(path, parts=None) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Reads the predicted keypoints of S images.
+
+    | file | holds | parts |
+    |---|---|---|
+    | .mat | `prediction_all` (P, 2, S), pixels from 1 | `LSP14`, `FLIC9` or `MPII16` by P |
+    | .mat | the same with `prediction_parts`, as `write_predictions` writes it | as named there |
+    | .mat | `keypointsAll` and `output_joints`: detections.mat of MPII | as named there |
+    | .jsonl | records, of which the primary people are taken | of the records |
+
+    Args:
+        path: of the file.
+        parts: P names, where `prediction_all` has parts of its own or in another order; the other
+            files name theirs.
+
+    Returns:
+        Keypoints (S, P, 2) float64, (x, y) in the image frame, pixels, (0, 0) the centre of the
+        top-left one; NaN where nothing is predicted. And the P names of the parts, their order.
+
+    Raises:
+        ValueError: naming the file, what was found in it, and what to do.
+        FileNotFoundError: there is no such file.
+
+    Example:
+        >>> import tempfile
+        >>> from keras_cpm import FLIC9
+        >>> from keras_cpm.data.formats.predictions import read_predictions, write_predictions
+        >>> path = tempfile.mkdtemp() + "/predictions.mat"
+        >>> write_predictions(path, [[[10.5, 20.0]] * 9])
+        >>> keypoints, parts = read_predictions(path)
+        >>> keypoints[0, 0].tolist(), parts == FLIC9.parts
+        ([10.5, 20.0], True)
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file of predictions at {path}.")
+    if path.suffix == ".mat":
+        content = read_mat(path)
+        if _NAME in content:
+            own = tuple(str(np.ravel(name)[0]) for name in np.ravel(content.get(_PARTS, [])))
+            return _matrix(content[_NAME], path, _named(own, parts, path) if own else parts)
+        if "keypointsAll" in content:
+            detections = read_detections(path)
+            return detections.keypoints, _named(detections.parts, parts, path)
+        found = {name: np.shape(value) for name, value in content.items()}
+        raise ValueError(
+            f"{path} must hold `{_NAME}` (P, 2, images), or `keypointsAll` as detections.mat of "
+            f"MPII does; write it with `write_predictions`. Received: {found}"
+        )
+    if path.suffix != ".jsonl":
+        raise ValueError(
+            "A file of predictions must end in .mat or .jsonl; write it with `write_predictions` "
+            f"or `write_records`. Received: {path}"
+        )
+    keypoints, own = _records(path)
+    return keypoints, _named(own, parts, path)
+
+
+def write_predictions(path, keypoints, parts=None):
+    """Writes predicted keypoints as the release does, for others' tools: `prediction_all`.
+
+    Args:
+        path: of the .mat file to write.
+        keypoints: (S, P, 2) points (x, y), image frame, pixels, from 0. In the file they are (P, 2,
+            S), pixels from 1, and not rounded, as the release's are.
+        parts: P names. Where they are those of `LSP14`, `FLIC9` or `MPII16`, the file has them in
+            that order, as others expect them; the names go into the file too. `None`: they are in
+            such an order already.
+
+    Raises:
+        ValueError: another shape, or a path that does not end in .mat.
+
+    Example:
+        >>> import tempfile
+        >>> from keras_cpm.data.formats.predictions import read_predictions, write_predictions
+        >>> path = tempfile.mkdtemp() + "/hands.mat"
+        >>> write_predictions(path, [[[10.5, 20.0], [8.0, 9.0]]], ("thumb", "wrist"))
+        >>> keypoints, parts = read_predictions(path)
+        >>> keypoints.tolist(), parts
+        ([[[10.5, 20.0], [8.0, 9.0]]], ('thumb', 'wrist'))
+    """
+    keypoints = np.asarray(keypoints, np.float64)
+    if keypoints.ndim != 3 or keypoints.shape[2] != 2:
+        raise ValueError(
+            f"`keypoints` must be (images, parts, 2). Received: shape {keypoints.shape}"
+        )
+    if Path(path).suffix != ".mat":
+        raise ValueError(f"`path` must end in .mat. Received: path={str(path)!r}")
+    content = {}
+    if parts is not None:
+        known = [k.parts for k in _SKELETONS.values() if set(k.parts) == set(parts)]
+        ordered = known[0] if known else tuple(parts)
+        keypoints = keypoints[:, [list(parts).index(part) for part in ordered]]
+        content[_PARTS] = np.array(ordered, object)
+    write_mat(path, content | {_NAME: keypoints.transpose(1, 2, 0) + 1})
+
+
+def _matrix(matrix, path, parts):
+    # MATLAB drops a last axis of one: the predictions for a single image.
+    matrix = matrix[..., None] if matrix.ndim == 2 else matrix
+    if matrix.ndim != 3 or matrix.shape[1] != 2:
+        raise ValueError(
+            f"`{_NAME}` in {path} must be (P, 2, images); transpose it. "
+            f"Received: shape {matrix.shape}"
+        )
+    if parts is None and len(matrix) not in _SKELETONS:
+        raise ValueError(
+            f"`{_NAME}` in {path} has {len(matrix)} parts, which is none of {list(_SKELETONS)}; "
+            "name them with `parts`."
+        )
+    parts = _SKELETONS[len(matrix)].parts if parts is None else tuple(parts)
+    if len(parts) != len(matrix):
+        raise ValueError(
+            f"`parts` must name the {len(matrix)} parts of {path}. Received: {list(parts)}"
+        )
+    return matrix.transpose(2, 0, 1).astype(np.float64) - 1, parts
+
+
+def _named(own, parts, path):
+    if parts is not None and tuple(parts) != own:
+        raise ValueError(
+            f"{path} names its parts itself, {list(own)}; leave out `parts`. "
+            f"Received: {list(parts)}"
+        )
+    return own
+
+
+def _records(path):
+    records = read_records(path)
+    for record in records:
+        if record.parts != records[0].parts:
+            raise ValueError(
+                f"all records of {path} must have the same parts, {list(records[0].parts)}; write "
+                f"one file for each kind. Received: {list(record.parts)} for {record.image}"
+            )
+    people = [record.people[0] for record in records]
+    keypoints = [np.where(p.labelled[:, None], p.keypoints, np.nan) for p in people]
+    return np.stack(keypoints).astype(np.float64), records[0].parts

@@ -1,0 +1,149 @@
+"""The functions inside an export: from encoded bytes or network boxes to keypoints, as one TensorFlow graph."""
+
+import tensorflow as tf
+
+from ..images import decode, sampling
+from ..models import bundle
+from ..pose import codec, geometry
+from . import quantize
+
+# A request is answered in one piece, so this bounds the memory that one can ask for.
+MAX_ROWS = 64
+UNREADABLE = "the image is empty, cut off, too large, or no JPEG, PNG, GIF or BMP"
+UNSOUND_BOX = "the box must be finite x0, y0, x1, y1 with x0 < x1 and y0 < y1"
+
+
+def of_saved_model(model, spec):
+    """Name -> (function, input signature) of what `export.export_saved_model` documents.
+
+    Args:
+        model: `keras.Model`.
+        spec: `PoseSpec` of it.
+    """
+    data = tf.TensorSpec([None], tf.string, name="image")
+    boxes = tf.TensorSpec([None, 4], tf.float32, name="box")
+    crops = tf.TensorSpec([None, spec.box_size, spec.box_size, 3], tf.float32, name="image")
+    stages = _network(model, spec)
+
+    def in_image(crops, network_from_image, error):
+        keypoints, scores = codec.decode(stages(crops)[-1], spec)
+        keypoints = geometry.apply(geometry.invert(network_from_image), keypoints)
+        failed = (error != "")[:, None]
+        return {
+            "keypoints": tf.where(failed[..., None], float("nan"), keypoints),
+            "scores": tf.where(failed, 0.0, scores),
+            "error": error,
+        }
+
+    def serving_default(image):
+        return in_image(*_rows(lambda row: _whole(row, spec), [_bounded(image)], spec))
+
+    def from_boxes(image, box):
+        return in_image(*_rows(lambda row: _boxed(row, spec), [_bounded(image), box], spec))
+
+    def from_crops(image):
+        keypoints, scores = codec.decode(stages(_bounded(image))[-1], spec)
+        return {"keypoints": keypoints, "scores": scores}
+
+    def beliefs(image):
+        return dict(zip(model.output_names, stages(_bounded(image)), strict=True))
+
+    return {
+        "serving_default": (serving_default, [data]),
+        "boxes": (from_boxes, [data, boxes]),
+        "crops": (from_crops, [crops]),
+        "beliefs": (beliefs, [crops]),
+    }
+
+
+def of_phone(model, spec):
+    """The function of a LiteRT file: a network box (1, H, W, 3) -> "keypoints", "scores", "beliefs"."""
+    stages = _network(model, spec)
+
+    def predict(image):
+        with tf.name_scope(quantize.SCOPE.rstrip("/")):
+            beliefs = stages(tf.cast(image, tf.float32))[-1]
+        keypoints, scores = codec.decode(beliefs, spec)
+        return {"keypoints": keypoints, "scores": scores, "beliefs": beliefs}
+
+    return predict
+
+
+def _network(model, spec):
+    """Network boxes -> beliefs of every stage, with the center map of a centred person inside."""
+    center = codec.encode_center([spec.center] * 2, spec)[None].numpy()  # a constant of the graph
+
+    def stages(image):
+        inputs = {"image": image}
+        if bundle.takes_center_map(model):
+            inputs["center_map"] = tf.tile(center, [tf.shape(image)[0], 1, 1, 1])
+        outputs = model(inputs, training=False)
+        return outputs if isinstance(outputs, (list, tuple)) else [outputs]
+
+    return stages
+
+
+def _bounded(rows):
+    message = f"a request must have 1 to {MAX_ROWS} rows"
+    count = tf.shape(rows)[0]
+    sound = [
+        tf.debugging.assert_positive(count, message=message),
+        tf.debugging.assert_less_equal(count, MAX_ROWS, message=message),
+    ]
+    with tf.control_dependencies(sound):
+        return tf.identity(rows)
+
+
+def _rows(cut, columns, spec):
+    """Network boxes, their matrices and errors, of rows of which any may be bad."""
+    same = [
+        tf.debugging.assert_equal(
+            tf.shape(column)[0], tf.shape(columns[0])[0], message="every image needs one box"
+        )
+        for column in columns[1:]
+    ]
+    with tf.control_dependencies(same):
+        columns = [tf.identity(column) for column in columns]
+    size = [spec.box_size, spec.box_size, 3]
+    signature = (
+        tf.TensorSpec(size, tf.float32),
+        tf.TensorSpec([3, 3], tf.float32),
+        tf.TensorSpec([], tf.string),
+    )
+    return tf.map_fn(cut, columns, fn_output_signature=signature)
+
+
+def _whole(row, spec):
+    def matrix(size):
+        return geometry.network_from_size(size, spec)
+
+    return _cut(row[0], matrix, spec)
+
+
+def _boxed(row, spec):
+    data, box = row
+    sound = tf.reduce_all(tf.math.is_finite(box)) & tf.reduce_all(box[:2] < box[2:])
+    network_from_image = geometry.network_from_box(tf.where(sound, box, [0.0, 0.0, 1.0, 1.0]), spec)
+    # a box too thin or too wide for a float has a matrix without a way back
+    sound &= tf.reduce_all(tf.math.is_finite(geometry.invert(network_from_image)))
+    network_from_image = tf.where(sound, network_from_image, tf.eye(3))
+    crop, matrix, error = _cut(data, lambda _: network_from_image, spec)
+    return crop, matrix, tf.where(sound, error, UNSOUND_BOX)
+
+
+def _cut(data, matrix, spec):
+    """Encoded bytes -> (H, W, 3) network box, (3, 3) network_from_image and "" or what is wrong."""
+
+    def cut(data):
+        pixels, upright_from_stored = decode.read_image(data)
+        size = geometry.upright_size(tf.shape(pixels)[:2], upright_from_stored)
+        network_from_image = matrix(size)
+        crop = sampling.crop(pixels, upright_from_stored, network_from_image, spec)
+        return crop, network_from_image, tf.constant("")
+
+    grey = tf.fill([spec.box_size, spec.box_size, 3], float(spec.pad_value))
+    failed = tf.data.Dataset.from_tensors((grey, tf.eye(3), UNREADABLE))
+    # the one operation that catches an error inside a graph is a data set's
+    rows = tf.data.Dataset.from_tensors(data).map(cut).ignore_errors()
+    crop, network_from_image, error = rows.concatenate(failed).take(1).get_single_element()
+    return crop, network_from_image, error

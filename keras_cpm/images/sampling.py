@@ -1,0 +1,368 @@
+"""What is seen at a position: photographs and belief maps, read through the matrices of `geometry`.
+
+The line to `geometry`: where a position of one frame lies in another is said there, and only there.
+Here is what that position reads: which pixels or cells around it count and how much (the kernels),
+and how fine the source must be. What part of it is needed, `windows` says.
+
+Kernels
+    bilinear   images, in one go; a source more than twice as fine is halved by averaging first
+    Lanczos    photographs that are made smaller to be kept
+    cubic      belief maps, an axis at a time: weights to multiply the maps with
+
+Sizes are (height, width), positions those of `geometry`: (0, 0) is the centre of the first pixel.
+"""
+
+import itertools
+
+import tensorflow as tf
+
+from ..pose import geometry
+
+# Pixel counts from here on are rounded up to powers of two, so that few shapes are compiled.
+_FEWEST_PIXELS = 1 << 16
+_STRIPS = 8
+
+
+def warp(image, target_from_source, size, *, fill):
+    """Samples an image once, bilinearly, into a target of another frame.
+
+    Where the map shrinks by more than two, the image is first halved by averaging as often as
+    needed: bilinear sampling alone would skip pixels.
+
+    Args:
+        image: (H, W, C), any number type.
+        target_from_source: (3, 3).
+        size: (height, width) of the target.
+        fill: value outside the image; `None` repeats its edge.
+
+    Returns:
+        (height, width, C) float32.
+
+    Example:
+        >>> from keras_cpm import geometry
+        >>> from keras_cpm.images import sampling
+        >>> image = [[[10], [20], [30]]]
+        >>> moved = sampling.warp(image, geometry.shift_matrix((1.5, 0.0)), (1, 3), fill=0)
+        >>> moved[0, :, 0].numpy().tolist()
+        [0.0, 5.0, 15.0]
+    """
+    image = tf.cast(image, tf.float32)
+    matrix = tf.cast(target_from_source, tf.float32)
+    image, target_from_source = _halve_until_sampling_is_dense(image, matrix)
+    source_from_target = tf.reshape(geometry.invert(target_from_source), [9])
+    warped = tf.raw_ops.ImageProjectiveTransformV3(
+        images=image[None],
+        transforms=(source_from_target / source_from_target[8])[None, :8],
+        output_shape=tf.cast(size, tf.int32),
+        fill_value=tf.cast(0.0 if fill is None else fill, tf.float32),
+        interpolation="BILINEAR",
+        fill_mode="NEAREST" if fill is None else "CONSTANT",
+    )[0]
+    return tf.ensure_shape(warped, [*_static(size), image.shape[-1]])
+
+
+def warp_compiled(image, target_from_source, size, *, fill):
+    """`warp`, compiled where nothing is halved: a third of the time once it is compiled.
+
+    For thousands of images, as in training. It compiles for each power of two of the pixel count;
+    for a few images, and in what is exported, `warp` is the one to use.
+
+    Args:
+        image: (H, W, C), any number type; uint8 is fastest.
+        target_from_source: (3, 3) float32.
+        size: (height, width) of the target, Python integers.
+        fill: Python number, the value outside the image.
+
+    Returns:
+        (height, width, C) float32; `warp`'s, but for the rounding of a position to 1e-5 pixels or so.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from keras_cpm import geometry
+        >>> from keras_cpm.images import sampling
+        >>> image = tf.constant([[[10], [20], [30]]], tf.uint8)
+        >>> moved = sampling.warp_compiled(image, geometry.shift_matrix((1.5, 0.0)), (1, 3), fill=0)
+        >>> moved[0, :, 0].numpy().tolist()
+        [0.0, 5.0, 15.0]
+    """
+    warped = tf.cond(
+        num_halvings(target_from_source, tf.shape(image)[:2]) > 0,
+        lambda: warp(image, target_from_source, size, fill=fill),
+        lambda: _sample(image, target_from_source, size, fill),
+    )
+    return tf.ensure_shape(warped, [*size, image.shape[-1]])
+
+
+def shrink(image, target_from_source, size):
+    """Makes an image smaller, as sharp as the target allows: for photographs that are kept.
+
+    Args:
+        image: (H, W, C), any number type.
+        target_from_source: (3, 3), a resize by at most 1 and a move; see `windows.crop_from_image`.
+        size: (height, width) of the target, inside the image.
+
+    Returns:
+        (height, width, C) float32; where nothing is resized, the pixels as they are.
+
+    Example:
+        >>> from keras_cpm import geometry
+        >>> from keras_cpm.images import sampling
+        >>> image = [[[10], [10], [30], [30]]] * 2
+        >>> sampling.shrink(image, geometry.resize_matrix(0.5), (1, 2)).shape
+        TensorShape([1, 2, 1])
+    """
+    # the operation counts positions from edges of pixels
+    edges = geometry.compose(
+        geometry.shift_matrix((0.5, 0.5)), target_from_source, geometry.shift_matrix((-0.5, -0.5))
+    )
+    return tf.raw_ops.ScaleAndTranslate(
+        images=tf.convert_to_tensor(image)[None],
+        size=size,
+        scale=tf.stack([edges[1, 1], edges[0, 0]]),
+        translation=tf.stack([edges[1, 2], edges[0, 2]]),
+        kernel_type="lanczos3",
+        antialias=True,
+    )[0]
+
+
+def crop(pixels, upright_from_stored, network_from_image, spec):
+    """The network box of a photograph as it is stored: what every network is shown.
+
+    Args:
+        pixels: (H, W, 3) as stored, RGB 0..255.
+        upright_from_stored: (3, 3), see `images.read_image`.
+        network_from_image: (3, 3).
+        spec: `PoseSpec`.
+
+    Returns:
+        (box_size, box_size, 3) float32; `spec.pad_value` outside the photograph.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_cpm import PoseSpec, geometry
+        >>> from keras_cpm.images import sampling
+        >>> spec, pixels = PoseSpec(box_size=64), np.full((48, 64, 3), 9, np.uint8)
+        >>> matrix = geometry.network_from_size((48, 64), spec)
+        >>> sampling.crop(pixels, np.eye(3, dtype=np.float32), matrix, spec)[::16, 32, 0].numpy().tolist()
+        [128.0, 9.0, 9.0, 9.0]
+    """
+    network_from_stored = geometry.compose(network_from_image, upright_from_stored)
+    return warp(pixels, network_from_stored, (spec.box_size,) * 2, fill=spec.pad_value)
+
+
+def num_halvings(target_from_source, size):
+    """How often a source of `size` (height, width) is halved until the map shrinks by at most two.
+
+    Args:
+        target_from_source: (3, 3) float32.
+        size: (2,) int32.
+
+    Returns:
+        scalar int32.
+
+    Example:
+        >>> from keras_cpm import geometry
+        >>> from keras_cpm.images import sampling
+        >>> [int(sampling.num_halvings(geometry.resize_matrix(s), (480, 640))) for s in (0.6, 0.3, 0.2)]
+        [0, 1, 2]
+    """
+    (a, b), (c, d) = (tf.unstack(row[:2]) for row in tf.unstack(target_from_source)[:2])
+    sides = tf.constant([2**k for k in range(31)])
+    shrinks = tf.abs(a * d - b * c) * tf.square(tf.cast(sides, tf.float32)) < 0.25
+    # one pixel cannot be halved
+    return tf.reduce_sum(tf.cast(shrinks & (tf.reduce_min(size) > sides), tf.int32))
+
+
+def zoom_axis(zoom, spec, target_spec):
+    """Cubic resampling of beliefs seen at another zoom, along one axis.
+
+    The same person was put into the box at `zoom` times the scale; the result says how to read
+    those beliefs at the cells of `target_spec` in the box at zoom 1. Rows and columns need the same
+    matrix.
+
+    Args:
+        zoom: float, the scale of the box the beliefs come from.
+        spec: `PoseSpec` of those beliefs, n cells.
+        target_spec: `PoseSpec` of the result, m cells; the same box with another stride.
+
+    Returns:
+        (m, n) float32 weights, and (m,) bool: whether the zoomed box saw the cell at all.
+
+    Example:
+        >>> from keras_cpm import PoseSpec
+        >>> from keras_cpm.images import sampling
+        >>> spec = PoseSpec()
+        >>> weights, seen = sampling.zoom_axis(1.25, spec, spec.replace(stride=4))
+        >>> weights.shape.as_list(), seen.numpy()[[0, 46, 91]].tolist()
+        ([92, 46], [False, True, False])
+    """
+    network = geometry.zoomed(geometry.belief_axis(target_spec), zoom, spec)
+    return _cubic_axis(geometry.cells_from_network(network, spec), spec.grid_size)
+
+
+def pixel_axis(network_from_image, axis, length, spec, *, cells=None):
+    """Cubic resampling of beliefs at the pixels of a photograph, along one axis.
+
+    Args:
+        network_from_image: (3, 3), without rotation.
+        axis: 0 for columns (x), 1 for rows (y).
+        length: pixels of the photograph along that axis, m.
+        spec: `PoseSpec` of the beliefs.
+        cells: of the beliefs along that axis, n; `None`: those of the box.
+
+    Returns:
+        (m, n) float32 weights, zero where the box does not show the pixel, and (m,) bool: whether it
+        does.
+
+    Example:
+        >>> from keras_cpm import PoseSpec, geometry
+        >>> from keras_cpm.images import sampling
+        >>> twice = geometry.resize_matrix(2.0)
+        >>> weights, seen = sampling.pixel_axis(twice, 0, 200, PoseSpec())
+        >>> weights.shape.as_list(), seen.numpy()[[183, 184]].tolist()
+        ([200, 46], [True, False])
+    """
+    pixels = tf.range(tf.cast(length, tf.float32))
+    network = geometry.apply_along(network_from_image, axis, pixels)
+    return _cubic_axis(geometry.cells_from_network(network, spec), cells or spec.grid_size)
+
+
+@tf.function(reduce_retracing=True)
+def pixel_axes(network_from_image_by_zoom, size, spec):
+    """`pixel_axis` of both axes, for Z zooms.
+
+    Args:
+        network_from_image_by_zoom: list of (3, 3) float32 tensors.
+        size: (2,) int32 height and width of the photograph.
+        spec: `PoseSpec` of the beliefs.
+
+    Returns:
+        For x, then for y: (Z, m, n) weights and (Z, m) bool.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from keras_cpm import PoseSpec
+        >>> from keras_cpm.images import sampling
+        >>> (columns, _), (rows, _) = sampling.pixel_axes([tf.eye(3)], tf.constant([240, 320]), PoseSpec())
+        >>> columns.shape.as_list(), rows.shape.as_list()
+        ([1, 320, 46], [1, 240, 46])
+    """
+    axes = []
+    for axis in (0, 1):
+        zooms = [pixel_axis(m, axis, size[1 - axis], spec) for m in network_from_image_by_zoom]
+        axes.append([tf.stack(values) for values in zip(*zooms, strict=True)])
+    return axes
+
+
+def enlarge(beliefs, columns, rows):
+    """Reads beliefs at finer positions and adds up the zooms.
+
+    All zooms meet in the second of two products, so that no map is as large as the result twice. A
+    strip of rows depends on few cells of each zoom, so that strips are several times less work.
+
+    Args:
+        beliefs: (Z, h, w, M) float32.
+        columns: (Z, x, w) weights.
+        rows: (Z, y, h).
+
+    Returns:
+        (M, x, y).
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_cpm.images import sampling
+        >>> cells, twice = np.ones((2, 8, 8, 3), "float32"), np.full((2, 16, 8), 1 / 8, "float32")
+        >>> maps = sampling.enlarge(cells, twice, twice)
+        >>> maps.shape.as_list(), maps[0, 0, 0].numpy().item()
+        ([3, 16, 16], 2.0)
+    """
+    zooms, height, width, maps = tf.unstack(tf.shape(beliefs))
+    lines = tf.reshape(tf.transpose(beliefs, (0, 1, 3, 2)), (zooms, height * maps, width))
+    across = tf.matmul(lines, columns, transpose_b=True)
+    across = tf.reshape(across, (zooms * height, -1))
+    down = tf.reshape(tf.transpose(rows, (0, 2, 1)), (zooms * height, -1))
+    ends = [tf.shape(down)[1] * i // _STRIPS for i in range(_STRIPS + 1)]
+    strips = []
+    for first, end in itertools.pairwise(ends):
+        used = tf.where(tf.reduce_any(down[:, first:end] != 0, axis=1))[:, 0]
+        strip = tf.gather(down[:, first:end], used)
+        strips.append(tf.matmul(tf.gather(across, used), strip, transpose_a=True))
+    return tf.reshape(tf.concat(strips, axis=1), (maps, -1, tf.shape(down)[1]))
+
+
+def _cubic_axis(position, cells):
+    """(m,) positions in cells -> (m, n) weights of the n cells, (m,) bool: on the map at all."""
+    last = cells - 1
+    seen = (position >= -0.5) & (position <= last + 0.5)
+    taps = tf.floor(position)[:, None] + tf.range(-1.0, 3.0)
+    columns = tf.cast(tf.clip_by_value(taps, 0, last), tf.int32)
+    weights = tf.one_hot(columns, cells) * _keys_cubic(taps - position[:, None])[..., None]
+    return tf.where(seen[:, None], tf.reduce_sum(weights, axis=1), 0.0), seen
+
+
+def _keys_cubic(distance):
+    """Keys' kernel with a = -0.5, the cubic of MATLAB's imresize, which the release uses."""
+    d = tf.abs(distance)
+    near = (1.5 * d - 2.5) * d * d + 1
+    far = ((-0.5 * d + 2.5) * d - 4) * d + 2
+    return tf.where(d <= 1, near, tf.where(d < 2, far, 0.0))
+
+
+def _halve_until_sampling_is_dense(image, target_from_source):
+    shape = tf.TensorShape([None, None, image.shape[-1]])
+    count = num_halvings(target_from_source, tf.shape(image)[:2])
+
+    def halve(left, image):
+        # "SAME" averages what there is at an odd border
+        return left - 1, tf.nn.avg_pool2d(image[None], 2, 2, "SAME")[0]
+
+    _, image = tf.while_loop(
+        lambda left, _: left > 0, halve, [count, image], [tf.TensorShape([]), shape]
+    )
+    source_from_halved = geometry.resize_matrix(tf.bitwise.left_shift(1, count))
+    return image, geometry.compose(target_from_source, source_from_halved)
+
+
+def _sample(image, target_from_source, size, fill):
+    """Bilinear sampling without halving, of an image whose size is known only at run time."""
+    shape, channels = tf.shape(image), image.shape[-1]
+    flat = tf.reshape(image, [-1, channels])
+    count = tf.shape(flat)[0]
+    powers = tf.constant([2**k for k in range(31) if 2**k >= _FEWEST_PIXELS])
+    room = tf.reduce_min(tf.boolean_mask(powers, powers >= count))
+    # faster than tf.pad
+    flat = tf.concat([flat, tf.zeros([room - count, channels], image.dtype)], axis=0)
+    source_from_target = geometry.invert(target_from_source)
+    return _sample_flat(flat, shape[0], shape[1], source_from_target, float(fill), size)
+
+
+@tf.function(jit_compile=True)
+def _sample_flat(flat, height, width, source_from_target, fill, size):
+    """Bilinear sampling of (N, C) pixels, of which the first `height` x `width` count.
+
+    ImageProjectiveTransformV3 computes each position anew for every channel and takes floats; as
+    one compiled loop it is a third of the time.
+    """
+    x, y = geometry.apply_to_grid(source_from_target, size)
+    (left, columns), (upper, rows) = _bilinear_taps(x, width), _bilinear_taps(y, height)
+    total = fill * (1 - (left[0] + left[1]) * (upper[0] + upper[1]))[..., None]
+    for row_weight, row in zip(upper, rows, strict=True):
+        for column_weight, column in zip(left, columns, strict=True):
+            value = tf.cast(tf.gather(flat, row * width + column), tf.float32)
+            total += (row_weight * column_weight)[..., None] * value
+    return total
+
+
+def _bilinear_taps(position, length):
+    """Weights and indices of the two pixels around each position; outside the weight is zero."""
+    first = tf.floor(position)
+    weights, indices = [], []
+    for tap, weight in ((first, first + 1 - position), (first + 1, position - first)):
+        last = tf.cast(length, tf.float32) - 1
+        weights.append(tf.where((tap >= 0) & (tap <= last), weight, 0.0))
+        indices.append(tf.cast(tf.clip_by_value(tap, 0.0, last), tf.int32))
+    return weights, indices
+
+
+def _static(size):
+    return [int(side) for side in size] if isinstance(size, (tuple, list)) else [None, None]

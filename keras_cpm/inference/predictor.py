@@ -1,0 +1,228 @@
+"""An image and where the person is -> a `Pose` in the pixels of that image."""
+
+import numpy as np
+import tensorflow as tf
+
+from ..images import decode, sampling
+from ..models import bundle
+from ..pose import codec, geometry
+from ..pose.pose import Pose
+from .runner import inference_of
+
+# crops a batch: 16 of 368 pixels hold 1.1 GB in the released network's first layer
+_BATCH = 16
+
+
+class Predictor:
+    """Finds one person's pose in an image.
+
+    Args:
+        model: `keras.Model` as `build_cpm` makes it.
+        spec: `PoseSpec` of the model.
+        scales: zooms of the person at which the network looks; their beliefs are averaged.
+        flip: also looks at the mirror image, and averages.
+        refine: how peaks are read, see `codec.decode`.
+        merge: where the beliefs of several scales meet. "box": on a grid of a quarter of the stride
+            in the network box. "image": at every pixel of the photograph, as in the release's
+            benchmark; see `codec.decode_on_image`.
+
+    Raises:
+        ValueError: model and spec do not belong together, no scale, a scale that is not positive, an
+            unknown `refine` or `merge`.
+
+    Example:
+        >>> import numpy as np, keras_cpm
+        >>> spec = keras_cpm.PoseSpec(box_size=64)
+        >>> predictor = keras_cpm.Predictor(keras_cpm.build_cpm(2, spec, width=8), spec, flip=True)
+        >>> pose = predictor(np.zeros((480, 640, 3)), center=(310, 204), person_height=280)
+        >>> pose.keypoints.shape
+        (14, 2)
+    """
+
+    def __init__(self, model, spec, *, scales=(1.0,), flip=False, refine="log", merge="box"):
+        bundle.check_model(model, spec)
+        scales = tuple(scales)
+        if not scales or not all(0 < scale < np.inf for scale in scales):
+            raise ValueError(
+                f"`scales` must be positive factors, at least one. Received: scales={scales!r}"
+            )
+        if refine not in codec.REFINEMENTS:
+            raise ValueError(
+                f"`refine` must be one of {list(codec.REFINEMENTS)}. Received: refine={refine!r}"
+            )
+        if merge not in ("box", "image"):
+            raise ValueError(f'`merge` must be "box" or "image". Received: merge={merge!r}')
+        self.model, self.spec, self.refine, self.merge = model, spec, refine, merge
+        self.scales, self.flip = scales, flip
+        self._inference = inference_of(model)
+        self._center_map = codec.encode_center([spec.center] * 2, spec).numpy()[None]
+
+    def __call__(self, image, *, center=None, person_height=None, box=None):
+        """Predicts.
+
+        Args:
+            image: path, bytes of an image file, or array (H, W, 3) RGB 0..255.
+            center: (x, y) of the person, image frame; together with `person_height`.
+            person_height: pixels; MPII: 200 x `scale`.
+            box: (x0, y0, x1, y1) around the person, image frame. Its longest side counts as the
+                height. With neither, the person is taken to fill the image
+                (`geometry.network_from_size`).
+
+        Returns:
+            `Pose`.
+
+        Raises:
+            FileNotFoundError, ValueError: one sentence about the image, the box, or the centre.
+        """
+        return self.predict_people(
+            image, [{"center": center, "person_height": person_height, "box": box}]
+        )[0]
+
+    def predict_people(self, image, places):
+        """Predicts several people of one image, all in one batch.
+
+        Args:
+            image: see `__call__`.
+            places: list of dicts, one a person, each with "box", or with "center" and
+                "person_height", or empty; see `__call__`.
+
+        Returns:
+            list of `Pose`, in the order of `places`.
+
+        Example:
+            >>> import numpy as np, keras_cpm
+            >>> spec = keras_cpm.PoseSpec(box_size=64)
+            >>> predictor = keras_cpm.Predictor(keras_cpm.build_cpm(2, spec, width=8), spec)
+            >>> boxes = [{"box": (10, 10, 90, 200)}, {"box": (80, 20, 160, 220)}]
+            >>> len(predictor.predict_people(np.zeros((240, 320, 3)), boxes))
+            2
+        """
+        if not places:
+            return []
+        pixels, upright_from_stored = decode.open_image(image)
+        size = geometry.upright_size(tf.shape(pixels)[:2], upright_from_stored)
+        matrices = []
+        for number, place in enumerate(places):
+            try:
+                matrices.append(self._place(size, **place))
+            except ValueError as error:
+                which = f"Person {number + 1} of {len(places)}: " if len(places) > 1 else ""
+                raise ValueError(f"{which}{error}") from None
+        crops = [self._crops(pixels, upright_from_stored, matrix) for matrix in matrices]
+        stages = self._run(tf.concat(crops, axis=0).numpy())
+        people = zip(*(np.split(stage, len(places)) for stage in stages), strict=True)
+        return [
+            self._read(list(one), matrix, size)
+            for one, matrix in zip(people, matrices, strict=True)
+        ]
+
+    def _place(self, size, center=None, person_height=None, box=None):
+        if box is not None:
+            if center is not None or person_height is not None:
+                raise ValueError(
+                    "Give either `box` or `center` and `person_height`. Received: both"
+                )
+            return geometry.network_from_box(_checked_box(box, size.numpy()), self.spec)
+        if (center is None) != (person_height is None):
+            raise ValueError(
+                "`center` and `person_height` belong together. "
+                f"Received: center={center!r}, person_height={person_height!r}"
+            )
+        if center is None:
+            return geometry.network_from_size(size, self.spec)
+        if (
+            np.shape(center) != (2,)
+            or not np.isfinite(center).all()
+            or not 0 < person_height < np.inf
+        ):
+            raise ValueError(
+                "`center` must be a finite (x, y) and `person_height` positive, in image pixels. "
+                f"Received: center={center!r}, person_height={person_height!r}"
+            )
+        return geometry.network_from_image(center, person_height, self.spec)
+
+    def _run(self, crops):
+        """(n, H, W, 3) -> list of T arrays (n, h, w, C)."""
+        inputs = [crops]
+        if bundle.takes_center_map(self.model):
+            inputs.append(np.repeat(self._center_map, len(crops), axis=0))
+        chunks = []
+        for first in range(0, len(crops), _BATCH):
+            chunks.append(self._inference([x[first : first + _BATCH] for x in inputs]))
+        return [np.concatenate(stage) for stage in zip(*chunks, strict=True)]
+
+    def _zoomed(self, network_from_image):
+        """A matrix a scale."""
+        return [
+            geometry.compose(geometry.zoomed_from_network(scale, self.spec), network_from_image)
+            for scale in self.scales
+        ]
+
+    def _crops(self, pixels, upright_from_stored, network_from_image):
+        """(n, H, W, 3): one crop a scale, then the same mirrored."""
+        matrices = self._zoomed(network_from_image)
+        crops = _crop_all(pixels, upright_from_stored, matrices, self.spec)
+        return tf.concat([crops, tf.reverse(crops, [2])], 0) if self.flip else crops
+
+    def _read(self, stages, network_from_image, size):
+        # of each zoom the stages
+        by_zoom = np.stack([self._straight(beliefs) for beliefs in stages], axis=1)
+        beliefs, spec = self._merge(by_zoom)
+        if self.merge == "image":
+            keypoints, scores = codec.decode_on_image(
+                by_zoom, self._zoomed(network_from_image), size, self.spec, refine=self.refine
+            )
+        else:
+            keypoints, scores = codec.decode(beliefs, spec, refine=self.refine)
+            image_from_network = geometry.invert(network_from_image)
+            keypoints = geometry.apply(image_from_network, np.asarray(keypoints))
+        keypoints, scores = np.asarray(keypoints), np.asarray(scores)
+        return Pose(
+            keypoints=keypoints[-1],
+            scores=scores[-1],
+            parts=self.spec.skeleton.parts,
+            stage_keypoints=keypoints,
+            stage_scores=scores,
+            beliefs=list(beliefs),
+            network_from_image=network_from_image.numpy(),
+            spec=spec,
+        )
+
+    def _straight(self, beliefs):
+        """One stage's beliefs of all scales, averaged with those of the mirror images: (n, h, w, C)."""
+        if not self.flip:
+            return beliefs
+        straight, mirrored = np.split(beliefs, 2)
+        return (straight + np.asarray(codec.mirror(mirrored, self.spec))) / 2
+
+    def _merge(self, by_zoom):
+        """(Z, T, h, w, C) of all scales -> (T, h, w, C) in the box, and the spec to read it with."""
+        if self.scales == (1.0,):
+            return by_zoom[0], self.spec
+        merged, spec = codec.merge_zooms(by_zoom, self.scales, self.spec)
+        return merged.numpy(), spec
+
+
+@tf.function(reduce_retracing=True)
+def _crop_all(pixels, upright_from_stored, matrices, spec):
+    """(n, H, W, 3): a crop for each of n matrices."""
+    # not once a crop
+    pixels = tf.cast(pixels, tf.float32)
+    return tf.stack([sampling.crop(pixels, upright_from_stored, m, spec) for m in matrices])
+
+
+def _checked_box(box, size):
+    height, width = size
+    if (
+        np.shape(box) != (4,)
+        or not np.isfinite(box).all()
+        or not (box[0] < box[2] and box[1] < box[3])
+    ):
+        raise ValueError(
+            f"`box` must be (x0, y0, x1, y1) with x0 < x1 and y0 < y1, in image pixels. Received: box={box!r}"
+        )
+    if box[2] < 0 or box[3] < 0 or box[0] > width - 1 or box[1] > height - 1:
+        raise ValueError(
+            f"`box` must overlap the image of {width} x {height} pixels (width x height). Received: box={box!r}"
+        )
+    return box

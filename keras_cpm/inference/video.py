@@ -1,0 +1,138 @@
+"""The pose of one person in every frame of a video or a camera, drawn and written down."""
+
+import csv
+import dataclasses
+from pathlib import Path
+
+from ..visualization.pose import draw_pose
+from . import frames
+from .smoothing import OneEuro
+from .tracking import Follower
+
+
+def predict_video(
+    source,
+    predictor,
+    *,
+    find=None,
+    smooth=True,
+    draw=None,
+    names=False,
+    threshold=0.15,
+    show=None,
+    progress=iter,
+):
+    """Follows one person through a video.
+
+    Args:
+        source: path of a video, or the number of a camera, which ends when `show` says so.
+        predictor: `Predictor`.
+        find: function of a frame to places, as in `following.Follower`; without, the person fills the frame
+            when nobody is followed yet.
+        smooth: whether keypoints are smoothed, see `smoothing.OneEuro`.
+        draw: path of a video to write, with the pose drawn in; that of a camera repeats frames where prediction
+            is slower, so that it keeps time.
+        names: whether names and scores are written beside the parts there.
+        threshold: as in `draw_pose`.
+        show: function of a frame (H, W, 3) uint8 RGB with the pose drawn in, called for every frame; what it returns
+            ends a camera if it is true.
+        progress: wraps the frames.
+
+    Returns:
+        list of (seconds, `following.Sighting`), an entry a frame; poses are without belief maps, which would fill
+        the memory. Ctrl-C ends a camera, too.
+
+    Raises:
+        FileNotFoundError, ValueError: as `video.read_frames` and `video.Writer`; a source without a frame; `draw`
+            where the source is.
+
+    Example:
+        >>> import tempfile, keras_cpm
+        >>> from keras_cpm.data.synthetic.walking import walking_frames
+        >>> from keras_cpm.inference.frames import Writer
+        >>> path = tempfile.mkdtemp() + "/walk.mp4"
+        >>> writer = Writer(path, 10)
+        >>> for _, frame, _ in walking_frames(0.5, 10, (96, 128)): writer(frame)
+        >>> writer.close()
+        >>> spec = keras_cpm.PoseSpec(box_size=64)
+        >>> predictor = keras_cpm.Predictor(keras_cpm.build_cpm(1, spec, width=8), spec)
+        >>> len(keras_cpm.predict_video(path, predictor))
+        5
+    """
+    is_camera = isinstance(source, int)
+    if draw and not is_camera and Path(draw).resolve() == Path(source).resolve():
+        raise ValueError(f"`draw` must not be the video itself. Received: {draw}")
+    rate = 25.0 if is_camera else frames.frame_rate(source)[0]
+    follow = Follower(predictor, find=find, smooth=OneEuro() if smooth else None)
+    writer = frames.Writer(draw, rate) if draw else None
+    # last, so that nothing that fails leaves a camera on
+    captured = frames.read_frames(source)
+    skeleton, sightings, stopped = predictor.spec.skeleton, [], []
+
+    def until_stopped():
+        for item in progress(captured):
+            if stopped:
+                return
+            yield item
+
+    def drawn(frame, sighting):
+        return draw_pose(frame, sighting.pose, skeleton, names=names, threshold=threshold)
+
+    def work(item):
+        seconds, frame = item
+        sighting = follow(frame, seconds)
+        light = dataclasses.replace(sighting.pose, beliefs=None)
+        sightings.append((seconds, dataclasses.replace(sighting, pose=light)))
+        # here, because windows belong to the main thread on some systems
+        if show and show(drawn(frame, sighting)) and is_camera:
+            stopped.append(True)
+        return seconds, frame, sighting
+
+    def write(item):
+        if not writer:
+            return
+        seconds, frame, sighting = item
+        # a camera's frames come when they come, those of a file are all there
+        due = round(seconds * rate) + 1 - writer.count if is_camera else 1
+        for _ in range(due):
+            writer(drawn(frame, sighting))
+
+    try:
+        frames.pipelined(until_stopped(), work, write, live=is_camera)
+    except KeyboardInterrupt:
+        # of a camera without a window it is the way to end
+        if not is_camera:
+            raise
+    finally:
+        captured.close()
+        if writer:
+            writer.close()
+    if not sightings:
+        raise ValueError(
+            f"Camera {source} gives no picture; check that this program may use it."
+            if is_camera
+            else f"There is no frame in {source}; it is damaged or of a format that OpenCV does not know."
+        )
+    return sightings
+
+
+def as_json(sightings):
+    """JSON values: a list of {"seconds", "followed", "keypoints": as `Pose.to_dict`}."""
+    return [
+        {"seconds": round(seconds, 4), "followed": sighting.followed, **sighting.pose.to_dict()}
+        for seconds, sighting in sightings
+    ]
+
+
+def write_csv(path, sightings):
+    """A line a part and frame: frame, seconds, part, x, y, score."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["frame", "seconds", "part", "x", "y", "score"])
+        for number, (seconds, sighting) in enumerate(sightings):
+            pose = sighting.pose
+            for part, (x, y), score in zip(pose.parts, pose.keypoints, pose.scores, strict=True):
+                rows.writerow(
+                    [number, f"{seconds:.4f}", part, f"{x:.2f}", f"{y:.2f}", f"{score:.4f}"]
+                )

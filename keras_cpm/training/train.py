@@ -1,0 +1,266 @@
+"""`compile_cpm` and `train`: `fit` with one loss per stage, checkpoints, a log and PCK."""
+
+import contextlib
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from ..data import pipeline
+from ..data.augment import AugmentSpec
+from ..evaluation.metrics import BeliefPCK
+from ..models import bundle
+from ..pose.spec import PoseSpec
+from . import checkpoints, schemes
+from .callbacks import (
+    Checkpoint,
+    SaveBest,
+    StopOnBadLoss,
+    TimeLimit,
+    ValidateAverages,
+    WatchBeliefs,
+    computing_in,
+    deterministic,
+)
+from .losses import stage_losses
+from .optimizers import make_optimizer
+from .recipes import MODERN
+from .throughput import Throughput
+
+LOG_FILE = "log.csv"
+
+
+def compile_cpm(
+    model,
+    recipe=MODERN,
+    spec=PoseSpec(),  # noqa: B008 frozen
+    *,
+    total_steps,
+    losses=None,
+):
+    """Compiles with stage losses, stage weights, the recipe's optimiser, and PCK on stages >= 2.
+
+    Stage 1 gets no PCK: its target holds everybody's peaks.
+
+    Args:
+        model: `keras.Model` as `build_cpm` makes it.
+        recipe: `TrainSpec`.
+        spec: `PoseSpec` of the model.
+        total_steps: of the whole training, for the schedule.
+        losses: stages whose losses count, from 1; `None` for those with which the recipe's scheme ends.
+
+    Raises:
+        ValueError: model and spec do not belong together, or as many `stage_weights` as stages are
+            not there.
+
+    Example:
+        >>> from keras_cpm import PoseSpec, build_cpm, compile_cpm
+        >>> spec = PoseSpec(box_size=64)
+        >>> model = build_cpm(2, spec, width=8)
+        >>> compile_cpm(model, spec=spec, total_steps=100)
+        >>> type(model.optimizer).__name__
+        'FusedAdamW'
+    """
+    bundle.check_model(model, spec)
+    names = model.output_names
+    weights = recipe.stage_weights or (1.0,) * len(names)
+    if len(weights) != len(names):
+        raise ValueError(
+            f"`stage_weights` must have one factor for each of the {len(names)} stages. Received: {weights}"
+        )
+    if losses is None:
+        losses = schemes.phases(recipe.scheme, len(names), 2 * len(names))[-1].losses
+    weights = [w if t in losses else 0.0 for t, w in enumerate(weights, 1)]
+    model.compile(
+        optimizer=make_optimizer(recipe, total_steps),
+        loss=stage_losses(model),
+        loss_weights=dict(zip(names, weights, strict=True)),
+        # one part has no size to measure its distance with
+        metrics={name: [BeliefPCK(spec, name="pck")] for name in names[1:] if spec.num_parts > 1},
+    )
+
+
+def train(
+    model,
+    records,
+    validation_records=(),
+    recipe=MODERN,
+    spec=PoseSpec(),  # noqa: B008 frozen
+    *,
+    directory,
+    augment=AugmentSpec(),  # noqa: B008 frozen
+    verbose="auto",
+    callbacks=(),
+):
+    """Trains `model` on `records` and leaves a bundle in `directory`.
+
+    After every epoch the folder holds a checkpoint; the same call again goes on from there, and ends
+    with the same weights, bit for bit, as a call that was never interrupted (same machine, same
+    versions). The bundle is the epoch with the best validation PCK of the last stage, or the last
+    epoch where there are no validation records or only one stage; `model` ends with its weights.
+
+    Args:
+        model: `keras.Model` as `build_cpm` makes it.
+        records: list of `Record`.
+        validation_records: list of `Record` of other people.
+        recipe: `TrainSpec`; `MODERN`, `RELEASE`, or one made with `dataclasses.replace`.
+        spec: `PoseSpec` of the model.
+        directory: gets model.keras, spec.json, log.csv and the checkpoints.
+        augment: `AugmentSpec`.
+        verbose: as in `fit`.
+        callbacks: of `fit`, besides those that this needs, such as `tensorboard.tensorboard_callbacks`.
+
+    Returns:
+        `keras.callbacks.History` of this call; empty where the folder's training has finished already.
+
+    Raises:
+        ValueError: settings or records that do not fit; an image that cannot be decoded, by name;
+            another training runs in `directory`.
+        OSError: a checkpoint cannot be written; those before stay.
+
+    Example:
+        >>> import dataclasses, tempfile, keras_cpm
+        >>> spec = keras_cpm.PoseSpec(box_size=64)
+        >>> model = keras_cpm.build_cpm(2, spec, backbone="light", stage_block="light", width=8)
+        >>> records = keras_cpm.draw_records(tempfile.mkdtemp(), 8)
+        >>> recipe = dataclasses.replace(keras_cpm.MODERN, epochs=1, batch_size=4)
+        >>> folder = tempfile.mkdtemp()
+        >>> history = keras_cpm.train(
+        ...     model, records, recipe=recipe, spec=spec, directory=folder, verbose=0)
+        >>> sorted(history.history)
+        ['loss', 'stage1_loss', 'stage2_loss', 'stage2_pck']
+    """
+    with checkpoints.lock(directory):
+        people = records, validation_records
+        return _train(model, *people, recipe, spec, Path(directory), augment, verbose, callbacks)
+
+
+def _train(model, records, validation_records, recipe, spec, directory, augment, verbose, extra):
+    steps = pipeline.num_steps(len(records), recipe.batch_size, shuffle=True)
+    state, arrays = _found(directory, _settings(recipe, augment, spec, records))
+    if arrays is not None:
+        checkpoints.restore_model(model, arrays)
+    shared = {
+        "stages": len(model.outputs),
+        "batch_size": recipe.batch_size,
+        "center_map": bundle.takes_center_map(model),
+        "missing": recipe.missing,
+    }
+    validation = (
+        pipeline.make_dataset(validation_records, spec, **shared) if validation_records else None
+    )
+    shared |= {"augment": augment, "shuffle": True, "seed": recipe.seed}
+    history, limit = keras.callbacks.History(), TimeLimit(recipe.max_minutes)
+    history.on_train_begin()
+    for phase in schemes.phases(recipe.scheme, len(model.outputs), recipe.epochs):
+        if state["epoch"] >= phase.last or limit.reached:
+            continue
+        with (
+            schemes.learning(model, phase),
+            computing_in(model, recipe.precision),
+            deterministic(recipe.deterministic),
+            _naming_unreadable([*records, *validation_records]),
+        ):
+            total = steps * (phase.last - phase.first)
+            compile_cpm(model, recipe, spec, total_steps=total, losses=phase.losses)
+            if arrays is not None and state["epoch"] > phase.first:
+                checkpoints.restore_optimizer(model, arrays)
+            arrays, first_step = None, state["epoch"] * steps
+            dataset = pipeline.make_dataset(records, spec, first_step=first_step, **shared)
+            callbacks = _callbacks(spec, recipe, directory, state, records, steps)
+            if verbose:
+                callbacks.append(Throughput(model, recipe.batch_size))
+            if state["epoch"] == phase.first:
+                callbacks.append(WatchBeliefs(dataset, phase.losses[-1], recipe, spec))
+            more = model.fit(
+                dataset,
+                steps_per_epoch=steps,
+                initial_epoch=state["epoch"],
+                epochs=phase.last,
+                validation_data=validation,
+                callbacks=[*callbacks, limit, *extra],
+                verbose=verbose,
+                shuffle=False,  # the dataset is shuffled already
+            )
+            _extend(history, more)
+    _take_bundle_weights(model, directory)
+    return history
+
+
+def _extend(history, more):
+    history.epoch += more.epoch
+    for name, values in more.history.items():
+        history.history.setdefault(name, []).extend(values)
+
+
+def _take_bundle_weights(model, directory):
+    """The best epoch's weights, and the moving average instead of the raw ones."""
+    keras.Model(model.inputs, model.outputs).load_weights(directory / bundle.MODEL_FILE)
+
+
+def _callbacks(spec, recipe, directory, state, records, steps):
+    # the order matters: a checkpoint says that all the rest of its epoch is done
+    return [
+        StopOnBadLoss(records, recipe, steps),
+        *([ValidateAverages()] if recipe.ema else []),
+        keras.callbacks.CSVLogger(directory / LOG_FILE, append=state["epoch"] > 0),
+        SaveBest(directory, spec, state, averages=recipe.ema > 0),
+        Checkpoint(directory, state),
+    ]
+
+
+def _settings(recipe, augment, spec, records):
+    """What must not change between the parts of one training."""
+    fields = dataclasses.asdict(recipe)
+    # more epochs or another time limit are what a resumed training is for
+    del fields["max_minutes"]
+    if not recipe.scheme.startswith("stagewise"):
+        del fields["epochs"]
+    return {
+        **fields,
+        **(dataclasses.asdict(augment) if augment else {"augment": None}),
+        **json.loads(spec.to_json()),
+        "number of records": len(records),
+    }
+
+
+def _found(directory, settings):
+    """The state of the training in `directory` and its arrays; a fresh state where there is none."""
+    found = checkpoints.load(directory)
+    if found is None:
+        return {"epoch": 0, "best": 0.0, "settings": settings}, None
+    state, arrays = found
+    for name, value in json.loads(json.dumps(settings)).items():
+        if state["settings"].get(name) != value:
+            raise ValueError(
+                f"The training in {directory} began with another `{name}`; go on with the same, or "
+                f"name another `directory`. Received: {value!r}, began with: "
+                f"{state['settings'].get(name)!r}"
+            )
+    _shorten_log(directory / LOG_FILE, state["epoch"])
+    return state, arrays
+
+
+def _shorten_log(path, epochs):
+    """Drops the line of an epoch that was logged, but will be repeated."""
+    lines = path.read_text("utf-8").splitlines(keepends=True) if path.is_file() else []
+    finished = [str(epoch) for epoch in range(epochs)]
+    kept = lines[:1] + [line for line in lines[1:] if line.split(",")[0] in finished]
+    partial = path.with_name(f"partial.{path.name}")
+    partial.write_text("".join(kept), "utf-8")
+    os.replace(partial, path)
+
+
+@contextlib.contextmanager
+def _naming_unreadable(records):
+    """TensorFlow does not say which file it could not decode: look for it."""
+    try:
+        yield
+    except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
+        reason = pipeline.find_unreadable(records)
+        if reason is None:
+            raise
+        raise ValueError(reason) from error

@@ -1,0 +1,180 @@
+"""Pictures of poses, beliefs and trainings.
+
+Images are (H, W, 3) uint8 RGB, points (x, y) in their pixels. Every function returns a new image.
+"""
+
+import cv2
+import numpy as np
+
+from ..images import sampling
+from ..pose import geometry
+from .canvas import CAPTION, caption, copy_rgb, grid, shade
+from .canvas import save_image as save_image
+from .plots import plot_training as plot_training
+from .pose import draw_keypoints as draw_keypoints
+from .pose import draw_pose as draw_pose
+from .pose import part_colors as part_colors
+
+
+def draw_beliefs(image, pose, part, *, stage=None):
+    """One part's belief map over the photograph.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        pose: `Pose` of that image.
+        part: name of a part, or "background" where `pose.spec.background`.
+        stage: 1..T as in the paper; `None` is the last.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        ValueError: unknown part or stage.
+
+    Example:
+        >>> import tempfile, keras_cpm
+        >>> from keras_cpm.images.decode import upright_array
+        >>> spec = keras_cpm.PoseSpec(box_size=64)
+        >>> path = keras_cpm.draw_records(tempfile.mkdtemp(), 1)[0].image
+        >>> pose = keras_cpm.Predictor(keras_cpm.build_cpm(2, spec, width=8), spec)(path)
+        >>> keras_cpm.draw_beliefs(upright_array(path), pose, "neck", stage=1).shape
+        (224, 224, 3)
+    """
+    last = len(pose.beliefs)
+    if stage is not None and stage not in range(1, last + 1):
+        raise ValueError(
+            f"`stage` must be in 1..{last}, or None for the last. Received: stage={stage!r}"
+        )
+    belief = pose.beliefs[(stage or last) - 1][..., pose.spec.channel(part)]
+    image_from_network = geometry.invert(np.float32(pose.network_from_image))
+    image_from_belief = geometry.compose(image_from_network, _network_from_belief(pose.spec))
+    return _overlay(copy_rgb(image), belief, image_from_belief)
+
+
+def draw_stages(image, pose, part):
+    """The beliefs of all stages side by side on the network box, as in Fig. 7 of the paper.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        pose: `Pose` of that image.
+        part: name of a part, or a list of them: one row each.
+
+    Returns:
+        (h, w, 3) uint8: square panels of at least 256 pixels, stage 1 first, with their titles.
+
+    Example:
+        >>> import tempfile, keras_cpm
+        >>> from keras_cpm.images.decode import upright_array
+        >>> spec = keras_cpm.PoseSpec(box_size=64)
+        >>> path = keras_cpm.draw_records(tempfile.mkdtemp(), 1)[0].image
+        >>> pose = keras_cpm.Predictor(keras_cpm.build_cpm(2, spec, width=8), spec)(path)
+        >>> keras_cpm.draw_stages(upright_array(path), pose, "neck").ndim
+        3
+    """
+    parts, spec = [part] if isinstance(part, str) else list(part), pose.spec
+    side = max(spec.box_size, 256)
+    panel_from_network = geometry.resize_matrix(side / spec.box_size)
+    panel_from_belief = geometry.compose(panel_from_network, _network_from_belief(spec))
+    panel_from_image = geometry.compose(panel_from_network, np.float32(pose.network_from_image))
+    crop = _to_uint8(
+        sampling.warp(copy_rgb(image), panel_from_image, (side, side), fill=spec.pad_value)
+    )
+    titles = [caption(f"stage {stage + 1}", side) for stage in range(len(pose.beliefs))]
+    names = [np.rot90(caption(name, side)) for name in parts]
+    rows = [[caption("", CAPTION), *titles]]
+    for name, label in zip(parts, names, strict=True):
+        channel, row = spec.channel(name), [label]
+        for beliefs in pose.beliefs:
+            row.append(_overlay(crop, beliefs[..., channel], panel_from_belief))
+        rows.append(row)
+    return grid(rows)
+
+
+def draw_targets(image, beliefs, spec):
+    """The highest belief of all parts over the network's input, to look at training data.
+
+    Args:
+        image: (box_size, box_size, 3) uint8 RGB, network frame.
+        beliefs: (h, w, C); channels without label (IGNORE) do not show.
+        spec: `PoseSpec`.
+
+    Returns:
+        (box_size, box_size, 3) uint8.
+    """
+    image, beliefs = copy_rgb(image), np.asarray(beliefs)
+    if image.shape[:2] != (spec.box_size, spec.box_size):
+        raise ValueError(
+            f"`image` must be the network box, {spec.box_size} pixels square; warp it there with "
+            f"`geometry.network_from_image`. Received: shape {image.shape}"
+        )
+    heat = beliefs[..., : spec.num_parts].max(-1)
+    return _overlay(image, heat, _network_from_belief(spec))
+
+
+def heat_over(image, heat):
+    """(H, W) values 0..1 over an image of that size: dimmed where they are low, covered where high."""
+    return _overlay(copy_rgb(image), heat, np.eye(3, dtype=np.float32))
+
+
+def _network_from_belief(spec):
+    return geometry.invert(geometry.belief_from_network(spec))
+
+
+def _overlay(image, belief, image_from_belief):
+    """(h, w) beliefs over an image: dimmed where they are low, covered where they are high."""
+    belief = np.clip(np.asarray(belief, np.float32), 0, 1)
+    heat = sampling.warp(belief[..., None], image_from_belief, image.shape[:2], fill=0).numpy()
+    share = 0.85 * heat**0.7
+    return _to_uint8((1 - share) * 0.7 * image + share * shade(heat[..., 0], cv2.COLORMAP_INFERNO))
+
+
+def _to_uint8(image):
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+
+
+def contact_sheet(images, *, columns=4, cell=256, titles=None):
+    """Pictures of any size in a grid of square cells.
+
+    Args:
+        images: list of (H, W, 3) uint8 RGB.
+        columns: pictures in a row.
+        cell: side of a cell in pixels; a picture is made as large as fits into it.
+        titles: one text a picture, written above it.
+
+    Returns:
+        (h, w, 3) uint8 on white.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_cpm.visualization import beliefs
+        >>> black = np.zeros((30, 40, 3), np.uint8)
+        >>> beliefs.contact_sheet([black] * 3, columns=2, cell=100).shape
+        (204, 204, 3)
+    """
+    for name, value in (("columns", columns), ("cell", cell)):
+        if value < 1:
+            raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}")
+    images = [_letterbox(copy_rgb(image), cell) for image in images]
+    if not images or (titles is not None and len(titles) != len(images)):
+        raise ValueError(
+            "`images` must hold at least one picture and `titles`, if given, one text for each. "
+            f"Received: {len(images)} images and {len(titles or ())} titles"
+        )
+    if titles is not None:
+        images = [
+            np.vstack([caption(title, cell), image])
+            for title, image in zip(titles, images, strict=True)
+        ]
+    columns = min(columns, len(images))
+    images += [np.full_like(images[0], 255)] * (-len(images) % columns)
+    return grid([images[i : i + columns] for i in range(0, len(images), columns)])
+
+
+def _letterbox(image, cell):
+    factor = cell / max(image.shape[:2])
+    height, width = (max(1, round(side * factor)) for side in image.shape[:2])
+    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    boxed = np.full((cell, cell, 3), 255, np.uint8)
+    top, left = (cell - height) // 2, (cell - width) // 2
+    boxed[top : top + height, left : left + width] = cv2.resize(image, (width, height), method)
+    return boxed

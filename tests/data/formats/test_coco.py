@@ -1,0 +1,355 @@
+"""COCO keypoints: files written here, of people and of other figures."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+import keras_cpm
+from keras_cpm import COCO17, LSP14, Skeleton
+from keras_cpm.data.formats.coco import coco_skeleton, load_coco
+from keras_cpm.data.pipeline import where_is
+
+FISH = ["mouth", "tail fin", "right fin", "left fin"]
+
+
+def category(keypoints=FISH, **changes):
+    return {"id": 1, "name": "fish", "keypoints": list(keypoints)} | changes
+
+
+def annotation(number=1, **changes):
+    return {
+        "id": number,
+        "image_id": 7,
+        "category_id": 1,
+        "keypoints": [10, 20, 2, 30.5, 22.25, 1, 0, 0, 0, 12, 50, 2],
+        "num_keypoints": 3,
+        "bbox": [8, 15.5, 30, 40],
+        "iscrowd": 0,
+    } | changes
+
+
+def image(number=7, **changes):
+    return {"id": number, "file_name": f"{number}.jpg", "height": 96, "width": 128} | changes
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(annotations=None, **changes):
+        content = {
+            "categories": [category()],
+            "images": [image(7), image(8)],
+            "annotations": [annotation()] if annotations is None else annotations,
+        } | changes
+        path = tmp_path / "fish.json"
+        path.write_text(json.dumps(content), encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_a_record_says_what_the_file_says(write, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (record,) = load_coco(write(), "pictures", split="validation")
+    assert record.image == str(tmp_path / "pictures/7.jpg") and record.size == (96, 128)
+    assert record.parts == tuple(FISH)
+    assert (record.split, record.dataset) == ("validation", "coco")
+    (person,) = record.people
+    assert person.keypoints.tolist() == [[10, 20], [30.5, 22.25], [0, 0], [12, 50]]
+    assert person.visible.tolist() == [2, 1, 0, 2]
+    assert person.box == (8, 15.5, 38, 55.5)
+    assert person.center is None and person.height is None
+    assert load_coco(write(), "pictures")[0].split == "train"
+
+
+def test_the_pipeline_finds_the_figure_by_its_box(write, tmp_path):
+    assert where_is(load_coco(write(), tmp_path)[0]) == ((23, 35.5), 40)
+
+
+def test_others_are_of_the_same_image_and_category(write, tmp_path):
+    other = category(["a", "b"], id=2, name="pair")
+    path = write(
+        [
+            annotation(1),
+            annotation(2, image_id=8),
+            annotation(3, bbox=[1, 1, 5, 5]),
+            annotation(4, iscrowd=1, bbox=[2, 2, 5, 5]),
+            annotation(5, category_id=2, keypoints=[1, 1, 2, 3, 3, 2]),
+            annotation(6, keypoints=[0] * 12, num_keypoints=0),
+            annotation(7, keypoints=[]),
+        ],
+        categories=[category(), other, {"id": 3, "name": "boat"}],
+    )
+    records = load_coco(path, tmp_path, category="fish")
+    assert [r.attributes["annotation_id"] for r in records] == [1, 2, 3]
+    assert [[p.box[0] for p in r.people] for r in records] == [[8, 1], [8], [1, 8]]
+    (pair,) = load_coco(path, tmp_path, category="pair")
+    assert pair.parts == ("a", "b") and len(pair.people) == 1
+
+
+def test_num_keypoints_is_counted(write, tmp_path):
+    fields = annotation()
+    del fields["num_keypoints"], fields["iscrowd"]
+    assert len(load_coco(write([fields]), tmp_path)) == 1
+
+
+@pytest.mark.parametrize("box", [None, [], [8, 8, 0, 5], [8, 8, 5, -1]])
+def test_without_a_box_the_labels_tell_the_place(write, tmp_path, box):
+    person = load_coco(write([annotation(bbox=box)]), tmp_path)[0].people[0]
+    # x from 10 to 30.5, y from 20 to 50
+    assert person.box is None and person.center == (20.25, 35) and person.height == 30
+
+
+def test_a_single_label_without_a_box_has_no_place(write, tmp_path):
+    lone = annotation(keypoints=[10, 20, 2] + [0] * 9, bbox=None)
+    person = load_coco(write([lone]), tmp_path)[0].people[0]
+    assert (person.box, person.center, person.height) == (None, None, None)
+
+
+def test_attributes(write, tmp_path):
+    own = {"pose": "side", "wet": True, "depth": 2.5, "list": [1], "image_id": "mine"}
+    (record,) = load_coco(write([annotation(attributes=own)]), tmp_path)
+    assert record.attributes == {
+        "pose": "side",
+        "wet": True,
+        "depth": 2.5,
+        "image_id": 7,
+        "annotation_id": 1,
+    }
+
+
+def test_size_may_be_unknown(write, tmp_path):
+    path = write(images=[{"id": 7, "file_name": "7.jpg"}])
+    assert load_coco(path, tmp_path)[0].size is None
+
+
+def test_noise_in_parts_without_label_is_ignored(write, tmp_path):
+    noise = annotation(keypoints=[10, 20, 2, float("nan"), None, 0, 0, 0, 0, 12, 50, 2])
+    assert load_coco(write([noise]), tmp_path)[0].people[0].visible.tolist() == [2, 0, 0, 2]
+
+
+@pytest.mark.parametrize(
+    "name", ["train/7.jpg", "train\\7.jpg", "./train/7.jpg", "x/../train/7.jpg"]
+)
+def test_images_in_folders(write, tmp_path, name):
+    path = write(images=[image(file_name=name)])
+    (record,) = load_coco(path, tmp_path / "a/../b")
+    assert record.image == str(tmp_path / "b/train/7.jpg")
+
+
+def test_progress_wraps_the_annotations(write, tmp_path):
+    seen = []
+    path = write([annotation(1), annotation(2, iscrowd=1), annotation(3)])
+
+    def progress(items):
+        return (seen.append(item["id"]) or item for item in items)
+
+    assert len(load_coco(path, tmp_path, progress=progress)) == 2 and seen == [1, 2, 3]
+
+
+# The skeleton
+
+
+def test_a_skeleton_from_the_file(write):
+    skeleton = coco_skeleton(write(categories=[category(skeleton=[[1, 2], [4, 1]])]))
+    assert skeleton == Skeleton(
+        "fish",
+        tuple(FISH),
+        limbs=(("mouth", "tail fin"), ("left fin", "mouth")),
+        flip_pairs=(("right fin", "left fin"),),
+    )
+
+
+@pytest.mark.parametrize("known", [COCO17, LSP14])
+def test_a_built_in_skeleton_in_the_same_order(write, known):
+    assert coco_skeleton(write(categories=[category(known.parts)])) is known
+
+
+def test_a_built_in_skeleton_in_another_order_is_another(write):
+    parts = COCO17.parts[::-1]
+    skeleton = coco_skeleton(write(categories=[category(parts)]))
+    assert skeleton.parts == parts and skeleton.limbs == ()
+    assert set(skeleton.flip_pairs) == set(COCO17.flip_pairs)
+    assert skeleton.torso == ("left_shoulder", "right_hip")
+
+
+def test_the_torso_needs_both_ends(write):
+    assert coco_skeleton(write(categories=[category(["left_shoulder", "hip"])])).torso is None
+
+
+@pytest.mark.parametrize(
+    "right, left",
+    [
+        ("right_eye", "left_eye"),
+        ("eye-right", "eye-left"),
+        ("Right Eye", "Left Eye"),
+        ("RIGHT_EYE", "LEFT_EYE"),
+        ("R_F_Paw", "L_F_Paw"),
+        ("eye.R", "eye.L"),
+        ("r eye", "l eye"),
+        ("RShoulder", "LShoulder"),
+        ("rShoulder", "lShoulder"),
+    ],
+)
+def test_twins(write, right, left):
+    skeleton = coco_skeleton(write(categories=[category([left, "nose", right])]))
+    assert skeleton.flip_pairs == ((right, left),)
+
+
+def test_names_that_only_look_like_twins(write):
+    names = [
+        "upright",
+        "rump",
+        "lump",
+        "Root",
+        "Loot",
+        "right_eye",
+        "ear",
+        "eal",
+        "hair4r",
+        "hair4l",
+    ]
+    assert coco_skeleton(write(categories=[category(names)])).flip_pairs == ()
+
+
+def test_records_and_skeleton_agree(write, tmp_path):
+    path = write()
+    assert load_coco(path, tmp_path)[0].parts == coco_skeleton(path).parts
+
+
+# What is refused
+
+
+def refused(path, message, **options):
+    with pytest.raises(ValueError, match=message) as error:
+        load_coco(path, path.parent / "images", **options)
+    assert str(path) in str(error.value)
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no annotation file at .*none.json; extract"):
+        load_coco(tmp_path / "none.json", tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "{", "<html>", b"\xff\xfe\x00"])
+def test_no_json(tmp_path, content):
+    path = tmp_path / "fish.json"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    refused(path, "is no JSON file")
+
+
+@pytest.mark.parametrize("changes", [{"images": None}, {"annotations": {}}, {"categories": [1]}])
+def test_another_format(write, changes):
+    refused(write(**changes), f"must hold '{next(iter(changes))}', a list of objects")
+
+
+def test_a_list_is_another_format(tmp_path):
+    path = tmp_path / "fish.json"
+    path.write_text("[]")
+    refused(path, "must hold 'categories'")
+
+
+def test_no_category_with_keypoints(write):
+    path = write(categories=[{"id": 1, "name": "fish"}, {"id": 2, "name": "boat", "keypoints": []}])
+    refused(
+        path, r"must have a category with `keypoints`; .*Received: categories \['fish', 'boat'\]"
+    )
+
+
+def test_several_categories_must_be_named(write):
+    path = write(categories=[category(), category(id=2, name="pair"), {"id": 3, "name": "boat"}])
+    refused(path, r"`category` must be one of .*\['fish', 'pair'\]. Received: category=None")
+    refused(path, r"Received: category='boat'", category="boat")
+    with pytest.raises(ValueError, match=r"\['fish', 'pair'\]. Received: category=None"):
+        coco_skeleton(path)
+    assert coco_skeleton(path, "pair").name == "pair"
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"keypoints": ["a", "a"]}, "category 'fish': `parts` must be unique"),
+        ({"keypoints": ["a", 1]}, "category 'fish': `keypoints` must be names"),
+        ({"skeleton": [[0, 1]]}, r"`skeleton` must hold pairs .*1 to 4. Received: \[\[0, 1\]\]"),
+        ({"skeleton": [[1, 5]]}, "`skeleton` must hold pairs"),
+        ({"skeleton": [[1, 2, 3]]}, "category 'fish': `limbs` must hold pairs"),
+        ({"skeleton": [1]}, "category 'fish'"),
+    ],
+)
+def test_other_skeletons(write, changes, message):
+    refused(write(categories=[category(**changes)]), message)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"keypoints": [1, 2, 2]}, r"`keypoints` must hold .* 12 numbers; .*shape \(3,\)"),
+        ({"keypoints": [[1, 2, 2]] * 4}, r"12 numbers; .*shape \(4, 3\)"),
+        ({"keypoints": ["a"] * 12}, "could not convert"),
+        ({"keypoints": [float("nan"), 1, 2] * 4}, "the points of labelled parts must be finite"),
+        ({"keypoints": [1, float("inf"), 1] * 4}, "the points of labelled parts must be finite"),
+        ({"keypoints": [1, 2, 3] * 4}, r"visible must be 0, 1 or 2; .*\[3.0, 3.0"),
+        ({"keypoints": [1, 2, None] * 4}, "visible must be 0, 1 or 2"),
+        ({"bbox": [1, 2, 3]}, r"`bbox` must be four finite numbers .*\[1, 2, 3\]"),
+        ({"bbox": [1, 2, 3, float("nan")]}, "`bbox` must be four finite numbers"),
+        ({"bbox": [float("-inf"), 2, 3, 4]}, "`bbox` must be four finite numbers"),
+        ({"image_id": 99}, "`image_id` must be the id .* Received: image_id=99"),
+        ({"image_id": None}, "image_id=None"),
+        ({"image_id": [7]}, "unhashable"),
+    ],
+)
+def test_other_annotations(write, changes, message):
+    refused(
+        write([annotation(5), annotation(42, **changes)]), f"fish.json, annotation 42: .*{message}"
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["../7.jpg", "a/../../7.jpg", "/7.jpg", "..\\7.jpg", "", ".", None, 7]
+)
+def test_images_outside_the_folder(write, name):
+    refused(write(images=[image(file_name=name)]), "annotation 1: the `file_name` of its image")
+
+
+@pytest.mark.parametrize("height", [0, "tall", float("nan")])
+def test_other_sizes(write, height):
+    refused(write(images=[image(height=height)]), "annotation 1: `size` must be")
+
+
+def test_a_file_from_a_windows_editor(write, tmp_path):
+    path = write()
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert np.shape(load_coco(path, tmp_path)[0].people[0].keypoints) == (4, 2)
+
+
+@pytest.mark.parametrize("figure", [keras_cpm.PERSON, keras_cpm.QUADRUPED, keras_cpm.HAND])
+def test_what_is_written_is_read_again(tmp_path, figure):
+    drawn = keras_cpm.draw_records(tmp_path / "pictures", 4, figure=figure, others=0)
+    folder = keras_cpm.write_coco(drawn, tmp_path / "labels/all.json", category="thing")
+    assert coco_skeleton(tmp_path / "labels/all.json") == figure.skeleton
+    for before, after in zip(drawn, load_coco(tmp_path / "labels/all.json", folder), strict=True):
+        assert (after.image, after.size, after.parts) == (before.image, before.size, before.parts)
+        (old, *_), (new, *_) = before.people, after.people
+        assert new.visible.tolist() == old.visible.tolist()
+        np.testing.assert_allclose(new.keypoints[new.labelled], old.keypoints[old.labelled])
+        np.testing.assert_allclose(new.box, old.box)
+
+
+def test_two_people_of_one_photograph_share_it(tmp_path):
+    (record,) = keras_cpm.draw_records(tmp_path, 1)
+    folder = keras_cpm.write_coco([record, record], tmp_path / "two.json")
+    content = json.loads((tmp_path / "two.json").read_text())
+    assert len(content["images"]) == 1 and len(content["annotations"]) == 2
+    assert len(load_coco(tmp_path / "two.json", folder)) == 2
+
+
+def test_records_that_cannot_be_written(tmp_path):
+    people = keras_cpm.draw_records(tmp_path / "p", 1)
+    hands = keras_cpm.draw_records(tmp_path / "h", 1, figure=keras_cpm.HAND)
+    for records in ([], [*people, *hands]):
+        with pytest.raises(ValueError, match="all of the same parts"):
+            keras_cpm.write_coco(records, tmp_path / "a.json")
+    sizeless = [dataclasses.replace(people[0], size=None)]
+    with pytest.raises(ValueError, match="`size` of its image"):
+        keras_cpm.write_coco(sizeless, tmp_path / "a.json")

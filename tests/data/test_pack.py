@@ -1,0 +1,468 @@
+"""Packs: the frame of a crop, the same samples from shards as from files, and what goes wrong."""
+
+import dataclasses
+import errno
+import json
+import math
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from click.testing import CliRunner
+
+import keras_cpm
+from keras_cpm import AugmentSpec, Person, PoseSpec, Record
+from keras_cpm.cli.main import main
+from keras_cpm.data import pipeline
+from keras_cpm.data.augment import draw_augmentation
+from keras_cpm.data.checks.check import check
+from keras_cpm.data.crop import crop_record
+from keras_cpm.data.pack import pack
+from keras_cpm.images import crop, decode, shards, windows
+from keras_cpm.pose import geometry
+
+PARTS = keras_cpm.CPM14.parts
+SPEC = PoseSpec(box_size=64)
+SIZE = (300, 420)
+
+
+def smooth(size=SIZE):
+    """(h, w, 3) uint8 whose colours say where they are: a slow wave in each direction."""
+    y, x = np.mgrid[: size[0], : size[1]]
+    waves = [np.sin(x / 31), np.cos(y / 27), np.sin((x + y) / 43)]
+    return np.uint8(np.round(127.5 + 100 * np.stack(waves, axis=-1)))
+
+
+def person(center=(210.0, 150.0), height=100.0, **changes):
+    rng = np.random.default_rng(int(height))
+    points = np.array(center) + rng.uniform(-0.45, 0.45, (len(PARTS), 2)) * height
+    visible = [2] * (len(PARTS) - 1) + [0]
+    fields = {"center": center, "height": height, "head_size": height / 7, **changes}
+    return Person(points, visible, **fields)
+
+
+def write(path, picture, orientation=1, quality=97):
+    Image = pytest.importorskip("PIL.Image", reason="Pillow writes EXIF")
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(picture).save(path, quality=quality, subsampling=0, exif=exif)
+    return path
+
+
+def make_record(folder, *people, name="a.jpg", size=SIZE, **options):
+    path = write(folder / name, smooth(size), **options)
+    return Record(path, size, PARTS, people or (person(),))
+
+
+def packed_box(record, matrix, spec=SPEC):
+    return crop.read_box(tf.constant(decode.encoded(record.image)), matrix, spec).numpy()
+
+
+# the frame -----------------------------------------------------------------------------------------
+
+FRAMES = [
+    ((210.0, 150.0), 100.0, 1.5),
+    ((211.3, 148.8), 60.5, 2.25),
+    ((5.0, 290.0), 80.0, 2.25),
+    ((210.0, 150.0), 500.0, 2.25),
+    ((400.0, 20.0), 777.7, 1.0),
+    ((209.5, 149.5), 300.0, math.inf),
+]
+
+
+@pytest.mark.parametrize(("center", "height", "margin"), FRAMES)
+def test_the_frame_against_edges_counted_by_hand(center, height, margin):
+    """Where the corners of pixels go, in doubles, without matrices."""
+    matrix, (rows, columns) = windows.crop_from_image(center, height, SIZE, SPEC, margin=margin)
+    half = margin / 2 * 64 * height / SPEC.person_height
+    factor = min(1.0, SPEC.person_height / height)
+    top = max(0, math.floor(center[1] + 0.5 - half)) if half < 1e9 else 0
+    bottom = min(300, math.ceil(center[1] + 0.5 + half)) if half < 1e9 else 300
+    left = max(0, math.floor(center[0] + 0.5 - half)) if half < 1e9 else 0
+    right = min(420, math.ceil(center[0] + 0.5 + half)) if half < 1e9 else 420
+    assert rows == round((bottom - top) * factor)
+    factor = rows / (bottom - top)
+    assert 0 <= (right - left) * factor - columns < 1
+    if factor == 1:
+        assert columns == right - left
+    for x, y in [(0, 0), (419, 299), (210.25, 150.5), center]:
+        across = columns / 2 + ((x + 0.5) - (left + right) / 2) * factor - 0.5
+        down = (y + 0.5 - top) * factor - 0.5
+        np.testing.assert_allclose(geometry.apply(matrix, (x, y)), (across, down), atol=1e-3)
+
+
+def test_a_crop_without_a_resize_is_the_pixels():
+    matrix, size = windows.crop_from_image((99.7, 80.2), 30.0, SIZE, SPEC, margin=2.0)
+    x, y = (-matrix.numpy()[:2, 2]).astype(int)
+    crop = keras_cpm.images.sampling.shrink(smooth(), matrix, size)
+    np.testing.assert_allclose(crop, smooth()[y : y + size[0], x : x + size[1]], atol=1e-3)
+
+
+def test_a_small_picture_shows_what_was_there():
+    """The waves at the places that the matrix says."""
+    matrix, size = windows.crop_from_image((200, 160), 130.0, SIZE, SPEC, margin=2.25)
+    assert matrix[0, 0] < 0.4
+    x, y = (v.numpy() for v in geometry.apply_to_grid(geometry.invert(matrix), size))
+    waves = [np.sin(x / 31), np.cos(y / 27), np.sin((x + y) / 43)]
+    expected = 127.5 + 100 * np.stack(waves, axis=-1)
+    difference = np.abs(keras_cpm.images.sampling.shrink(smooth(), matrix, size) - expected)
+    inside = (x > 4) & (x < 415) & (y > 4) & (y < 295)
+    assert difference[inside].max() < 1.5
+
+
+def test_a_record_in_its_crop():
+    record = Record("a.jpg", SIZE, PARTS, (person(box=(10, 20, 300, 280)), person((30, 40), 50)))
+    matrix, cropped = crop_record(record, SPEC, 2.25)
+    assert cropped.size[0] < 300 and cropped.people[0].height < 100
+    assert cropped.attributes["packed_from"]["image"] == "a.jpg"
+    scale, (x, y) = float(matrix[0, 0]), matrix.numpy()[:2, 2]
+    for before, after in zip(record.people, cropped.people, strict=True):
+        moved = before.keypoints[before.labelled] * scale + (x, y)
+        np.testing.assert_allclose(after.keypoints[after.labelled], moved, atol=0.01)
+        assert (after.keypoints[~after.labelled] == before.keypoints[~before.labelled]).all()
+        np.testing.assert_allclose(
+            after.center, np.array(before.center) * scale + (x, y), atol=0.01
+        )
+        np.testing.assert_allclose(after.height, before.height * scale, atol=0.01)
+        np.testing.assert_allclose(after.head_size, before.head_size * scale, atol=0.01)
+    box = [10 * scale + x, 20 * scale + y, 300 * scale + x, 280 * scale + y]
+    np.testing.assert_allclose(cropped.people[0].box, box, atol=0.01)
+    sides = np.array(cropped.size[::-1])
+    points = cropped.people[0].keypoints[:-1]
+    assert (points > -0.5).all() and (points < sides - 0.5).all()
+
+
+@pytest.mark.parametrize("size", [SIZE, (301, 423), (97, 31)])
+def test_who_fills_the_photograph_still_does(size):
+    nowhere = dataclasses.replace(person(), center=None, height=None)
+    record = Record("a.jpg", size, PARTS, (nowhere,))
+    spec = PoseSpec(box_size=32)
+    matrix, cropped = crop_record(record, spec, 2.25)
+    assert matrix[0, 0] < 1 and cropped.people[0].center is None
+    assert abs(cropped.size[1] - cropped.size[0] * size[1] / size[0]) < 1
+    before, after = (
+        geometry.network_from_image(*pipeline.where_is(r), spec) for r in (record, cropped)
+    )
+    corners = geometry.apply(geometry.invert(geometry.compose(after, matrix)), [[0, 0], [31, 31]])
+    np.testing.assert_allclose(geometry.apply(before, corners), [[0, 0], [31, 31]], atol=0.01)
+
+
+def test_the_default_margin_has_room_for_every_augmented_box():
+    """The farthest corner of all boxes that the default augmentation, shifted by 0.05, can show."""
+    spec, height = PoseSpec(), 200.0
+    reach = 2.25 / 2 * spec.box_size * height / spec.person_height
+    corners = geometry.box_corners(spec).numpy() + [
+        [-0.5, -0.5],
+        [0.5, -0.5],
+        [-0.5, 0.5],
+        [0.5, 0.5],
+    ]
+    for degrees in (0, 20, 40):
+        for shift in ((0.05, 0.05), (-0.05, 0.05), (0.05, -0.05), (-0.05, -0.05)):
+            matrix = geometry.network_from_image(
+                (0.0, 0.0),
+                height,
+                spec,
+                rotation=math.radians(degrees),
+                scale=0.7,
+                shift=np.array(shift) * spec.box_size,
+            )
+            assert np.abs(geometry.apply(geometry.invert(matrix), corners)).max() <= reach
+
+
+# pixels and samples --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_a_box_of_the_crop_is_a_box_of_the_photograph(tmp_path, orientation):
+    stored = (300, 420)
+    upright = stored[::-1] if orientation == 6 else stored
+    who = person((150.0, 190.0), 120.0)
+    path = write(tmp_path / "a.jpg", smooth(stored), orientation)
+    record = Record(path, upright, PARTS, (who,))
+    (packed,) = pack([record], tmp_path / "out", size=128)
+    assert packed.size == tuple(decode.open_image(packed.image)[0].shape[:2]) < upright
+    assert decode.open_image(packed.image)[1].numpy().tolist() == np.eye(3).tolist()
+    for i in range(8):
+        draw = draw_augmentation(AugmentSpec(shift=0.05), [0, i])
+        draw["shift"] *= SPEC.box_size
+        boxes, places = [], []
+        for one in (record, packed):
+            matrix = geometry.network_from_image(*pipeline.where_is(one), SPEC, **draw)
+            boxes.append(packed_box(one, matrix))
+            places.append(geometry.apply(matrix, one.people[0].keypoints[:-1]).numpy())
+        np.testing.assert_allclose(places[0], places[1], atol=0.01)
+        # a line of pixels lies across the edge of the photograph
+        difference = np.abs(boxes[0] - boxes[1]).max(axis=-1)
+        assert np.quantile(difference, 0.95) < 4
+        assert np.abs(displacement(*boxes, difference < 8)).max() < 0.02
+
+
+def displacement(one, other, mask):
+    """By how many pixels (x, y) the colours of `other` stand elsewhere: least squares."""
+    slopes = np.stack([np.gradient(one, axis=axis)[mask].ravel() for axis in (1, 0)], axis=-1)
+    return np.linalg.lstsq(slopes, (one - other)[mask].ravel())[0]
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    return keras_cpm.draw_records(tmp_path_factory.mktemp("drawn"), 7, image_size=(200, 160))
+
+
+@pytest.fixture(scope="module")
+def packed(drawn, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("packed")
+    return pack(drawn, folder, size=64, shard_megabytes=0.01)
+
+
+def samples(records, **options):
+    options = {"stages": 2, "batch_size": 3, "augment": AugmentSpec(shift=0.05), **options}
+    return list(keras_cpm.make_dataset(records, SPEC, **options))
+
+
+def assert_same(one, other):
+    for first, second in zip(one, other, strict=True):
+        tf.nest.map_structure(lambda a, b: np.testing.assert_array_equal(a, b), first, second)
+
+
+def unpack(records, folder):
+    for shard in sorted({shards.split(record.image)[0] for record in records}):
+        with zipfile.ZipFile(shard) as file:
+            file.extractall(folder)
+    return [
+        dataclasses.replace(record, image=folder / shards.split(record.image)[1])
+        for record in records
+    ]
+
+
+def test_samples_from_shards_are_those_from_files(packed, tmp_path):
+    single = unpack(packed, tmp_path)
+    assert all(Path(record.image).is_file() for record in single)
+    assert_same(samples(packed), samples(single))
+    mixed = [
+        one if i % 2 else other for i, (one, other) in enumerate(zip(packed, single, strict=True))
+    ]
+    assert_same(samples(mixed, shuffle=True, seed=3), samples(single, shuffle=True, seed=3))
+
+
+def test_targets_from_crops_are_those_from_photographs(drawn, packed):
+    for (inputs, targets), (others, other_targets) in zip(
+        samples(drawn), samples(packed), strict=True
+    ):
+        np.testing.assert_allclose(inputs["center_map"], others["center_map"], atol=1e-4)
+        for name, value in targets.items():
+            np.testing.assert_allclose(value, other_targets[name], atol=1e-3)
+
+
+def test_no_file_is_touched_while_training(packed, tmp_path):
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    records = []
+    for record in packed:
+        shard, member = shards.split(record.image)
+        path = moved / Path(shard).name
+        path.write_bytes(Path(shard).read_bytes())
+        records.append(dataclasses.replace(record, image=path / member))
+    expected = samples(packed)
+    dataset = keras_cpm.make_dataset(
+        records, SPEC, stages=2, batch_size=3, augment=AugmentSpec(shift=0.05)
+    )
+    for path in moved.iterdir():
+        path.unlink()
+    assert_same(list(dataset), expected)
+
+
+def test_shards(drawn, packed):
+    folder = Path(packed[0].image).parents[1]
+    paths = sorted(folder.glob("*.zip"))
+    assert len(paths) > 2 and [path.name for path in paths][:2] == [
+        "shard-00000.zip",
+        "shard-00001.zip",
+    ]
+    assert all(path.stat().st_size <= 10_000 for path in paths)
+    for path in paths:
+        with zipfile.ZipFile(path) as file:
+            assert file.testzip() is None
+            assert {info.compress_type for info in file.infolist()} == {zipfile.ZIP_STORED}
+            file.extractall(folder / "unpacked" / path.stem)
+        inner = keras_cpm.read_records(folder / "unpacked" / path.stem / "records.jsonl")
+        assert all(Path(record.image).is_file() for record in inner)
+    records = keras_cpm.read_records(folder / "records.jsonl")
+    assert [r.to_dict() for r in records] == [r.to_dict() for r in packed]
+    assert [r.attributes["packed_from"]["image"] for r in packed] == [
+        Path(r.image).name for r in drawn
+    ]
+    assert not list(folder.glob("*.partial"))
+
+
+def test_a_photograph_that_fits_keeps_its_bytes(tmp_path):
+    record = make_record(tmp_path, person(height=200.0))
+    (packed,) = pack([record], tmp_path / "out")
+    assert decode.encoded(packed.image) == Path(record.image).read_bytes()
+
+
+def test_everything_that_opens_images_opens_members(packed, tmp_path):
+    assert not [found for found in check(packed) if found["kind"] == "image"]
+    assert pipeline.find_unreadable(packed) is None
+    model = keras_cpm.build_cpm(1, SPEC, backbone="light", stage_block="light", width=8)
+    keras_cpm.save_bundle(tmp_path / "bundle", model, SPEC)
+    assert keras_cpm.evaluate(model, packed[:2], SPEC).scores(0.2)
+    drawing = tmp_path / "pose.png"
+    words = ["predict", packed[0].image, "--model", tmp_path / "bundle", "--draw", drawing]
+    result = run(*words)
+    assert result.exit_code == 0 and drawing.is_file(), result.output
+
+
+# going on, and what goes wrong -----------------------------------------------------------------------
+
+
+def run(*words):
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_the_command(drawn, tmp_path):
+    keras_cpm.write_records(drawn, tmp_path / "people.jsonl")
+    words = ["pack", tmp_path / "people.jsonl", "--out", tmp_path / "out", "--size", 64]
+    result = run(*words)
+    assert result.exit_code == 0 and "7 records, 1 shards" in result.output, result.output
+    before = files(tmp_path / "out")
+    assert run(*words).exit_code == 0 and files(tmp_path / "out") == before
+    result = run(*words, "--quality", 50)
+    assert result.exit_code == 1
+    assert "began with other --quality" in result.output and "began with: 92" in result.output
+
+
+def test_it_goes_on_after_the_last_whole_shard(drawn, packed, tmp_path):
+    settings = {"size": 64, "shard_megabytes": 0.01}
+    broken = [*drawn[:5], dataclasses.replace(drawn[5], image=tmp_path / "none.jpg"), drawn[6]]
+    with pytest.raises(FileNotFoundError, match="no image at"):
+        pack(broken, tmp_path / "out", **settings)
+    assert not list((tmp_path / "out").glob("*.partial"))
+    left = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert left and "records.jsonl" not in left
+    write(tmp_path / "none.jpg", smooth((200, 160)))
+    seen = []
+    pack(
+        broken,
+        tmp_path / "out",
+        **settings,
+        progress=lambda items: seen.append(len(items)) or items,
+    )
+    assert 0 < seen[0] < 7
+    pack(broken, tmp_path / "whole", **settings)
+    assert files(tmp_path / "out") == files(tmp_path / "whole")
+
+
+def test_no_room(drawn, tmp_path, monkeypatch):
+    def full(self, name, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shards.Shard, "add", full)
+        with pytest.raises(OSError, match=r"no room left for the pack in .*; make some and run"):
+            pack(drawn, tmp_path, size=64)
+    assert not list(tmp_path.iterdir())
+    assert len(pack(drawn, tmp_path, size=64)) == 7
+
+
+def test_a_folder_with_something_else(drawn, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"`folder` must be empty.*Received.*'notes.txt'"):
+        pack(drawn, tmp_path)
+    with pytest.raises(ValueError, match="must be a folder"):
+        pack(drawn, tmp_path / "notes.txt")
+    # records of one's own are not overwritten
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/records.jsonl").write_text("mine")
+    with pytest.raises(ValueError, match=r"'records.jsonl'"):
+        pack(drawn, tmp_path / "own")
+
+
+def test_a_missing_shard(drawn, tmp_path):
+    pack(drawn, tmp_path, size=64, shard_megabytes=0.01)
+    (tmp_path / "shard-00001.zip").unlink()
+    with pytest.raises(ValueError, match=r"A shard is missing .* before shard-0000"):
+        pack(drawn, tmp_path, size=64, shard_megabytes=0.01)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"size": 550}, "`size` must be a positive multiple of 8. Received: size=550"),
+        ({"margin": 0.5}, "`margin` must be at least 1 network box. Received: margin=0.5"),
+        ({"margin": math.nan}, "`margin`"),
+        ({"quality": 101}, "`quality` must be a whole number, 1 to 100. Received: quality=101"),
+        ({"shard_megabytes": 0}, "`shard_megabytes` must be positive. Received"),
+    ],
+)
+def test_settings(drawn, tmp_path, settings, message):
+    with pytest.raises(ValueError, match=message):
+        pack(drawn, tmp_path, **settings)
+    with pytest.raises(ValueError, match="at least one record"):
+        pack([], tmp_path)
+
+
+def test_records_that_cannot_be_packed(tmp_path):
+    record = make_record(tmp_path)
+    with pytest.raises(ValueError, match=r"says \(10, 10\).*image is \(300, 420\)"):
+        pack([dataclasses.replace(record, size=(10, 10))], tmp_path / "out")
+    far = dataclasses.replace(record, people=(person((5000.0, 20.0), 10.0),))
+    with pytest.raises(ValueError, match=r"a.jpg: The crop .* outside the image of \(300, 420\)"):
+        pack([far], tmp_path / "out")
+
+
+def test_a_damaged_shard(drawn, tmp_path):
+    records = pack(drawn, tmp_path, size=64)
+    shard, data = tmp_path / "shard-00000.zip", (tmp_path / "shard-00000.zip").read_bytes()
+    for damaged in (data[:5000], b"", data[:3000] + b"damage" + data[3006:]):
+        shard.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"shard-00000.zip is damaged"):
+            keras_cpm.make_dataset(records, SPEC, stages=1, batch_size=2)
+        assert "damaged" in pipeline.find_unreadable(records)
+    shard.unlink()
+    with pytest.raises(FileNotFoundError, match="7 of 7 images are missing"):
+        keras_cpm.make_dataset(records, SPEC, stages=1, batch_size=2)
+    with pytest.raises(FileNotFoundError, match="There is no shard at"):
+        decode.open_image(records[0].image)
+
+
+def test_a_missing_member(drawn, tmp_path):
+    records = pack(drawn, tmp_path, size=64)
+    wrong = dataclasses.replace(records[0], image=tmp_path / "shard-00000.zip/123456.jpg")
+    with pytest.raises(FileNotFoundError, match=r"has no member '123456.jpg'"):
+        decode.open_image(wrong.image)
+    with pytest.raises(FileNotFoundError, match=r"1 of 2 images are missing.*123456.jpg"):
+        keras_cpm.make_dataset([records[1], wrong], SPEC, stages=1, batch_size=2)
+
+
+def test_a_member_that_is_no_image_is_named(tmp_path):
+    record = make_record(tmp_path, person(height=200.0))
+    with shards.Shard(tmp_path / "a.zip") as shard:
+        shard.add("b.jpg", b"junk")
+    junk = dataclasses.replace(record, image=tmp_path / "a.zip/b.jpg")
+    assert "a.zip/b.jpg cannot be decoded" in pipeline.find_unreadable([record, junk])
+
+
+def test_a_folder_named_like_a_shard(tmp_path):
+    folder = tmp_path / "photographs.zip"
+    folder.mkdir()
+    record = make_record(folder)
+    assert shards.split(record.image) is None
+    assert decode.is_there(record.image) and decode.encoded(record.image)
+    # and a shard in such a folder
+    with shards.Shard(folder / "b.zip") as shard:
+        shard.add("c/d.jpg", b"junk")
+    assert shards.split(folder / "b.zip/c/d.jpg") == (str(folder / "b.zip"), "c/d.jpg")
+    assert decode.encoded(folder / "b.zip/c/d.jpg") == b"junk"
+
+
+def test_settings_travel_in_the_shard(drawn, tmp_path):
+    pack(drawn, tmp_path, size=64)
+    said = json.loads(shards.comment(tmp_path / "shard-00000.zip"))
+    assert said["size"] == 64 and said["margin"] == 2.25

@@ -1,0 +1,510 @@
+"""Records to batches: pixels and points move together, and sample k of epoch e is always the
+same.
+"""
+
+import dataclasses
+import gc
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_cpm import (
+    AugmentSpec,
+    Person,
+    PoseSpec,
+    Record,
+    Skeleton,
+    build_cpm,
+    make_dataset,
+    num_steps,
+    stage_losses,
+)
+from keras_cpm.data.augment import draw_augmentation
+from keras_cpm.data.pipeline import find_unreadable, where_is
+from keras_cpm.images import sampling
+from keras_cpm.pose import codec, geometry
+
+PARTS = ("left", "middle", "right")
+SPEC = PoseSpec(Skeleton("trio", PARTS, flip_pairs=(("left", "right"),)), box_size=64, pad_value=0)
+POINTS = np.array([[33.25, 40.5], [52.0, 31.75], [60.5, 58.0]])
+CENTER, HEIGHT = (48.5, 45.0), 41.0
+
+
+def write_png(path, pixels):
+    path.write_bytes(tf.io.encode_png(np.asarray(pixels, np.uint8)).numpy())
+    return path
+
+
+def paint(points=POINTS, size=(90, 100), sigma=2.5):
+    """(h, w, 3): the first part red, the second green, the third blue."""
+    y, x = np.mgrid[: size[0], : size[1]]
+    d2 = [(x - px) ** 2 + (y - py) ** 2 for px, py in points]
+    return np.round(250 * np.exp(-np.stack(d2, axis=-1) / (2 * sigma**2)))
+
+
+def centroids(image):
+    y, x = np.mgrid[: image.shape[0], : image.shape[1]]
+    weights = np.asarray(image, float)
+    moments = [(weights * c[..., None]).sum(axis=(0, 1)) for c in (x, y)]
+    return np.stack(moments, axis=-1) / weights.sum(axis=(0, 1))[:, None]
+
+
+def person(points=POINTS, visible=(2, 2, 2), **changes):
+    return Person(points, visible, **{"center": CENTER, "height": HEIGHT, **changes})
+
+
+@pytest.fixture(scope="module")
+def painted(tmp_path_factory):
+    """Path of a picture with three coloured blobs."""
+    return write_png(tmp_path_factory.mktemp("painted") / "blobs.png", paint())
+
+
+def record(path, *people, parts=PARTS):
+    return Record(path, None, parts, people or (person(),))
+
+
+def batches(records, spec=SPEC, **options):
+    return make_dataset(records, spec, **{"stages": 2, "batch_size": 2, **options})
+
+
+def only(records, **options):
+    """Inputs and targets of one sample, without the batch axis."""
+    inputs, targets = next(iter(batches(records, batch_size=1, **options)))
+    return ({name: value[0].numpy() for name, value in d.items()} for d in (inputs, targets))
+
+
+@pytest.fixture(scope="module")
+def greys(tmp_path_factory):
+    """Five records; the grey level says which."""
+    folder = tmp_path_factory.mktemp("greys")
+    pixels = [np.full((90, 100, 3), 40 * i + 40) for i in range(5)]
+    return [record(write_png(folder / f"{i}.png", grey)) for i, grey in enumerate(pixels)]
+
+
+def numbers(inputs):
+    """Which records of `greys` a batch holds."""
+    return [round(float(level) / 40) - 1 for level in inputs["image"][:, 32, 32, 0]]
+
+
+# one sample --------------------------------------------------------------------------------------
+
+
+def test_shapes_and_types(drawn_records):
+    spec = PoseSpec(box_size=64)
+    dataset = make_dataset(drawn_records, spec, stages=3, batch_size=4)
+    inputs, targets = dataset.element_spec
+    assert {n: tuple(s.shape) for n, s in inputs.items()} == {
+        "image": (None, 64, 64, 3),
+        "center_map": (None, 64, 64, 1),
+    }
+    assert {n: tuple(s.shape) for n, s in targets.items()} == {
+        f"stage{t}": (None, 8, 8, 15) for t in (1, 2, 3)
+    }
+    assert {s.dtype for s in [*inputs.values(), *targets.values()]} == {tf.float32}
+    sizes = []
+    for inputs, targets in dataset:
+        sizes.append(len(inputs["image"]))
+        assert all(len(value) == sizes[-1] for value in [*inputs.values(), *targets.values()])
+        assert np.min(inputs["image"]) >= 0 and 20 < np.ptp(inputs["image"]) <= 255
+    assert sizes == [4, 2]
+
+
+def test_without_center_map(painted):
+    inputs, _ = batches([record(painted)], center_map=False).element_spec
+    assert list(inputs) == ["image"]
+
+
+def test_without_augmentation_everything_moves_by_one_matrix(drawn_records):
+    spec = PoseSpec(box_size=64)
+    inputs, targets = next(iter(batches(drawn_records, spec, batch_size=len(drawn_records))))
+    center_map = codec.encode_center([31.5, 31.5], spec)
+    for i, drawn in enumerate(drawn_records):
+        first = drawn.people[0]
+        matrix = geometry.network_from_image(first.center, first.height, spec)
+        pixels = tf.io.decode_jpeg(tf.io.read_file(drawn.image), dct_method="INTEGER_ACCURATE")
+        crop = sampling.warp(pixels, matrix, (64, 64), fill=128)
+        np.testing.assert_allclose(inputs["image"][i], crop, atol=1e-3)
+        np.testing.assert_allclose(inputs["center_map"][i], center_map, atol=1e-5)
+        moved = geometry.apply(matrix, first.keypoints)
+        expected = codec.encode(moved[None], first.visible[None], spec)
+        np.testing.assert_allclose(targets["stage2"][i], expected, atol=1e-5)
+        if len(drawn.people) == 1:
+            np.testing.assert_allclose(targets["stage1"][i], expected, atol=1e-5)
+
+
+def test_a_person_far_larger_than_the_box(tmp_path):
+    size, points = (720, 1000), 8 * POINTS + 100
+    path = tmp_path / "large.jpg"
+    picture = np.uint8(paint(points, size, sigma=30))
+    path.write_bytes(tf.io.encode_jpeg(picture, quality=98, chroma_downsampling=False).numpy())
+    center = tuple(8 * np.array(CENTER) + 100)
+    large = record(path, person(points, center=center, height=8 * HEIGHT))
+    inputs, targets = only([large])
+    matrix = geometry.network_from_image(center, 8 * HEIGHT, SPEC)
+    whole = sampling.warp(picture, matrix, (64, 64), fill=0)
+    # the decoder makes it four times smaller, not an average
+    np.testing.assert_allclose(inputs["image"], whole, atol=4)
+    # without the few levels that a JPEG leaves on black
+    found, sought = (centroids(np.maximum(image - 10, 0)) for image in (inputs["image"], whole))
+    np.testing.assert_allclose(found, sought, atol=0.1)
+    expected = codec.encode(geometry.apply(matrix, points)[None], [[2, 2, 2]], SPEC)
+    np.testing.assert_allclose(targets["stage2"], expected, atol=1e-5)
+
+
+def test_one_stage_has_one_target(painted):
+    dataset = batches([record(painted)], stages=1)
+    assert dataset.element_spec[1].shape.as_list() == [None, 8, 8, 4]
+    model = build_cpm(1, SPEC, width=8)
+    model.compile("sgd", loss=stage_losses(model), run_eagerly=True)
+    history = model.fit(dataset, shuffle=False, verbose=0).history
+    assert history["loss"][0] > 1
+
+
+# several people ----------------------------------------------------------------------------------
+
+OTHER = np.add(POINTS, (12.0, -9.0))
+
+
+def peaks(target, part):
+    return np.count_nonzero(np.asarray(target)[..., part] > 0.5)
+
+
+def test_stage_1_sees_everybody_and_later_stages_the_primary_person(painted):
+    _, alone = only([record(painted)])
+    _, targets = only([record(painted, person(), person(OTHER))], stages=3)
+    np.testing.assert_array_equal(targets["stage2"], alone["stage2"])
+    np.testing.assert_array_equal(targets["stage3"], alone["stage2"])
+    matrix = geometry.network_from_image(CENTER, HEIGHT, SPEC)
+    both = geometry.apply(matrix, np.stack([POINTS, OTHER]))
+    expected = codec.encode(both, np.full((2, 3), 2), SPEC)
+    np.testing.assert_allclose(targets["stage1"], expected, atol=1e-5)
+    assert (targets["stage1"] - alone["stage1"])[..., :3].max() > 0.5
+
+
+def test_parts_without_label(painted):
+    _, targets = only([record(painted, person(visible=(2, 0, 1)))])
+    for target in targets.values():
+        assert [(target[..., c] == codec.IGNORE).all() for c in range(4)] == [
+            False,
+            True,
+            False,
+            True,
+        ]
+    _, targets = only([record(painted, person(visible=(2, 0, 1)))], missing="zero")
+    for target in targets.values():
+        assert not target[..., 1].any() and target.min() >= 0
+        np.testing.assert_allclose(target[..., 3], 1 - target[..., :3].max(axis=-1), atol=1e-6)
+
+
+def test_parts_without_label_of_others_count_in_stage_1_if_they_are_in_sight(painted):
+    near, far = person(OTHER, (2, 2, 0)), person(OTHER + 300, (2, 2, 0))
+    _, targets = only([record(painted, person(), near)])
+    assert (targets["stage1"][..., 2] == codec.IGNORE).all()
+    assert (targets["stage2"] != codec.IGNORE).all()
+    _, targets = only([record(painted, person(), far)])
+    np.testing.assert_array_equal(targets["stage1"], targets["stage2"])
+
+
+def test_the_primary_person_counts_even_out_of_sight(painted):
+    away = person(POINTS + 500, (2, 2, 0))
+    _, targets = only([record(painted, away)])
+    assert (targets["stage1"][..., 2] == codec.IGNORE).all()
+    assert not targets["stage1"][..., 0].any()
+
+
+# parts by name -----------------------------------------------------------------------------------
+
+
+def test_parts_are_matched_by_name(painted):
+    _, expected = only([record(painted)])
+    turned = person(POINTS[[2, 1, 0]])
+    _, found = only([record(painted, turned, parts=("right", "middle", "left"))])
+    np.testing.assert_array_equal(found["stage2"], expected["stage2"])
+    more = person(np.concatenate([[[1.0, 2.0]], POINTS]), (2, 2, 2, 2))
+    _, found = only([record(painted, more, parts=("hat", *PARTS))])
+    np.testing.assert_array_equal(found["stage2"], expected["stage2"])
+    fewer = person(POINTS[:2], (2, 2))
+    _, found = only([record(painted, fewer, parts=PARTS[:2])])
+    np.testing.assert_array_equal(found["stage2"][..., :2], expected["stage2"][..., :2])
+    assert (found["stage2"][..., 2:] == codec.IGNORE).all()
+
+
+def test_records_of_different_data_sets_mix(painted):
+    records = [record(painted), record(painted, person(POINTS[:1], (2,)), parts=("middle",))]
+    _, targets = next(iter(batches(records)))
+    ignored = (targets["stage2"].numpy() == codec.IGNORE).all(axis=(1, 2))
+    assert ignored.tolist() == [[False] * 4, [True, False, True, True]]
+
+
+# augmentation ------------------------------------------------------------------------------------
+
+
+def signed_area(points):
+    (ax, ay), (bx, by) = points[1] - points[0], points[2] - points[0]
+    return ax * by - ay * bx
+
+
+def test_pixels_and_points_move_together(painted):
+    augment = AugmentSpec(rotation_degrees=40, scale_range=(0.7, 1.3), shift=0.05)
+    dataset = batches([record(painted)] * 24, augment=augment, batch_size=24)
+    inputs, targets = next(iter(dataset))
+    images = inputs["image"].numpy()
+    found, _ = codec.decode(targets["stage2"], SPEC)
+    flipped = []
+    for image, decoded in zip(images, np.asarray(found), strict=True):
+        blobs = centroids(image)
+        assert blobs.min() > 7 and blobs.max() < 56
+        # a mirrored picture turns the triangle over, and its left blob is the right part
+        flipped.append(signed_area(blobs) * signed_area(POINTS) < 0)
+        expected = blobs[::-1] if flipped[-1] else blobs
+        np.testing.assert_allclose(decoded, expected, atol=0.05)
+    assert 4 < sum(flipped) < 20
+    # the center map shows where the shift put the center
+    y, x = np.divmod(inputs["center_map"].numpy().reshape(24, -1).argmax(axis=1), 64)
+    shifted = np.hypot(x - 31.5, y - 31.5)
+    assert 1 < shifted.max() < 0.05 * 64 * 2**0.5 + 1
+    # rotated and scaled, each in its own way
+    sides = [np.linalg.norm(np.subtract(*centroids(image)[:2])) for image in images]
+    plain = np.linalg.norm(np.subtract(*POINTS[:2])) * SPEC.person_height / HEIGHT
+    assert 0.7 < np.min(sides) / plain < 0.85 and 1.15 < np.max(sides) / plain < 1.3
+
+
+def test_a_flip_mirrors_everything_and_swaps_sides(painted):
+    mirrored = AugmentSpec(rotation_degrees=0, scale_range=(1, 1), flip_probability=1)
+    records = [record(painted, person(visible=(2, 2, 1)), person(OTHER, (2, 2, 0)))]
+    plain_inputs, plain = only(records)
+    inputs, targets = only(records, augment=mirrored)
+    np.testing.assert_allclose(inputs["image"], plain_inputs["image"][:, ::-1], atol=1e-2)
+    np.testing.assert_allclose(inputs["center_map"], plain_inputs["center_map"][:, ::-1], atol=1e-5)
+    for name in ("stage1", "stage2"):
+        expected = codec.mirror(plain[name][None], SPEC)[0]
+        np.testing.assert_allclose(targets[name], expected, atol=1e-5)
+    # the other's right is not labelled: in the mirror it is a left
+    assert (targets["stage1"][..., 0] == codec.IGNORE).all()
+
+
+def test_draws_stay_in_their_ranges_and_fill_them():
+    augment = AugmentSpec(30.0, (0.8, 1.5), flip_probability=0.25, shift=0.1)
+    draws = [draw_augmentation(augment, [7, i]) for i in range(300)]
+    columns = {name: np.stack([draw[name] for draw in draws]) for name in draws[0]}
+    assert columns["shift"].shape == (300, 2)
+    for name, low, high in (
+        ("rotation", -np.pi / 6, np.pi / 6),
+        ("scale", 0.8, 1.5),
+        ("shift", -0.1, 0.1),
+    ):
+        values, width = columns[name], high - low
+        assert low <= values.min() < low + 0.05 * width
+        assert high - 0.05 * width < values.max() <= high
+        assert values.mean() == pytest.approx((low + high) / 2, abs=0.06 * width)
+    assert set(columns["flip"].tolist()) == {0, 1}
+    assert columns["flip"].mean() == pytest.approx(0.25, abs=0.08)
+    # one number for all would make turned people large
+    assert abs(np.corrcoef(columns["rotation"], columns["scale"])[0, 1]) < 0.2
+
+
+def test_no_augmentation_draws_nothing():
+    draw = draw_augmentation(None, [1, 2])
+    assert {name: np.asarray(value).tolist() for name, value in draw.items()} == {
+        "rotation": 0,
+        "scale": 1,
+        "flip": 0,
+        "shift": [0, 0],
+    }
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"rotation_degrees": 181},
+        {"rotation_degrees": -1},
+        {"scale_range": (1.3, 0.7)},
+        {"scale_range": (0, 1)},
+        {"scale_range": (1,)},
+        {"flip_probability": 1.5},
+        {"shift": -0.1},
+    ],
+)
+def test_ranges_that_make_no_sense(options):
+    (name,) = options
+    with pytest.raises(ValueError, match=f"`{name}` must be .*Received: {name}="):
+        AugmentSpec(**options)
+
+
+# order, epochs and resuming ----------------------------------------------------------------------
+
+AUGMENT = AugmentSpec(shift=0.02)
+
+
+def stream(records, steps=None, **options):
+    """Everything in the first `steps` batches, in one array a sample."""
+    dataset = batches(records, augment=AUGMENT, **options)
+    dataset = dataset if steps is None else dataset.take(steps)
+    return [
+        np.concatenate(
+            [inputs["center_map"][i].numpy().ravel(), inputs["image"][i].numpy().ravel()]
+        )
+        for inputs, _ in dataset
+        for i in range(len(inputs["image"]))
+    ]
+
+
+@pytest.mark.parametrize(
+    "count, batch_size, shuffle, steps, sizes",
+    [
+        (5, 2, False, 3, [2, 2, 1]),
+        (5, 2, True, 2, [2, 2]),
+        (4, 2, False, 2, [2, 2]),
+        (3, 4, True, 1, [3]),
+    ],
+)
+def test_steps_of_an_epoch_and_the_last_batch(greys, count, batch_size, shuffle, steps, sizes):
+    assert num_steps(count, batch_size, shuffle) == steps
+    dataset = batches(greys[:count], batch_size=batch_size, shuffle=shuffle)
+    assert dataset.cardinality() == steps
+    assert [len(inputs["image"]) for inputs, _ in dataset] == sizes
+
+
+def test_without_shuffle_records_come_in_their_order(greys):
+    dataset = batches(greys)
+    for _ in range(2):
+        assert [n for inputs, _ in dataset for n in numbers(inputs)] == [0, 1, 2, 3, 4]
+
+
+def test_shuffle_takes_every_record_once_an_epoch_in_another_order(greys):
+    dataset = batches(greys, batch_size=1, shuffle=True)
+    orders = [tuple(n for inputs, _ in dataset for n in numbers(inputs)) for _ in range(4)]
+    assert all(sorted(order) == [0, 1, 2, 3, 4] for order in orders)
+    assert len(set(orders)) == 4
+    # what an incomplete last batch leaves out is not always the same
+    dataset = batches(greys, shuffle=True)
+    taken = [frozenset(n for inputs, _ in dataset for n in numbers(inputs)) for _ in range(4)]
+    assert all(len(numbers) == 4 for numbers in taken) and len(set(taken)) > 1
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_every_pass_and_every_sample_differ_and_the_seed_tells_all(painted, shuffle):
+    records = [record(painted)] * 4
+    dataset = batches(records, augment=AUGMENT, shuffle=shuffle, seed=3)
+    gc.collect()  # the count of passes belongs to the dataset
+    seen = [inputs["image"].numpy() for _ in range(3) for inputs, _ in dataset]
+    samples = np.concatenate(seen).reshape(12, -1)
+    assert len(np.unique(samples, axis=0)) == 12
+    again = stream(records, shuffle=shuffle, seed=3)
+    np.testing.assert_array_equal([s[64 * 64 :] for s in again], samples[:4])
+    other = stream(records, shuffle=shuffle, seed=4)
+    assert not np.array_equal(other, again)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count, shuffle", [(5, False), (5, True), (1, True)])
+def test_the_stream_can_be_entered_anywhere(greys, count, shuffle):
+    options = {"shuffle": shuffle, "seed": 1}
+    whole = stream(greys[:count], 8, first_step=0, **options)
+    assert len(whole) == 16  # never an incomplete batch
+    assert len(np.unique(whole, axis=0)) == 16
+    for first in (1, 3, 4):
+        found = stream(greys[:count], 8 - first, first_step=first, **options)
+        np.testing.assert_array_equal(found, whole[2 * first :])
+
+
+def test_an_epoch_of_the_stream_holds_every_record(greys):
+    dataset = batches(greys, first_step=0).take(6)
+    assert [numbers(inputs) for inputs, _ in dataset] == [[0, 1], [2, 3], [4, 0]] * 2
+
+
+def test_passes_are_the_epochs_of_the_stream(greys):
+    options = {"shuffle": True, "seed": 5, "augment": AUGMENT}
+    dataset = batches(greys, **options)
+    passes = [inputs["image"].numpy() for _ in range(3) for inputs, _ in dataset]
+    endless = batches(greys, first_step=0, **options).take(3 * num_steps(5, 2, True))
+    np.testing.assert_array_equal(passes, [inputs["image"].numpy() for inputs, _ in endless])
+
+
+# files -------------------------------------------------------------------------------------------
+
+
+def test_labels_of_turned_photographs_are_upright(tmp_path, painted):
+    Image = pytest.importorskip("PIL.Image", reason="Pillow writes turned pictures")
+    turn = Image.Transpose
+    stored_as = {
+        2: turn.FLIP_LEFT_RIGHT,
+        3: turn.ROTATE_180,
+        4: turn.FLIP_TOP_BOTTOM,
+        5: turn.TRANSPOSE,
+        6: turn.ROTATE_90,
+        7: turn.TRANSVERSE,
+        8: turn.ROTATE_270,
+    }
+    records = [record(painted)]
+    for orientation, transpose in stored_as.items():
+        picture = Image.fromarray(paint().astype(np.uint8)).transpose(transpose)
+        exif = picture.getexif()
+        exif[0x0112] = orientation
+        records.append(record(tmp_path / f"{orientation}.png"))
+        picture.save(records[-1].image, exif=exif)
+    inputs, targets = next(iter(batches(records, batch_size=8)))
+    images, beliefs = inputs["image"].numpy(), targets["stage2"].numpy()
+    for i in range(1, 8):
+        np.testing.assert_allclose(images[i], images[0], atol=0.02)
+        np.testing.assert_array_equal(beliefs[i], beliefs[0])
+
+
+def test_no_records():
+    with pytest.raises(ValueError, match="`records` must hold at least one"):
+        batches([])
+
+
+def test_missing_files_are_counted_and_the_first_is_named(painted, tmp_path):
+    gone = [record(tmp_path / name) for name in ("one.jpg", "two.jpg")]
+    with pytest.raises(FileNotFoundError, match=r"2 of 3 images are missing.*one\.jpg"):
+        batches([record(painted), *gone])
+
+
+def test_no_part_in_common(painted):
+    stranger = record(painted, person(POINTS[:1], (2,)), parts=("tail",))
+    with pytest.raises(ValueError, match=r"Record 1 .*blobs\.png.* 'trio'.*Received: \['tail'\]"):
+        batches([record(painted), stranger])
+
+
+def test_nothing_says_where_the_person_is(painted):
+    lost = dataclasses.replace(record(painted, person(center=None)), size=None)
+    with pytest.raises(ValueError, match=r"Record 1 .*blobs\.png.*nothing says where"):
+        batches([record(painted), lost])
+    # only of the primary person
+    batches([record(painted, person(), person(center=None))])
+
+
+def test_find_unreadable(painted, tmp_path):
+    assert find_unreadable([record(painted)]) is None
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(painted.read_bytes()[:200])
+    sentence = find_unreadable([record(painted), record(cut)])
+    assert str(cut) in sentence and "cut off" in sentence
+
+
+def test_a_spec_without_background_and_with_another_box(painted):
+    spec = dataclasses.replace(SPEC, background=False, box_size=96, person_height=61.0)
+    inputs, targets = only([record(painted)], spec=spec)
+    assert inputs["image"].shape == (96, 96, 3) and targets["stage2"].shape == (12, 12, 3)
+    found, _ = codec.decode(targets["stage2"][None], spec)
+    np.testing.assert_allclose(found[0], centroids(inputs["image"]), atol=0.05)
+
+
+def test_a_person_may_be_placed_by_its_box_or_fill_the_image(drawn_records):
+    record, spec = drawn_records[0], PoseSpec(box_size=64)
+    person = dataclasses.replace(
+        record.people[0], center=None, height=None, box=(10.0, 20.0, 50.0, 80.0)
+    )
+    boxed = dataclasses.replace(record, people=(person,))
+    assert where_is(boxed) == ((30.0, 50.0), 60.0)
+    bare = dataclasses.replace(record, people=(dataclasses.replace(person, box=None),))
+    center, height = where_is(bare)
+    image_height, image_width = record.size
+    assert center == ((image_width - 1) / 2, (image_height - 1) / 2)
+    # the image becomes 0.8 of the box high
+    assert height * 0.8 * 64 / spec.person_height == pytest.approx(image_height, rel=1e-5)
+    for placed in (boxed, bare):
+        dataset = make_dataset([placed], spec, stages=2, batch_size=1)
+        assert next(iter(dataset))[0]["image"].shape == (1, 64, 64, 3)

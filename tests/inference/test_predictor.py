@@ -1,0 +1,199 @@
+"""The whole loop, image -> network -> belief -> network -> image, with a network that is always
+right.
+"""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_cpm
+from keras_cpm.inference.predictor import Predictor
+from keras_cpm.pose import codec, geometry
+
+SIZE = (480, 640)
+
+
+class PerfectModel:
+    """Answers with the ideal beliefs of known points, whatever crop it is shown.
+
+    It finds out which crop that is by replaying the predictor's placement, so every half pixel that
+    the predictor loses
+    on its way shows.
+    """
+
+    output_names = ("stage1", "stage2")
+
+    def __init__(self, points, spec, flip=False, scales=(1.0,)):
+        self.points, self.spec, self.flip, self.scales = points, spec, flip, scales
+        self.inputs = [tf.zeros([1, spec.box_size, spec.box_size, 3]), tf.zeros([1, 1, 1, 1])]
+        self.outputs = [tf.zeros([1, 1, 1, spec.num_channels])] * 2
+
+    def place(self, network_from_image):
+        self.network_from_image = network_from_image
+
+    def predict_on_batch(self, inputs):
+        crops = []
+        for mirrored in (False, True)[: 2 if self.flip else 1]:
+            for scale in self.scales:
+                zoomed = geometry.compose(
+                    geometry.zoomed_from_network(scale, self.spec), self.network_from_image
+                )
+                points = geometry.apply(zoomed, self.points).numpy()
+                if mirrored:
+                    points[:, 0] = self.spec.box_size - 1 - points[:, 0]
+                    points = points[list(self.spec.skeleton.flip_permutation)]
+                crops.append(
+                    codec.encode(points[None], np.full((1, len(points)), 2), self.spec).numpy()
+                )
+        assert len(inputs[0]) == len(crops)
+        return [np.stack(crops)] * 2
+
+
+def perfect_error(spec, rng, flip=False, scales=(1.0,), **where):
+    """Largest distance in image pixels between what was put in and what comes out."""
+    predictor = Predictor.__new__(Predictor)
+    probe = PerfectModel(np.zeros((spec.num_parts, 2)), spec, flip, scales)
+    Predictor.__init__(predictor, probe, spec, flip=flip, scales=scales)
+    matrix = predictor._place(
+        tf.constant(SIZE), where.get("center"), where.get("person_height"), where.get("box")
+    )
+    margin = 0.15 * spec.box_size * max(scales)
+    inside = rng.uniform(margin, spec.box_size - 1 - margin, (spec.num_parts, 2))
+    probe.points = geometry.apply(geometry.invert(matrix), inside).numpy()
+    probe.place(matrix)
+    pose = predictor(np.zeros((*SIZE, 3), np.uint8), **where)
+    network_scale = np.sqrt(np.linalg.det(matrix.numpy()[:2, :2]))
+    return np.abs(pose.stage_keypoints - probe.points).max(), network_scale
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("seed", range(12))
+def test_a_perfect_network_gives_perfect_image_points(seed, flip):
+    rng = np.random.default_rng(seed)
+    spec = keras_cpm.PoseSpec(box_size=int(rng.choice([128, 192, 368])))
+    center, height = rng.uniform((50, 50), (600, 400)), rng.uniform(100, 500)
+    error, _ = perfect_error(spec, rng, flip, center=center, person_height=height)
+    assert error < 0.01
+
+
+def test_the_loop_closes_for_boxes_and_for_whole_images():
+    rng = np.random.default_rng(0)
+    spec = keras_cpm.PoseSpec()
+    assert perfect_error(spec, rng, box=(100, 50, 300, 420))[0] < 0.01
+    assert perfect_error(spec, rng)[0] < 0.01
+
+
+def test_cells_at_8i_would_fail(monkeypatch):
+    monkeypatch.setattr(geometry, "network_from_cells", lambda cells, spec: cells * spec.stride)
+    rng = np.random.default_rng(0)
+    spec = keras_cpm.PoseSpec()
+    # encode and decode would agree on the wrong cells; the truth of the release does not
+    monkeypatch.setattr(
+        geometry, "belief_axis", lambda spec: 3.5 + 8.0 * tf.range(spec.grid_size, dtype=tf.float32)
+    )
+    error, scale = perfect_error(spec, rng, center=(300, 200), person_height=300)
+    assert error == pytest.approx(3.5 / scale, abs=0.05)
+
+
+def test_rotated_scaled_flipped_crops_close_the_loop():
+    rng = np.random.default_rng(5)
+    spec, worst = keras_cpm.PoseSpec(), 0.0
+    for _ in range(40):
+        flip = bool(rng.integers(2))
+        matrix = geometry.network_from_image(
+            rng.uniform(0, 600, 2),
+            rng.uniform(80, 600),
+            spec,
+            rotation=rng.uniform(-0.7, 0.7),
+            scale=rng.uniform(0.7, 1.3),
+            flip=flip,
+            shift=rng.uniform(-20, 20, 2),
+        )
+        points = geometry.apply(geometry.invert(matrix), rng.uniform(8, 359, (14, 2)))
+        in_network = geometry.apply(matrix, points)
+        if flip:
+            in_network = codec.swap_left_right(in_network, spec.skeleton, 0)
+        beliefs = codec.encode(in_network[None], np.full((1, 14), 2), spec)
+        decoded = codec.decode(beliefs[None], spec)[0][0]
+        if flip:
+            decoded = codec.swap_left_right(decoded, spec.skeleton, 0)
+        worst = max(worst, np.abs(geometry.apply(geometry.invert(matrix), decoded) - points).max())
+    assert worst < 0.01
+
+
+def test_several_scales_agree_with_the_truth_within_an_eighth_of_a_cell():
+    rng = np.random.default_rng(1)
+    spec = keras_cpm.PoseSpec()
+    error, scale = perfect_error(
+        spec, rng, True, (0.9, 1.0, 1.1), center=(300, 200), person_height=300
+    )
+    assert error * scale < 1.0
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    spec = keras_cpm.PoseSpec(box_size=64)
+    keras.utils.set_random_seed(0)
+    return Predictor(keras_cpm.build_cpm(2, spec, width=8), spec)
+
+
+def test_path_bytes_and_array_agree(predictor, drawn_records):
+    path = drawn_records[0].image
+    data = open(path, "rb").read()
+    pixels = tf.io.decode_jpeg(data, dct_method="INTEGER_ACCURATE").numpy()
+    poses = [predictor(source) for source in (path, data, pixels)]
+    for pose in poses[1:]:
+        np.testing.assert_allclose(pose.keypoints, poses[0].keypoints, atol=1e-3)
+
+
+def test_pose_says_everything(predictor, drawn_records):
+    pose = predictor(drawn_records[0].image, box=drawn_records[0].people[0].box)
+    assert pose.keypoints.shape == (14, 2) and pose.stage_keypoints.shape == (2, 14, 2)
+    assert [b.shape for b in pose.beliefs] == [(8, 8, 15)] * 2
+    as_json = pose.to_dict()["keypoints"]
+    assert list(as_json) == list(keras_cpm.CPM14.parts)
+    assert as_json["neck"]["x"] == pytest.approx(pose.keypoints[1, 0], abs=0.01)
+
+
+def test_flip_averages_mirrored_beliefs(predictor, drawn_records):
+    """Looking at the mirror image with flip gives the mirrored beliefs of looking at the image
+    with flip.
+    """
+    both = Predictor(predictor.model, predictor.spec, flip=True)
+    pixels = tf.io.decode_jpeg(tf.io.read_file(drawn_records[0].image)).numpy()
+    straight, mirrored = both(pixels), both(pixels[:, ::-1])
+    expected = codec.mirror(straight.beliefs[-1][None], both.spec)[0]
+    np.testing.assert_allclose(mirrored.beliefs[-1], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ({"box": (5, 5, 5, 20)}, "x0 < x1"),
+        ({"box": (5, 5, np.nan, 20)}, "x0 < x1"),
+        ({"box": (700, 5, 800, 20)}, "overlap the image of 640 x 480"),
+        ({"center": (5, 5)}, "belong together"),
+        ({"center": (5, 5), "person_height": 0}, "positive"),
+        ({"center": (5, 5), "person_height": 9, "box": (1, 1, 5, 5)}, "either"),
+    ],
+)
+def test_where_the_person_is_must_make_sense(predictor, where, message):
+    with pytest.raises(ValueError, match=message):
+        predictor(np.zeros((*SIZE, 3)), **where)
+
+
+def test_pictures_of_zero_to_one_are_refused(predictor):
+    with pytest.raises(ValueError, match="multiply it by 255"):
+        predictor(np.full((*SIZE, 3), 0.5))
+
+
+def test_settings_must_make_sense(predictor):
+    with pytest.raises(ValueError, match="scales"):
+        Predictor(predictor.model, predictor.spec, scales=())
+    with pytest.raises(ValueError, match="refine"):
+        Predictor(predictor.model, predictor.spec, refine="cubic")
+    with pytest.raises(ValueError, match="belief channels"):
+        Predictor(predictor.model, keras_cpm.PoseSpec(box_size=64, skeleton=keras_cpm.FLIC9))
+    with pytest.raises(ValueError, match="boxes of 128 pixels"):
+        Predictor(predictor.model, keras_cpm.PoseSpec(box_size=128))

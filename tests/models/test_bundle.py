@@ -1,0 +1,111 @@
+import shutil
+
+import numpy as np
+import pytest
+
+import keras_cpm
+from keras_cpm.inference.person_finder import PERSON_SPEC
+from keras_cpm.models import bundle
+from keras_cpm.pose import codec
+
+
+@pytest.fixture
+def folder(tiny_model, tiny_spec, tmp_path):
+    keras_cpm.save_bundle(tmp_path / "bundle", tiny_model, tiny_spec)
+    return tmp_path / "bundle"
+
+
+def test_round_trip_keeps_outputs_and_spec(folder, tiny_model, tiny_spec):
+    model, spec = keras_cpm.load(folder)
+    assert spec == tiny_spec
+    inputs = [np.full((1, 64, 64, 3), 99.0), np.zeros((1, 64, 64, 1))]
+    for ours, theirs in zip(tiny_model(inputs), model(inputs), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_compiled_model_leaves_its_optimiser_behind(tiny_model, tiny_spec, tmp_path):
+    keras_cpm.save_bundle(tmp_path / "plain", tiny_model, tiny_spec)
+    keras_cpm.compile_cpm(tiny_model, spec=tiny_spec, total_steps=5)
+    tiny_model.optimizer.build(tiny_model.trainable_variables)
+    keras_cpm.save_bundle(tmp_path / "compiled", tiny_model, tiny_spec)
+    sizes = [(tmp_path / name / "model.keras").stat().st_size for name in ("plain", "compiled")]
+    assert abs(sizes[0] - sizes[1]) < 2000
+
+
+def test_missing_parts_are_named(folder, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no folder nowhere.*Shipped"):
+        keras_cpm.load("nowhere")
+    (folder / "spec.json").rename(tmp_path / "kept.json")
+    with pytest.raises(FileNotFoundError, match=r"has no spec\.json"):
+        keras_cpm.load(folder)
+    shutil.copy(tmp_path / "kept.json", folder / "spec.json")
+    (folder / "model.keras").unlink()
+    with pytest.raises(FileNotFoundError, match=r"has no model\.keras"):
+        keras_cpm.load(folder)
+
+
+def test_damaged_files_are_named(folder):
+    whole = (folder / "model.keras").read_bytes()
+    (folder / "model.keras").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"model\.keras is cut off"):
+        keras_cpm.load(folder)
+    (folder / "model.keras").write_bytes(whole)
+    (folder / "spec.json").write_text('{"version": 99}')
+    with pytest.raises(ValueError, match=r"spec\.json.*version=99"):
+        keras_cpm.load(folder)
+
+
+def test_model_and_spec_must_belong_together(tiny_model, tiny_spec, folder):
+    with pytest.raises(ValueError, match="10 belief channels"):
+        keras_cpm.save_bundle(folder, tiny_model, tiny_spec.replace(skeleton=keras_cpm.FLIC9))
+    tiny_spec.replace(box_size=96).save(folder / "spec.json")
+    with pytest.raises(ValueError, match="boxes of 96 pixels"):
+        keras_cpm.load(folder)
+
+
+SHIPPED_FILES = [
+    file for path in bundle.shipped_bundles().values() for file in path.glob("*.tflite")
+]
+
+
+@pytest.mark.parametrize("file", SHIPPED_FILES, ids=lambda file: file.parent.name)
+def test_shipped_litert_files_are_of_the_weights_beside_them(file):
+    pytest.importorskip("ai_edge_litert")
+    assert all(check.passed for check in keras_cpm.verify(file))
+    model, spec = keras_cpm.load(file.parent)
+    assert keras_cpm.PoseSpec.load(file.with_suffix(".spec.json")) == spec
+    golden = np.load(file.with_suffix(".golden.npz"))
+    center = np.asarray(codec.encode_center([spec.center] * 2, spec))[None]
+    for image, beliefs in zip(golden["image"], golden["beliefs"], strict=True):
+        stages = model([image[None].astype(np.float32), center], training=False)
+        np.testing.assert_allclose(np.asarray(stages[-1])[0], beliefs, atol=1e-4)
+
+
+def test_shipped_bundles_load_by_name():
+    for name in bundle.shipped_bundles():
+        model, spec = keras_cpm.load(name)
+        assert model.outputs[0].shape[-1] == spec.num_channels
+
+
+def test_what_is_used_where_no_bundle_is_named(tiny_spec, tmp_path, monkeypatch):
+    """A network that finds people never stands in for one of poses, whatever their names."""
+    specs = {
+        "a-finder": PERSON_SPEC,
+        "b-poses": tiny_spec,
+        "c-poses": tiny_spec,
+        "d-finder": PERSON_SPEC,
+    }
+    for name, spec in specs.items():
+        (tmp_path / name).mkdir()
+        spec.save(tmp_path / name / "spec.json")
+    shipped = {name: tmp_path / name for name in reversed(specs)}
+    monkeypatch.setattr(bundle, "shipped_bundles", lambda: shipped)
+    assert bundle.default_bundle() == "b-poses"
+    assert bundle.default_person_bundle() == "a-finder"
+
+    shipped = {name: tmp_path / name for name in specs if "poses" in name}
+    with pytest.raises(ValueError, match="--person-model"):
+        bundle.default_person_bundle()
+    shipped = {"a-finder": tmp_path / "a-finder"}
+    with pytest.raises(ValueError, match="--model"):
+        bundle.default_bundle()

@@ -1,0 +1,436 @@
+"""The networks: every combination runs, and the released ones have the published layers and
+sizes.
+"""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_cpm import FLIC9, HAND21, PoseSpec, build_cpm, initialize_release, stage_losses
+from keras_cpm.pose import codec
+
+SPEC = PoseSpec(box_size=64)
+BACKBONES, BLOCKS = ("cpm", "vgg19", "light"), ("classic", "vgg", "residual", "light")
+PAIRS = list(itertools.product(BACKBONES, BLOCKS))
+COMBINATIONS = pytest.mark.parametrize("backbone, block", PAIRS, ids=map("-".join, PAIRS))
+
+
+def build(stages=2, spec=SPEC, **options):
+    keras.utils.set_random_seed(0)
+    return build_cpm(stages, spec, **{"width": 8, **options})
+
+
+def some_inputs(count=2, height=64, width=64):
+    rng = np.random.default_rng(0)
+    return {
+        "image": rng.uniform(0, 255, (count, height, width, 3)).astype(np.float32),
+        "center_map": rng.uniform(0, 1, (count, height, width, 1)).astype(np.float32),
+    }
+
+
+def input_names(model):
+    return [tensor.name for tensor in model.inputs]
+
+
+def run(model, inputs, **options):
+    outputs = model([inputs[name] for name in input_names(model)], **options)
+    # Keras returns the only output of a model without its list
+    return [
+        np.asarray(beliefs) for beliefs in (outputs if isinstance(outputs, list) else [outputs])
+    ]
+
+
+def makers(layer):
+    """Names of the layers whose outputs `layer` reads, in order."""
+    tensors = layer.input if isinstance(layer.input, list) else [layer.input]
+    return [tensor._keras_history.operation.name for tensor in tensors]
+
+
+def layers_of(model, kind):
+    return [layer for layer in model.layers if isinstance(layer, kind)]
+
+
+# every combination -------------------------------------------------------------------------------
+
+
+# a first stage has no block
+@pytest.mark.parametrize(
+    "stages, backbone, block",
+    [(t, *pair) for t in (1, 2, 3) for pair in PAIRS if t > 1 or pair[1] == "classic"],
+)
+def test_outputs(stages, backbone, block):
+    model = build(stages, backbone=backbone, stage_block=block)
+    assert model.output_names == [f"stage{t}" for t in range(1, stages + 1)]
+    assert input_names(model) == ["image", "center_map"]
+    assert isinstance(model.outputs, list)
+    outputs = run(model, some_inputs())
+    for symbolic, beliefs in zip(model.outputs, outputs, strict=True):
+        assert tuple(symbolic.shape) == (None, 8, 8, 15) and symbolic.dtype == "float32"
+        assert beliefs.shape == (2, 8, 8, 15) and beliefs.dtype == np.float32
+        assert np.isfinite(beliefs).all() and beliefs.std() > 0
+        # untrained beliefs start near zero, so that the first loss is that of an empty map
+        assert np.abs(beliefs).max() < 1
+
+
+@COMBINATIONS
+def test_a_saved_model_gives_the_same_beliefs(tmp_path, backbone, block):
+    model = build(backbone=backbone, stage_block=block, dropout=0.3)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert again.output_names == model.output_names and input_names(again) == input_names(model)
+    for found, expected in zip(run(again, some_inputs()), run(model, some_inputs()), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+@COMBINATIONS
+def test_one_step_reaches_every_weight(backbone, block):
+    model = build(backbone=backbone, stage_block=block, width=16)
+    model.compile(
+        keras.optimizers.Adam(1e-3, epsilon=1e-30), loss=stage_losses(model), run_eagerly=True
+    )
+    before = [np.array(variable) for variable in model.trainable_variables]
+    targets = dict.fromkeys(
+        model.output_names, np.random.default_rng(0).uniform(size=(2, 8, 8, 15))
+    )
+    model.fit(some_inputs(), targets, batch_size=2, verbose=0)
+    for variable, old in zip(model.trainable_variables, before, strict=True):
+        assert np.isfinite(variable).all(), variable.path
+        assert (np.asarray(variable) != old).any(), variable.path
+
+
+def test_one_stage_trains_too():
+    model = build(1)
+    model.compile("sgd", loss=stage_losses(model))
+    targets = np.zeros((2, 8, 8, 15), np.float32)
+    expected = np.mean([(beliefs**2).sum() / 2 for beliefs in run(model, some_inputs())[0]])
+    history = model.fit(some_inputs(), targets, batch_size=2, verbose=0)
+    assert history.history["loss"][0] == pytest.approx(expected, rel=1e-4)
+
+
+@COMBINATIONS
+def test_mixed_precision_keeps_the_beliefs_in_float32(backbone, block):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build(backbone=backbone, stage_block=block)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert {layer.compute_dtype for layer in layers_of(model, keras.layers.Conv2D)} == {"bfloat16"}
+    assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
+    for beliefs in run(model, some_inputs()):
+        assert beliefs.dtype == np.float32 and np.isfinite(beliefs).all()
+
+
+# the released networks ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "stages, options, count",
+    [
+        (3, {}, 16_731_021),
+        (1, {}, 4_386_095),
+        (4, {"spec": PoseSpec(FLIC9, box_size=64)}, 21_323_816),
+        (6, {"backbone": "vgg19", "stage_block": "vgg"}, 29_852_058),
+    ],
+)
+def test_parameters(stages, options, count):
+    assert build(stages, width=128, **options).count_params() == count
+
+
+TOWER = [("conv1", 31_232), ("conv2", 1_327_232), ("conv3", 1_327_232), ("conv4", 102_432)]
+STAGE = [743_552, 1_982_592, 1_982_592, 16_512, 1_935]
+
+
+def test_layers_of_the_six_stage_network():
+    expected = {f"{name}_stage{t}": count for name, count in TOWER for t in (1, 2)}
+    expected |= {"conv5_stage1": 1_327_616, "conv6_stage1": 262_656, "conv7_stage1": 7_695}
+    expected |= {f"conv1_stage{t}": 102_432 for t in (3, 4, 5, 6)}
+    for t in range(2, 7):
+        expected |= {f"Mconv{i}_stage{t}": count for i, count in enumerate(STAGE, 1)}
+    model = build(6, width=128, spec=PoseSpec())
+    found = {layer.name: layer.count_params() for layer in model.layers if layer.weights}
+    assert found == expected
+    assert model.count_params() == 31_219_866
+    kernels = {"conv1": 9, "conv2": 9, "conv3": 9, "conv4": 5, "Mconv1": 11, "Mconv3": 11}
+    for name, side in kernels.items():
+        assert model.get_layer(f"{name}_stage2").kernel_size == (side, side)
+    assert tuple(model.outputs[5].shape) == (None, 46, 46, 15)
+
+
+def test_layers_of_the_vgg_network():
+    model = build(2, backbone="vgg19", stage_block="vgg", width=128)
+    three = lambda i, o: 9 * i * o + o  # noqa: E731
+    expected = {
+        "conv1_1": three(3, 64),
+        "conv1_2": three(64, 64),
+        "conv2_1": three(64, 128),
+        "conv2_2": three(128, 128),
+        "conv3_1": three(128, 256),
+        **{f"conv3_{i}": three(256, 256) for i in (2, 3, 4)},
+        "conv4_1": three(256, 512),
+        "conv4_2": three(512, 512),
+        "conv4_3_CPM": three(512, 256),
+        **{f"conv4_{i}_CPM": three(256, 256) for i in (4, 5, 6)},
+        "conv4_7_CPM": three(256, 128),
+        "conv5_1_CPM": 129 * 512,
+        "conv5_2_CPM": 513 * 15,
+        "Mconv1_stage2": 49 * 144 * 128 + 128,
+        **{f"Mconv{i}_stage2": 49 * 128 * 128 + 128 for i in (2, 3, 4, 5)},
+        "Mconv6_stage2": 129 * 128,
+        "Mconv7_stage2": 129 * 15,
+    }
+    found = {layer.name: layer.count_params() for layer in model.layers if layer.weights}
+    assert found == expected
+
+
+def test_relu_everywhere_but_on_the_beliefs():
+    for options in ({}, {"backbone": "vgg19", "stage_block": "vgg"}):
+        model = build(3, **options)
+        linear = [
+            layer.name
+            for layer in layers_of(model, keras.layers.Conv2D)
+            if layer.activation is keras.activations.linear
+        ]
+        assert linear == [makers(model.get_layer(f"stage{t}"))[0] for t in (1, 2, 3)]
+
+
+def test_order_of_the_concatenations():
+    model = build(3)
+    assert makers(model.get_layer("concat_stage2")) == [
+        "conv4_stage2",
+        "conv7_stage1",
+        "pool_center_lower",
+    ]
+    assert makers(model.get_layer("concat_stage3")) == [
+        "conv1_stage3",
+        "Mconv5_stage2",
+        "pool_center_lower",
+    ]
+    model = build(3, backbone="vgg19", stage_block="vgg")
+    assert makers(model.get_layer("concat_stage2")) == [
+        "conv5_2_CPM",
+        "conv4_7_CPM",
+        "pool_center_lower",
+    ]
+    assert makers(model.get_layer("concat_stage3")) == [
+        "Mconv7_stage2",
+        "conv4_7_CPM",
+        "pool_center_lower",
+    ]
+
+
+def test_the_tower_is_shared_by_the_later_stages():
+    model = build(6)
+    assert {makers(model.get_layer(f"conv1_stage{t}"))[0] for t in (3, 4, 5, 6)} == {"pool3_stage2"}
+    assert makers(model.get_layer("conv4_stage2")) == ["pool3_stage2"]
+    assert makers(model.get_layer("conv4_stage1")) == ["pool3_stage1"]
+    nines = [
+        layer.name for layer in layers_of(model, keras.layers.Conv2D) if layer.kernel_size[0] == 9
+    ]
+    tower = {f"conv{i}_stage{t}" for i in (1, 2, 3) for t in (1, 2)}
+    assert set(nines) == tower | {"conv5_stage1"}
+    # shared with stage 1 too, where the network says so
+    for backbone, first in (("vgg19", "conv5_1_CPM"), ("light", "conv7_1_CPM")):
+        model = build(4, backbone=backbone)
+        shared = makers(model.get_layer(first))
+        assert [makers(model.get_layer(n)) for n in ("conv4_stage2", "conv1_stage4")] == [
+            shared
+        ] * 2
+
+
+@pytest.mark.parametrize("block", ["classic", "residual"])
+def test_share_context(block):
+    apart, shared = build(4, stage_block=block), build(4, stage_block=block, share_context=True)
+    assert [makers(apart.get_layer(f"concat_stage{t}"))[0] for t in (2, 3, 4)] == [
+        "conv4_stage2",
+        "conv1_stage3",
+        "conv1_stage4",
+    ]
+    assert {makers(shared.get_layer(f"concat_stage{t}"))[0] for t in (2, 3, 4)} == {"conv4_stage2"}
+    one = apart.get_layer("conv1_stage3").count_params()
+    assert apart.count_params() - shared.count_params() == 2 * one
+
+
+# options -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "backbone, after",
+    [
+        ("cpm", ["conv5_stage1", "conv6_stage1"]),
+        ("vgg19", ["conv5_1_CPM"]),
+        ("light", ["conv7_1_CPM"]),
+    ],
+)
+def test_dropout_is_in_stage_1_only(backbone, after):
+    assert not layers_of(build(3, backbone=backbone), keras.layers.Dropout)
+    model = build(3, backbone=backbone, dropout=0.5)
+    drops = layers_of(model, keras.layers.Dropout)
+    assert [makers(drop)[0] for drop in drops] == after
+    assert {drop.rate for drop in drops} == {0.5}
+    assert makers(model.get_layer("stage1"))[0] in ("conv7_stage1", "conv5_2_CPM", "conv7_2_CPM")
+    calm, wild = (run(model, some_inputs(), training=training)[0] for training in (False, True))
+    assert (calm != wild).any()
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_without_center_map(block):
+    model = build(stage_block=block, center_map=False)
+    assert input_names(model) == ["image"]
+    # one channel less, the last
+    channels = [
+        m.get_layer("Mconv1_stage2").kernel.shape[2] for m in (model, build(stage_block=block))
+    ]
+    assert channels[1] - channels[0] == 1
+    assert [beliefs.shape for beliefs in run(model, some_inputs())] == [(2, 8, 8, 15)] * 2
+
+
+@pytest.mark.parametrize(
+    "backbone, block", [("cpm", "classic"), ("vgg19", "vgg"), ("light", "light")]
+)
+def test_any_size(backbone, block):
+    model = build(backbone=backbone, stage_block=block, input_size="any")
+    outputs = run(model, some_inputs(1, 64, 96))
+    assert [beliefs.shape for beliefs in outputs] == [(1, 8, 12, 15)] * 2
+    boxed = build(backbone=backbone, stage_block=block)
+    boxed.set_weights(model.get_weights())
+    for found, expected in zip(run(model, some_inputs()), run(boxed, some_inputs()), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_channels_follow_the_spec():
+    assert build(spec=SPEC.replace(background=False)).outputs[1].shape[-1] == 14
+    assert build(spec=PoseSpec(HAND21, box_size=64)).outputs[1].shape[-1] == 22
+    assert build(spec=PoseSpec(box_size=128)).outputs[0].shape[1:3] == (16, 16)
+
+
+def test_a_tower_and_a_stage_of_ones_own():
+    calls = []
+
+    def tower(image, *, width, name):
+        calls.append(name)
+        return keras.layers.Conv2D(width, 8, strides=8, name="mine")(image)
+
+    def stage(features, beliefs, center, *, channels, width, name):
+        calls.append((name, makers_of(features, beliefs, center), channels, width))
+        x = keras.layers.Concatenate()([features, beliefs, center])
+        return keras.layers.Conv2D(channels, 3, padding="same", name=f"own_{name}")(x)
+
+    def makers_of(*tensors):
+        return [tensor._keras_history.operation.name for tensor in tensors]
+
+    model = build(3, backbone=tower, stage_block=stage)
+    assert calls == [
+        "stage1",
+        ("stage2", ["mine", "conv5_2_CPM", "pool_center_lower"], 15, 8),
+        ("stage3", ["mine", "own_stage2", "pool_center_lower"], 15, 8),
+    ]
+    assert [beliefs.shape for beliefs in run(model, some_inputs())] == [(2, 8, 8, 15)] * 3
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"stages": 0}, "`stages` must be .*Received: stages=0"),
+        ({"stages": 2.5}, "`stages` must be .*Received: stages=2.5"),
+        ({"stages": "6"}, "`stages` must be .*Received: stages='6'"),
+        ({"width": 0}, "`width` must be .*Received: width=0"),
+        ({"width": 6}, "`width` must be .*Received: width=6"),
+        ({"width": 8.0}, "`width` must be .*Received: width=8.0"),
+        ({"dropout": 1.0}, "`dropout` must be .*Received: dropout=1.0"),
+        ({"dropout": -0.1}, "`dropout` must be .*Received: dropout=-0.1"),
+        ({"backbone": "resnet"}, "`backbone` must be .*'vgg19'.*Received: backbone='resnet'"),
+        ({"stage_block": 7}, "`stage_block` must be .*'residual'.*Received: stage_block=7"),
+        ({"input_size": 368}, "`input_size` must be .*Received: input_size=368"),
+        ({"input_size": "all"}, "`input_size` must be .*Received: input_size='all'"),
+        ({"spec": SPEC.replace(stride=4)}, "stride 8.*Received: spec.stride=4"),
+        ({"stage_block": "vgg", "share_context": True}, "`share_context` needs a stage block"),
+        ({"stage_block": "light", "share_context": True}, "`share_context` needs a stage block"),
+    ],
+)
+def test_errors(options, message):
+    with pytest.raises(ValueError, match=message):
+        build(**options)
+
+
+def test_a_tower_of_another_stride():
+    def tower(image, *, width, name):
+        return keras.layers.Conv2D(width, 4, strides=4)(image)
+
+    with pytest.raises(ValueError, match=r"stride 8: 8 cells for 64 pixels.*Received: 16 cells"):
+        build(backbone=tower)
+
+
+# weights and arithmetic --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"backbone": "light", "stage_block": "residual"}])
+def test_initialize_release(options):
+    model = build(width=32, **options)
+    for layer in layers_of(model, keras.layers.Conv2D):
+        if layer.bias is not None:
+            layer.bias.assign(tf.ones_like(layer.bias))
+    initialize_release(model, seed=3)
+    drawn = [np.asarray(layer.kernel).ravel() for layer in layers_of(model, keras.layers.Conv2D)]
+    for kernel in drawn:
+        # five standard errors
+        assert abs(kernel.std() / 0.01 - 1) < 5 / np.sqrt(2 * kernel.size)
+        assert abs(kernel.mean()) < 5 * 0.01 / np.sqrt(kernel.size)
+    for layer in layers_of(model, keras.layers.Conv2D):
+        assert layer.bias is None or not np.asarray(layer.bias).any()
+    # a stream for each layer, the same for the same seed
+    heads = {tuple(kernel[:9]) for kernel in drawn}
+    assert len(heads) == len(drawn)
+    again = build(width=32, **options)
+    initialize_release(again, seed=3)
+    np.testing.assert_array_equal(again.get_weights()[0], model.get_weights()[0])
+    initialize_release(again, seed=4)
+    assert (again.get_weights()[0] != model.get_weights()[0]).any()
+
+
+def test_grey_of_the_padding_becomes_zero():
+    layer = build(1).get_layer("normalize_stage1")
+    values = layer(np.array([[[[0.0, 128.0, 255.0]]]]))
+    np.testing.assert_array_equal(values, [[[[-0.5, 0.0, 127 / 256]]]])
+
+
+def caffe_pool(x, kernel, stride, reduce):
+    """Caffe's pooling without padding: sizes round up, windows are clipped to the image."""
+    sides = [-(-(n - kernel) // stride) + 1 for n in x.shape]
+    starts = [[i * stride for i in range(side)] for side in sides]
+    windows = [[x[r : r + kernel, c : c + kernel] for c in starts[1]] for r in starts[0]]
+    return np.array([[reduce(window) for window in row] for row in windows])
+
+
+@pytest.mark.parametrize("size", [(8, 8), (46, 24), (92, 2)])
+def test_max_pools_are_those_of_caffe(size):
+    model = build(1)
+    x = np.random.default_rng(0).normal(-5, 1, size).astype(np.float32)
+    for i in (1, 2, 3):
+        pooled = model.get_layer(f"pool{i}_stage1")(x[None, ..., None])
+        expected = caffe_pool(x, 3, 2, np.max)
+        assert expected.shape == (size[0] // 2, size[1] // 2)
+        np.testing.assert_array_equal(pooled[0, ..., 0], expected)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (64, 24), (368, 368)])
+def test_the_center_pool_is_that_of_caffe(size):
+    x = np.random.default_rng(0).uniform(0, 1, size).astype(np.float32)
+    pooled = build(2).get_layer("pool_center_lower")(x[None, ..., None])
+    expected = caffe_pool(x, 9, 8, np.mean)
+    assert expected.shape == (size[0] // 8, size[1] // 8)
+    np.testing.assert_allclose(pooled[0, ..., 0], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "center, peak, cells",
+    [(184.0, 0.9504, [(22, 22), (22, 23), (23, 22), (23, 23)]), (183.0, 0.9654, [(22, 22)])],
+)
+def test_the_pooled_center_map_of_the_release(center, peak, cells):
+    center_map = codec.encode_center([center, center], PoseSpec())
+    pooled = np.asarray(build(2).get_layer("pool_center_lower")(center_map[None]))[0, ..., 0]
+    assert pooled.max() == pytest.approx(peak, abs=1e-4)
+    highest = np.argwhere(pooled > pooled.max() - 1e-5)
+    assert [tuple(cell) for cell in highest] == cells
