@@ -1,8 +1,8 @@
-# Both targets make .venv themselves from a bare Python >= 3.11. PYTHON=... names another one.
+# Every target makes .venv itself from a bare Python >= 3.11. PYTHON=... names another one.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all lint notebooks docs web clean
+.PHONY: demo test test-all lint format notebooks docs web clean
 
 demo: .venv/installed
 	$(BIN)/keras-cpm demo --out demo
@@ -14,17 +14,24 @@ test: .venv/installed-test
 test-all: .venv/installed-test
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
+# what the hook of pre-commit and continuous integration check; `make format` mends what it can
 lint: .venv/installed-test
 	$(BIN)/ruff check .
-	$(BIN)/black --check --quiet .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/installed-test
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
 
 # small runs of all notebooks; `.venv/bin/python notebooks/build.py --store` writes the .ipynb files
 notebooks: .venv/installed-test
 	$(BIN)/python notebooks/build.py --smoke
 
-# build/api/index.html, the API reference
-docs: .venv/installed-test
-	$(BIN)/python docs/build_api.py build/api
+# build/docs/index.html: the pages of docs/, the notebooks and the API reference; a link that leads
+# nowhere fails (--quiet would keep it from that)
+docs: .venv/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # the LiteRT runtime beside the page of examples/web, and what its test drives a browser with
 web:
@@ -42,6 +49,10 @@ web:
 
 .venv/installed-test: setup.py .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,dev]'
+	@touch $@ .venv/installed
+
+.venv/installed-docs: setup.py .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	@touch $@ .venv/installed
 
 clean:

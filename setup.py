@@ -1,21 +1,36 @@
 """Metadata of the package; tool settings are in pyproject.toml."""
 
 import re
+from itertools import chain
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
-VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "keras_cpm/__init__.py").read_text("utf-8"))[
-    1
-]
+INIT = (ROOT / "keras_cpm/__init__.py").read_text("utf-8")
+VERSION = re.search(r'__version__ = "(.+?)"', INIT)[1]
+
+EXTRAS = {
+    # runs exported .tflite files without TensorFlow
+    "mobile": ["ai-edge-litert>=1.2"],
+    # halves and quarters them
+    "quantize": ["ai-edge-quantizer>=0.10"],
+    # a client of TensorFlow Serving
+    "serving": ["tensorflow-serving-api>=2.18", "requests>=2.31"],
+    # looks inside
+    "vis": ["tf-keras-vis>=0.8.7"],
+    # trains
+    "jax": ["jax>=0.4.30"],
+}
 
 setup(
     name="keras-cpm",
     version=VERSION,
-    description="Convolutional Pose Machines for Keras: train, evaluate, predict and export pose networks",
+    description="Convolutional Pose Machines for Keras: train, evaluate, predict and export",
     long_description=(ROOT / "README.md").read_text("utf-8"),
     long_description_content_type="text/markdown",
+    # the one place that knows where the project lives; whoever forks it changes this line
+    url="https://github.com/OWNER/keras_cpm",
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
@@ -38,34 +53,38 @@ setup(
         "scipy>=1.11",
     ],
     extras_require={
-        # runs exported .tflite files without TensorFlow
-        "mobile": ["ai-edge-litert>=1.2"],
-        # halves and quarters them
-        "quantize": ["ai-edge-quantizer>=0.10"],
-        # a client of TensorFlow Serving
-        "serving": ["tensorflow-serving-api>=2.18", "requests>=2.31"],
-        "vis": ["tf-keras-vis>=0.8.7"],
-        "jax": ["jax>=0.4.30"],
+        **EXTRAS,
         "test": [
+            *chain.from_iterable(EXTRAS.values()),
             "pytest>=8",
             "pytest-xdist>=3",
             "opencv-python>=4.14,<5",
-            "ai-edge-litert>=1.2",
-            "ai-edge-quantizer>=0.10",
-            "tensorflow-serving-api>=2.18",
-            "tf-keras-vis>=0.8.7",
+            "pillow>=10",
+            "tensorboard>=2.18",
             # notebooks
             *("jupytext>=1.16", "nbclient>=0.10", "ipykernel>=6", "matplotlib>=3.8"),
-            "requests>=2.31",
-            "tensorboard>=2.18",
-            "jax>=0.4.30",
-            "pillow>=10",
         ],
-        "dev": ["black", "isort", "ruff", "pdoc>=15"],
+        "dev": ["mypy>=2.3", "pre-commit>=4", "ruff>=0.17,<0.18"],
+        # the pages of docs/
+        "docs": [
+            "mkdocs>=1.6,<2",
+            "mkdocs-material>=9.5,<10",
+            "mkdocstrings[python]>=0.26",
+            "nbconvert>=7.16",
+        ],
     },
     entry_points={"console_scripts": ["keras-cpm=keras_cpm.cli.main:main"]},
     classifiers=[
+        "Development Status :: 5 - Production/Stable",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
         "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
         "Topic :: Scientific/Engineering :: Image Recognition",
+        "Typing :: Typed",
     ],
+    keywords=["pose estimation", "convolutional pose machines", "keras", "keypoints"],
 )

@@ -1,7 +1,7 @@
-"""What batches gain on this machine: python benchmarks/batching.py SERVED [--image photo.jpg]
+"""What batches gain on this machine: python -m benchmarks.batching SERVED [--image photo.jpg]
 
-SERVED is a SavedModel of `keras-cpm export`. Rows of one request, milliseconds a request and an image, the median
-of ten; examples/serving/batching.config holds what follows from it.
+SERVED is a SavedModel of `keras-cpm export`. Rows of one request, milliseconds a request and an
+image, the median of ten; examples/serving/batching.config holds what follows from it.
 """
 
 import argparse

@@ -227,7 +227,7 @@ def write_caffemodel(path, layers, *, layout="new", shapes="new", packed=True):
         path: of the file.
         layers: list of `TrainedLayer`.
         layout: "new" (`layer`, field 100) or "v1" (`layers`, field 2).
-        shapes: "new" (BlobShape) or "legacy" (num, channels, height, width; a bias is (1, 1, 1, n)).
+        shapes: "new" (BlobShape) or "legacy" (num, channels, height, width; a bias: 1, 1, 1, n).
         packed: writes values as one field, as Caffe does, or one field each.
     """
     encode = {"new": _new_layer, "v1": _v1_layer}[layout]

@@ -1,9 +1,9 @@
 """Speed of the input pipeline: photographs of 1280x720 to training samples of 368x368.
 
-    python benchmarks/input_pipeline.py [--photographs 512] [--rounds 5] [--json FILE]
+    python -m benchmarks.input_pipeline [--photographs 512] [--rounds 5] [--json FILE]
 
 Three passes over the same JPEG files take turns, and the table says the median of each: the decoder
-alone; a pipeline that decodes whole photographs, `images.read_image`, and warps them in one
+alone; a pipeline that decodes whole photographs, `decode.read_image`, and warps them in one
 operation, `sampling.crop`; and `make_dataset`. The last two draw the default augmentation and make
 the targets of six stages. The people's heights are spread evenly over 150 to 700 pixels.
 """
@@ -143,7 +143,7 @@ def speed(dataset, count):
 
 
 def decoded_shares(records, spec, augment, draws=20):
-    """Share of the samples decoded at full, half, quarter and eighth size, as `cutout.read_box`
+    """Share of the samples decoded at full, half, quarter and eighth size, as `crop.read_box`
     does; of all augmentations only the scale matters.
     """
     counts = np.zeros(len(decode.JPEG_RATIOS))

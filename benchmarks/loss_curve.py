@@ -1,6 +1,6 @@
-"""The same training twice, with Fourier tiles and with direct convolutions: the losses step by step.
+"""The same training with Fourier tiles and with direct convolutions: the losses step by step.
 
-    python benchmarks/loss_curve.py [--steps 100] [--box 184] [--batch 2]
+    python -m benchmarks.loss_curve [--steps 100] [--box 184] [--batch 2]
 
 The paper's network with six stages on synthetic people, float32, the modern recipe; same weights,
 same samples in the same order. Takes minutes on two cores. Rounding differs from the first step

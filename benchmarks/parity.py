@@ -1,6 +1,6 @@
 """Parity with Caffe: the released networks in OpenCV's Caffe importer and in Keras, same weights.
 
-    python benchmarks/parity.py [--networks mpii,flic] [--json FILE]
+    python -m benchmarks.parity [--networks mpii,flic] [--json FILE]
 
 Both sides read the same .caffemodel file of random weights; OpenCV builds its network from a deploy
 prototxt that is written from the release's tables (caffe_files.py). The table says, for each stage,
@@ -29,7 +29,7 @@ CASES = [(name, (368, 368)) for name in caffe_files.NETWORKS] + [("person", (376
 
 
 def photograph(size, seed):
-    """A random image with the smooth areas and edges of a photograph: uint8 (height, width, 3), RGB."""
+    """A random image, as smooth and as sharp as a photograph: uint8 (height, width, 3), RGB."""
     rng = np.random.default_rng(seed)
     height, width = size
     image = np.zeros((height, width, 3), np.float32)

@@ -1,9 +1,12 @@
-"""Is a part's saliency near the part? python benchmarks/saliency.py [RECORDS] [--at label] [--model cpm-light-lsp]
+"""Is a part's saliency near the part?
 
-Of ten people, evenly spread over the records (drawn ones unless named): how many times more of the saliency's
-energy lies within half a head of the labelled part than if it lay everywhere (median), and of how many people it is
-more than once, more than twice. What is explained is the peak of the part's beliefs, wherever it is, or with
-`--at label` the beliefs around the labelled part. Needs tf-keras-vis; 1 minute.
+    python -m benchmarks.saliency [RECORDS] [--at label] [--model cpm-light-lsp]
+
+Of ten people, evenly spread over the records (drawn ones unless named): how many times more of the
+saliency's energy lies within half a head of the labelled part than if it lay everywhere (median),
+and of how many people it is more than once, more than twice. What is explained is the peak of the
+part's beliefs, wherever it is, or with `--at label` the beliefs around the labelled part. Needs
+tf-keras-vis; 1 minute.
 """
 
 import argparse
@@ -12,7 +15,7 @@ import tempfile
 import numpy as np
 
 import keras_cpm
-from keras_cpm.export.golden import network_box
+from keras_cpm.data.crop import network_box
 from keras_cpm.pose import geometry
 from keras_cpm.visualization.saliency import concentration, explain
 

@@ -1,11 +1,13 @@
-"""Direct convolution against Fourier tiles, layer by layer: the times behind models/tile_costs.py.
+"""Direct convolution against Fourier tiles, layer by layer: the times behind the cost model
+keras_cpm/models/fourier/costs.py.
 
-    python benchmarks/tiles.py
+    python -m benchmarks.tiles
 
 prints for the layers of the 6-stage network the median of the direct convolution, that of several
 tiles with the spectrum of the kernel kept, the largest difference, and what the cost model says.
 """
 
+import argparse
 import os
 import time
 
@@ -14,7 +16,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
-from keras_cpm.models.fourier import costs as tile_costs
+from keras_cpm.models.fourier import costs
 from keras_cpm.models.fourier.convolution import kernel_spectrum, tile_convolution
 
 # side of the image, kernel, channels in and out, tiles
@@ -42,6 +44,10 @@ def median_milliseconds(function, image, runs=9):
 
 
 def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.parse_args()
     random = np.random.default_rng(0)
     for side, k, ci, co, tiles in LAYERS:
         image = tf.constant(random.normal(size=(1, side, side, ci)).astype("float32"))
@@ -49,17 +55,17 @@ def main():
         kernel = tf.constant(kernel.astype("float32"))
         direct = tf.function(lambda x, w=kernel: tf.nn.conv2d(x, w, 1, "SAME"))
         milliseconds, expected = median_milliseconds(direct, image, 5)
-        chosen = tile_costs.best_tile((side, side), k, (ci, co), held=True)
+        chosen = costs.best_tile((side, side), k, (ci, co), held=True)
         print(f"{side}x{side} {k}x{k} {ci}->{co}: direct {milliseconds:.1f} ms, chosen: {chosen}")
         for tile in tiles:
             spectrum = kernel_spectrum(kernel, tile)
             run = tf.function(lambda x, w=kernel, t=tile, s=spectrum: tile_convolution(x, w, t, s))
             found, output = median_milliseconds(run, image)
-            model = 1e3 * tile_costs.seconds((side, side), k, (ci, co), tile, held=True)
+            model = 1e3 * costs.seconds((side, side), k, (ci, co), tile, held=True)
             error = float(tf.reduce_max(abs(output - expected)))
             print(
-                f"    tile {tile}: {found:.1f} ms, {milliseconds / found:.1f} x; model {model:.1f} ms; "
-                f"error {error:.0e}",
+                f"    tile {tile}: {found:.1f} ms, {milliseconds / found:.1f} x; "
+                f"model {model:.1f} ms; error {error:.0e}",
                 flush=True,
             )
 

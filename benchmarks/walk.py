@@ -1,7 +1,7 @@
-"""A drawn person walks past for ten seconds, and is followed: python benchmarks/walk.py BUNDLE
+"""A drawn person walks past for ten seconds, and is followed: python -m benchmarks.walk BUNDLE
 
-How many frames were followed, jitter with smoothing as a share of that without, and the lag of smoothing in
-frames. Drawn people need a bundle that knows them, such as that of `keras-cpm demo`.
+How many frames were followed, jitter with smoothing as a share of that without, and the lag of
+smoothing in frames. Drawn people need a bundle that knows them, such as that of `keras-cpm demo`.
 """
 
 import argparse
@@ -13,8 +13,7 @@ import numpy as np
 
 import keras_cpm
 from keras_cpm.data.synthetic.walking import walking_frames
-from keras_cpm.inference.smoothing import OneEuro
-from keras_cpm.inference.tracking import Follower
+from keras_cpm.inference.tracking import Follower, OneEuro
 
 SECONDS, RATE = 10, 25
 

@@ -6,7 +6,7 @@ parts that need no TensorFlow work without it.
 
 from importlib import import_module
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 _HOME = {
     name: module
@@ -40,10 +40,12 @@ _HOME = {
         "visualization.pose": "draw_pose",
         "visualization.beliefs": "draw_beliefs draw_stages",
         "training.train": "compile_cpm train",
+        "training.plan": "TrainingPlan plan_training",
         "data.pack": "pack",
         "evaluation.scores": "Evaluation",
         "evaluation.evaluate": "evaluate evaluate_predictions predict_records mean_pose",
-        "export.saved_model": "export_saved_model export_tflite",
+        "export.saved_model": "export_saved_model",
+        "export.tflite": "export_tflite",
         "export.litert": "LiteRTModel",
         "export.verify": "verify",
         "serving.client": "Client",

@@ -17,7 +17,8 @@ import keras_cpm
 from keras_cpm.data.checks.check import check
 from keras_cpm.images.decode import upright_array
 from keras_cpm.models.transfer import transfer_weights
-from keras_cpm.visualization.beliefs import draw_keypoints, plot_training
+from keras_cpm.visualization.plots import plot_training
+from keras_cpm.visualization.pose import draw_keypoints
 
 SMOKE = bool(os.environ.get("KERAS_CPM_SMOKE"))  # a small run, for tests
 

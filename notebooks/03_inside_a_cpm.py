@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import keras_cpm
-from keras_cpm.export.golden import network_box
+from keras_cpm.data.crop import network_box
 from keras_cpm.images.decode import upright_array
 from keras_cpm.models.receptive_field import receptive_field
 from keras_cpm.pose import codec

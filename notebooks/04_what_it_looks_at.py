@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import keras_cpm
-from keras_cpm.export.golden import network_box
+from keras_cpm.data.crop import network_box
 from keras_cpm.pose import geometry
 from keras_cpm.visualization.beliefs import heat_over
 from keras_cpm.visualization.saliency import METHODS, concentration, maximize

@@ -1,4 +1,6 @@
-"""Runs the notebooks and stores them with their outputs: python notebooks/build.py [--smoke] [--store].
+"""Runs the notebooks and stores them with their outputs.
+
+    python notebooks/build.py [--smoke] [--store]
 
 The texts (.py) are what is edited; the .ipynb beside them are what GitHub and Colab show.
 """
@@ -19,9 +21,9 @@ import numpy as np
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-# The one place of the project that knows where it lives; whoever forks it changes this line.
-REPOSITORY = "https://github.com/OWNER/keras_cpm"
 FOLDER = Path(__file__).parent
+# setup.py is the one place that knows where the project lives
+REPOSITORY = re.search(r'^ *url="(.+?)"', (FOLDER.parent / "setup.py").read_text("utf-8"), re.M)[1]
 SWITCH, CELL_SECONDS = "KERAS_CPM_SMOKE", 600
 _LONGEST_CELL = 10
 
@@ -35,7 +37,8 @@ def read(path):
     """The notebook of a text, for Colab's kernel, and checked.
 
     Raises:
-        ValueError: no install cell first, no switch for small runs, or a cell that belongs into the package.
+        ValueError: no install cell first, no switch for small runs, or a cell that belongs into the
+            package.
     """
     book = jupytext.reads(path.read_text("utf-8"), fmt="py:percent")
     book.metadata["kernelspec"] = {
@@ -56,7 +59,8 @@ def read(path):
         ]
         if len(lines) > _LONGEST_CELL:
             raise ValueError(
-                f"{path.name} has a cell of {len(lines)} lines; move it into the package: {lines[0]}"
+                f"{path.name} has a cell of {len(lines)} lines; move it into the package: "
+                f"{lines[0]}"
             )
     code[0].source = code[0].source.replace("REPOSITORY", REPOSITORY)
     return book
@@ -80,7 +84,10 @@ def run(book, folder):
 
 
 def lighten(book):
-    """Makes what is stored small and the same on every machine: JPEG for PNG, no warnings, ids that stay."""
+    """Makes what is stored small and the same on every machine.
+
+    JPEG for PNG, no warnings, ids that stay.
+    """
     for number, cell in enumerate(book.cells, 1):
         cell["id"] = f"cell-{number}"
         if cell.cell_type != "code":

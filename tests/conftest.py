@@ -5,7 +5,9 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import cv2
 import keras
+import numpy as np
 import pytest
 
 import keras_cpm
@@ -28,6 +30,14 @@ def tiny_model(tiny_spec):
 def drawn_records(tmp_path_factory):
     """Six drawn people, some with a neighbour."""
     return keras_cpm.draw_records(tmp_path_factory.mktemp("drawn"), 6, image_size=(96, 128))
+
+
+@pytest.fixture
+def picture(tmp_path):
+    """A black picture 40 wide and 80 high, see `tests.data.checks.people.record`."""
+    path = str(tmp_path / "picture.png")
+    cv2.imwrite(path, np.zeros((80, 40, 3), np.uint8))
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Where people stand and what is there, for the tests of geometry, sampling and windows."""
+"""Where people stand and what is there, for the tests of geometry, sampling and crops."""
 
 import numpy as np
 import pytest

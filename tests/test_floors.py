@@ -1,5 +1,5 @@
-"""The house: twelve sub-packages whose imports go down only, and heavy packages that stay where they
-belong.
+"""The house: twelve sub-packages whose imports go down only, and heavy packages that stay where
+they belong.
 """
 
 import ast
@@ -18,7 +18,7 @@ ROOMS = (
 # package -> modules or whole rooms that may import it
 HEAVY = {
     "cv2": ("inference.frames", "visualization", "data.synthetic.draw"),
-    "scipy": ("data.formats.lsp", "data.formats.matlab"),
+    "scipy": ("data.formats.matlab",),
     "click": ("cli",),
     "rich": ("cli.console",),
     "tf_keras_vis": ("visualization.saliency",),
@@ -26,7 +26,7 @@ HEAVY = {
     "ai_edge_litert": ("export.litert",),
     "ai_edge_quantizer": ("export.quantize",),
     "grpc": ("serving.client",),
-    "tensorflow_serving": ("serving.client", "export.warmup"),
+    "tensorflow_serving": ("serving.client", "export.saved_model"),
     "requests": ("serving.client",),
 }
 # these train under any backend of Keras
@@ -43,10 +43,13 @@ def modules():
 MODULES = dict(modules())
 
 
-def imports(name):
-    """(package, module of this package or None) for every import in a file, also inside functions."""
+def imports(name, *, inside=True):
+    """(package, module of this package or None) for every import in a file, also inside
+    functions.
+    """
     package = ["keras_cpm", *name.split(".")[:-1]]
-    for node in ast.walk(ast.parse(MODULES[name].read_text("utf-8"))):
+    tree = ast.parse(MODULES[name].read_text("utf-8"))
+    for node in ast.walk(tree) if inside else tree.body:
         if isinstance(node, ast.Import):
             yield from ((alias.name.split(".")[0], None) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -79,7 +82,6 @@ def count(request):
         print(f"\n{len(MODULES)} modules in {len(ROOMS)} rooms, {inner} imports between them")
 
 
-@pytest.mark.xfail(strict=True, reason="the moves alone do not do it")
 def test_imports_go_down():
     upwards = [
         f"{name} imports {target}"
@@ -117,12 +119,13 @@ def test_heavy_packages_stay_in_their_rooms():
     ]
 
 
-@pytest.mark.xfail(strict=True, reason="the moves alone do not do it")
 def test_networks_train_under_any_backend():
+    """A function that runs only under TensorFlow may import it; the file that holds it does not."""
+    free = [name for name in MODULES if within(name, BACKEND_FREE)]
     assert not [
         name
-        for name, found in IMPORTS.items()
-        if within(name, BACKEND_FREE) and any(package == "tensorflow" for package, _ in found)
+        for name in free
+        if any(package == "tensorflow" for package, _ in imports(name, inside=False))
     ]
 
 
@@ -146,15 +149,15 @@ def test_no_file_is_a_drawer():
     assert not banned & {part for name in MODULES for part in name.split(".")}
 
 
-@pytest.mark.xfail(strict=True, reason="the moves alone do not do it")
 def test_a_file_reads_at_a_glance():
     long = {name: len(path.read_text("utf-8").splitlines()) for name, path in MODULES.items()}
     assert not {name: lines for name, lines in long.items() if lines > LINES}
 
 
-@pytest.mark.xfail(strict=True, reason="the moves alone do not do it")
 def test_functions_are_short():
-    """At most sixty lines of code in a body: neither docstring nor comments nor empty lines count."""
+    """At most sixty lines of code in a body: neither docstring nor comments nor empty lines
+    count.
+    """
     long = {
         f"{name}.{node.name}": lines
         for name, path in MODULES.items()

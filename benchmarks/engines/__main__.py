@@ -2,11 +2,13 @@
 
 import click
 
-from keras_cpm.cli.console import print_bench, write_json
-from keras_cpm.cli.options import COUNT, PATH
+from keras_cpm.cli.console import write_json
+from keras_cpm.cli.options import COUNT, PATH, in_flags
+
+from .report import print_tables
 
 
-@click.command()
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("model", required=False)
 @click.option("--train", is_flag=True, help="Steps of training instead of inference.")
 @click.option("--engines", help="Names with commas; all that are installed unless given.")
@@ -17,7 +19,7 @@ from keras_cpm.cli.options import COUNT, PATH
     type=click.Choice(["both", "with", "without"]),
     default="both",
     show_default=True,
-    help="With or without settings of the memory allocator, see keras_cpm/allocator.py.",
+    help="With or without settings of the memory allocator, see keras_cpm/cli/allocator.py.",
 )
 @click.option("--json", "json_path", type=PATH, help="Write the tables as JSON.")
 def bench(model, engines, json_path, **options):
@@ -30,8 +32,16 @@ def bench(model, engines, json_path, **options):
     from .run import run_bench
 
     names = [name.strip() for name in engines.split(",")] if engines else None
-    result = run_bench(
-        model, engines=names, progress=lambda line: click.echo(line, err=True), **options
-    )
+    try:
+        result = run_bench(
+            model, engines=names, say=lambda line: click.echo(line, err=True), **options
+        )
+    except (ValueError, OSError, RuntimeError) as error:
+        command = click.get_current_context().command
+        raise click.ClickException(in_flags(str(error), command)) from error
     write_json(json_path, result)
-    print_bench(result)
+    print_tables(result)
+
+
+if __name__ == "__main__":
+    bench(prog_name="python -m benchmarks.engines")

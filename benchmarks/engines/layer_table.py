@@ -1,8 +1,8 @@
 """A network as a table of layers: enough to build it in any other engine. numpy only.
 
-Rows are in an order in which they can be computed. Values are (n, h, w, c); kernels (kh, kw, ci, co),
-as Keras has them. What a convolution's activation does is a row of its own, and what changes nothing
-when predicting (Identity, Dropout) has none.
+Rows are in an order in which they can be computed. Values are (n, h, w, c); kernels (kh, kw, ci,
+co), as Keras has them. What a convolution's activation does is a row of its own, and what changes
+nothing when predicting (Identity, Dropout) has none.
 
 | kind | settings | weights |
 |---|---|---|
@@ -126,8 +126,8 @@ def _rows_of(layer, inputs, tensors):
     if found is None:
         raise ValueError(
             "The table has no kind for this layer with these settings; build the network of the "
-            "kinds that benchmarks/engines/layer_table.py lists, or measure TensorFlow alone. Received: "
-            f"layer {layer.name!r} of class {type(layer).__name__}"
+            "kinds that benchmarks/engines/layer_table.py lists, or measure TensorFlow alone. "
+            f"Received: layer {layer.name!r} of class {type(layer).__name__}"
         )
     if not found:
         return []
@@ -140,7 +140,7 @@ def _rows_of(layer, inputs, tensors):
 
 
 def _class_of(layer):
-    """Name of the class, where it is Keras' or ours: ours go by the names of those they stand for."""
+    """Name of a class of Keras or ours; ours have the names of those that they stand for."""
     kind = type(layer)
     return kind.__name__ if kind.__module__.split(".")[0] in ("keras", "keras_cpm") else None
 
@@ -252,7 +252,7 @@ def _has_pads(layer):
 
 
 def _pads(layer, reach, shape):
-    """TensorFlow's "same": as many outputs as strides fit into the image, the odd pixel comes last."""
+    """TensorFlow's "same": as many outputs as strides fit in, and the odd pixel comes last."""
     if layer.padding == "valid":
         return ((0, 0), (0, 0))
     totals = [
@@ -267,7 +267,7 @@ def _pads(layer, reach, shape):
     return tuple((total // 2, total - total // 2) for total in totals)
 
 
-# --- files -----------------------------------------------------------------------------------------
+# --- files ----------------------------------------------------------------------------------------
 
 
 def write_table(path, rows):

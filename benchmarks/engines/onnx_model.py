@@ -1,5 +1,5 @@
-"""A table of layers as an ONNX model, for ONNX Runtime, OpenVINO and others; onnx does not come with this
-package.
+"""A table of layers as an ONNX model, for ONNX Runtime, OpenVINO and others; onnx does not come
+with this package.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ def onnx_model(table, sizes=(None, None, None)):
     """The network as an ONNX model, for ONNX Runtime, OpenVINO and others.
 
     Args:
-        table: list of `models.layer_table.Row`.
+        table: list of `layer_table.Row`.
         sizes: (n, h, w) of the inputs, `None` where it is free; engines like them fixed.
 
     Returns:
@@ -24,7 +24,8 @@ def onnx_model(table, sizes=(None, None, None)):
         >>> from importlib.util import find_spec
         >>> from benchmarks.engines.layer_table import Row
         >>> from benchmarks.engines.onnx_model import onnx_model
-        >>> table = [Row("image", "input", (), {"shape": (8, 8, 3)}), Row("stage1", "output", ("image",))]
+        >>> table = [Row("image", "input", (), {"shape": (8, 8, 3)})]
+        >>> table += [Row("stage1", "output", ("image",))]
         >>> if find_spec("onnx"):
         ...     assert b"stage1" in onnx_model(table)
     """

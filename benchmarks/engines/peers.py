@@ -1,7 +1,9 @@
-"""The engines of `python -m benchmarks.engines`: functions from a `workload.Workload` to one network that runs.
+"""The engines of `python -m benchmarks.engines`: functions from a `workload.Workload` to one
+network that runs.
 
 The packages of an engine are loaded within its function: the memory of a process is that of its
-engine, and no peer is needed to measure the others.
+engine, and no peer is needed to measure the others. TensorFlow takes the number of threads from the
+environment, see `process.environment`.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ class Engine:
     Args:
         title: of the row; {} is the version of the last of its packages.
         make: function of a `Workload`. Predicting: returns a function of nothing that returns the
-            list of all stages, arrays (1, h, w, C). Training: an object with `step()`, which returns
-            the loss, and `gradients()`, a dict of the paths of Keras' weights.
+            list of all stages, arrays (1, h, w, C). Training: an object with `step()`, which
+            returns the loss, and `gradients()`, a dict of the paths of Keras' weights.
         packages: what it needs besides this package's own, name to import -> name to install.
         precision: in which it computes.
 
@@ -55,14 +57,6 @@ def _version(package):
     return metadata.version(distributions[package][0])
 
 
-def _tensorflow(work):
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(work.threads)
-    tf.config.threading.set_inter_op_parallelism_threads(work.threads)
-    return tf
-
-
 def _torch(work):
     import torch
 
@@ -70,16 +64,11 @@ def _torch(work):
     return torch
 
 
-def _listed(outputs):
-    return outputs if isinstance(outputs, (list, tuple)) else [outputs]
-
-
-# --- predicting --------------------------------------------------------------------------------------
+# --- predicting -----------------------------------------------------------------------------------
 
 
 def _predictor(convolution):
     def make(work):
-        _tensorflow(work)
         from keras_cpm.inference.runner import Inference
 
         model, inputs = work.model(convolution), work.inputs()
@@ -91,7 +80,8 @@ def _predictor(convolution):
 
 
 def _saved_model(work):
-    tf = _tensorflow(work)
+    import tensorflow as tf
+
     loaded = tf.saved_model.load(work.served_path())
     beliefs, names = loaded.signatures["beliefs"], work.facts()["outputs"]
     # the center map is a constant of the graph
@@ -105,9 +95,12 @@ def _saved_model(work):
 
 
 def _plain(work):
-    tf = _tensorflow(work)
+    import tensorflow as tf
+
+    from keras_cpm.models.stage_beliefs import stages_of
+
     model, inputs = work.model(), work.inputs()
-    function = tf.function(lambda *images: _listed(model(list(images), training=False)))
+    function = tf.function(lambda *images: stages_of(model(list(images), training=False)))
     return lambda: [stage.numpy() for stage in function(*map(tf.constant, inputs))]
 
 
@@ -143,7 +136,7 @@ def _openvino(work):
     return lambda: [np.array(stage) for stage in compiled(inputs).values()]
 
 
-# --- training ----------------------------------------------------------------------------------------
+# --- training -------------------------------------------------------------------------------------
 
 
 # about that of the first steps of the recipe's schedule
@@ -151,15 +144,14 @@ _RATE = 1e-6
 
 
 class _KerasTraining:
-    """`train_on_batch` with the losses of the package: compiled as `keras-cpm train` does, or, without
-    `convolution`, with Keras' own layers and optimiser.
+    """`train_on_batch` with the losses of the package: compiled as `keras-cpm train` does, or,
+    without `convolution`, with Keras' own layers and optimiser.
 
     Without moving average, which PyTorch's optimiser has not, and without dropout, which would make
     gradients differ.
     """
 
     def __init__(self, work, convolution, precision):
-        self._tf = _tensorflow(work)
         import keras
 
         from keras_cpm.training.losses import stage_losses
@@ -185,14 +177,17 @@ class _KerasTraining:
         return float(logs["loss"])
 
     def gradients(self):
+        import tensorflow as tf
+
+        from keras_cpm.models.stage_beliefs import stages_of
         from keras_cpm.training.losses import belief_l2
 
-        tf, variables = self._tf, self._model.trainable_variables
+        variables = self._model.trainable_variables
 
         @tf.function
         def compute(inputs, targets):
             with tf.GradientTape() as tape:
-                stages = _listed(self._model(inputs, training=True))
+                stages = stages_of(self._model(inputs, training=True))
                 losses = [belief_l2(a, b) for a, b in zip(targets, stages, strict=True)]
                 loss = tf.reduce_mean(sum(losses))
             return tape.gradient(loss, [variable.value for variable in variables])
@@ -232,7 +227,7 @@ def _keras(convolution=None, precision="float32"):
     return lambda work: _KerasTraining(work, convolution, precision)
 
 
-# --- their names: what others are compared with is "tensorflow" of the same precision ----------------
+# --- their names: what others are compared with is "tensorflow" of the same precision -------------
 
 _OWN = {"tensorflow": "tensorflow"}
 _TORCH = {"torch": "torch"}

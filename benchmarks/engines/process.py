@@ -1,14 +1,18 @@
-"""The program of a process that `python -m benchmarks.engines` starts: it does one job."""
+"""Jobs in processes of their own: `in_new_process` starts one, and this file is its program."""
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+
+from keras_cpm.cli.allocator import SETTINGS
 
 from .peers import INFERENCE, TRAINING
 from .workload import TRAINING_BATCH, Workload, prepare
@@ -19,8 +23,79 @@ _STATUS = Path("/proc/self/status")
 _CALLS = 3
 
 
+def in_new_process(job, settings, say):
+    """Does one job in a new process.
+
+    Args:
+        job: see `work_on`.
+        settings: dict, those of the memory allocator; the process has them and no others.
+        say: called with one line now and then.
+
+    Returns:
+        what `work_on` returns.
+
+    Raises:
+        ValueError: what the job raises of ValueError, ImportError or OSError.
+        RuntimeError: the process ended early.
+
+    Example:
+        >>> from benchmarks.engines.process import in_new_process
+        >>> job = {"do": "time", "folder": "", "train": False, "engines": []}
+        >>> in_new_process({**job, "rounds": 1, "threads": 1}, {}, print)
+        round 1 of 1
+        {}
+    """
+    command = [sys.executable, "-P", "-m", "benchmarks.engines.process", json.dumps(job)]
+    with tempfile.TemporaryFile("w+", errors="replace") as said:
+        pipes = {"stdout": subprocess.PIPE, "stderr": said, "text": True}
+        surroundings = environment(settings, job["threads"])
+        with subprocess.Popen(command, env=surroundings, **pipes) as process:
+            try:
+                message = {}
+                for line in process.stdout:
+                    message = json.loads(line)
+                    if "say" in message:
+                        say(message["say"])
+            except BaseException:
+                process.kill()
+                raise
+        if "result" in message:
+            return message["result"]
+        if "error" in message:
+            raise ValueError(message["error"])
+        said.seek(0)
+        *_, last = ["none", *filter(None, map(str.strip, said))]
+    raise RuntimeError(
+        f"The process of {', '.join(job['engines'])} ended early; name others with --engines, or "
+        f"make room in memory if it was killed (-9). Received: code {process.returncode}, last "
+        f"words: {last}"
+    )
+
+
+def environment(settings, threads):
+    """This process' environment with these settings of the allocator alone, and without GPU.
+
+    Example:
+        >>> from benchmarks.engines.process import environment
+        >>> environment({}, threads=2)["TF_NUM_INTRAOP_THREADS"]
+        '2'
+    """
+    kept = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    path = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    threads_of = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+    return {
+        **kept,
+        **settings,
+        **dict.fromkeys(threads_of, str(threads)),
+        "PYTHONPATH": os.pathsep.join(filter(None, path)),
+        "KERAS_BACKEND": "tensorflow",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "CUDA_VISIBLE_DEVICES": "-1",
+    }
+
+
 def main():
-    """The argument is a job as JSON; lines of JSON go out: progress, then the result or an error."""
+    """Takes a job as JSON; lines of JSON go out: what it says, then the result or an error."""
     # whatever libraries print goes to stderr
     channel = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -29,26 +104,26 @@ def main():
         print(json.dumps(message), file=channel, flush=True)
 
     try:
-        tell(result=work_on(json.loads(sys.argv[1]), lambda line: tell(progress=line)))
+        tell(result=work_on(json.loads(sys.argv[1]), lambda line: tell(say=line)))
     except (ValueError, ImportError, OSError) as error:
         tell(error=str(error))
 
 
-def work_on(job, progress):
+def work_on(job, say):
     """Does one job.
 
     Args:
-        job: dict of "do" ("prepare", "time", "memory"), "folder", "threads", "engines", "train", and
-            "model" or "rounds" where they matter.
-        progress: called with lines.
+        job: dict of "do" ("prepare", "time", "memory"), "folder", "threads", "engines", "train",
+            and "model" or "rounds" where they matter.
+        say: called with lines.
 
     Returns:
         JSON values.
     """
-    return {"prepare": _prepare, "time": _time, "memory": _memory}[job["do"]](job, progress)
+    return {"prepare": _prepare, "time": _time, "memory": _memory}[job["do"]](job, say)
 
 
-def _prepare(job, progress):
+def _prepare(job, say):
     reasons = prepare(job["folder"], job["model"], job["engines"])
     facts = Workload(job["folder"], job["threads"]).facts()
     return {
@@ -67,10 +142,10 @@ def _make(job, name):
     return known[name], made
 
 
-def _time(job, progress):
+def _time(job, say):
     calls, values = {}, {}
-    # PyTorch first: its first gradients end the process if TensorFlow was loaded before (builds with
-    # CUDA; both register the options of an LLVM)
+    # PyTorch first: its first gradients end the process if TensorFlow was loaded before (builds
+    # with CUDA; both register the options of an LLVM)
     for name in sorted(job["engines"], key=lambda name: name != "pytorch"):
         engine, made = _make(job, name)
         calls[name] = made.step if job["train"] else made
@@ -80,9 +155,9 @@ def _time(job, progress):
             # before a step changes the weights
             values[name] = made.gradients()
         calls[name]()
-        progress(f"{name} is ready")
+        say(f"{name} is ready")
     images = TRAINING_BATCH if job["train"] else 1
-    medians = take_turns(calls, job["rounds"], progress)
+    medians = take_turns(calls, job["rounds"], say)
     return {
         name: {
             "milliseconds": medians[name] / images,
@@ -92,13 +167,13 @@ def _time(job, progress):
     }
 
 
-def take_turns(calls, rounds, progress=lambda line: None):
+def take_turns(calls, rounds, say=lambda line: None):
     """Times functions in turn.
 
     Args:
         calls: dict of functions of nothing.
         rounds: how often each is called.
-        progress: called with one line a round.
+        say: called with one line a round.
 
     Returns:
         dict of medians, milliseconds.
@@ -114,7 +189,7 @@ def take_turns(calls, rounds, progress=lambda line: None):
             start = time.perf_counter()
             call()
             times[name].append(1e3 * (time.perf_counter() - start))
-        progress(f"round {number + 1} of {rounds}")
+        say(f"round {number + 1} of {rounds}")
     return {name: float(np.median(values)) for name, values in times.items()}
 
 
@@ -143,7 +218,7 @@ def difference(found, truth):
     return max(shares)
 
 
-def _memory(job, progress):
+def _memory(job, say):
     if not _STATUS.is_file():
         return {"peak_gb": None}
     (name,) = job["engines"]

@@ -1,21 +1,18 @@
-"""`run_bench`: one network in several engines on this machine: time, memory, agreement.
+"""`run_bench`: one network in several engines on this machine: time, memory, differences.
 
 Engines take turns in one process, so that a noisy machine is noisy for all, and medians count. Peak
 memory is that of a process of its own for each engine, imports included. Processes begin with the
-settings of the memory allocator, or without; see `allocator.py`.
+settings of the memory allocator, or without; see keras_cpm/cli/allocator.py.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 import tempfile
-from pathlib import Path
 
 from keras_cpm.cli.allocator import SETTINGS, is_glibc
 
+from . import process
 from .peers import INFERENCE, TRAINING
 from .workload import TRAINING_BATCH
 
@@ -30,7 +27,7 @@ def run_bench(
     rounds=7,
     threads=None,
     malloc="both",
-    progress=lambda line: None,
+    say=lambda line: None,
 ):
     """Measures; minutes, most of them for the engines that are slow.
 
@@ -38,8 +35,8 @@ def run_bench(
     "keras_cpm" also scores, as `compile_cpm` has it. Every engine has the same weights, inputs and
     threads, and none the GPU.
 
-    Gradients of a network with pools and ReLUs jump where rounding turns a decision: outputs that differ
-    by 5e-6 go with gradients that differ by some 5e-4, whoever computes them.
+    Gradients of a network with pools and ReLUs jump where rounding turns a decision: outputs that
+    differ by 5e-6 go with gradients that differ by some 5e-4, whoever computes them.
 
     Args:
         model: a bundle's folder or name; `None` for the paper's 6-stage network, random weights.
@@ -48,8 +45,9 @@ def run_bench(
             run the network.
         rounds: how often each engine is timed.
         threads: `None` for all cores that this process may use.
-        malloc: "with" the settings of `allocator.SETTINGS`, "without", or "both", one after the other.
-        progress: called with one line now and then.
+        malloc: "with" the settings of keras_cpm/cli/allocator.py, "without", or "both", one after
+            the other.
+        say: called with one line now and then.
 
     Returns:
         dict: "task", "network", "box" (pixels), "stages", "parameters", "batch", "threads",
@@ -75,22 +73,22 @@ def run_bench(
     """
     if rounds < 1:
         raise ValueError(f"`rounds` must be at least 1. Received: rounds={rounds}")
-    choices = _choices(malloc, progress)
-    names = _choose(TRAINING if train else INFERENCE, engines, progress)
+    choices = _choices(malloc, say)
+    names = _choose(TRAINING if train else INFERENCE, engines, say)
     job = {"train": train, "rounds": rounds, "threads": threads or cores()}
     with tempfile.TemporaryDirectory() as folder:
         job["folder"] = folder
-        progress("writing the network for every engine")
+        say("writing the network for every engine")
         model = None if model is None else str(model)
-        found = _child({**job, "do": "prepare", "model": model, "engines": names}, {}, progress)
+        found = process.in_new_process(
+            {**job, "do": "prepare", "model": model, "engines": names}, {}, say
+        )
         names = [name for name in names if name not in found["reasons"]]
         for name, reason in found["reasons"].items():
             if engines or not names:
                 raise ValueError(f"{name} cannot run this network. {reason}")
-            progress(f"{name} does not take part. {reason}")
-        tables = {
-            choice: _measure({**job, "engines": names}, choice, progress) for choice in choices
-        }
+            say(f"{name} does not take part. {reason}")
+        tables = {choice: _measure({**job, "engines": names}, choice, say) for choice in choices}
     return {
         "task": "training" if train else "inference",
         "network": model or "6 stages, random weights",
@@ -115,8 +113,8 @@ def cores():
     return os.cpu_count() or 1
 
 
-def _choose(known, engines, progress):
-    """Names of those that are here; the others are mentioned, or refused where they were asked for."""
+def _choose(known, engines, say):
+    """Names of those that are here; others are mentioned, or refused where they were asked for."""
     unknown = [name for name in engines or () if name not in known]
     if unknown:
         raise ValueError(f"`engines` must be of {list(known)}. Received: {', '.join(unknown)}")
@@ -126,27 +124,27 @@ def _choose(known, engines, progress):
         if packages and engines:
             raise ValueError(f"{name} is not installed; pip install {packages}")
         if packages:
-            progress(f"{name} does not take part; pip install {packages} adds it")
+            say(f"{name} does not take part; pip install {packages} adds it")
         else:
             chosen.append(name)
     return chosen
 
 
-def _choices(malloc, progress):
+def _choices(malloc, say):
     if malloc not in MALLOC:
         raise ValueError(f"`malloc` must be one of {list(MALLOC)}. Received: malloc={malloc!r}")
     if malloc != "without" and not is_glibc():
-        progress("the allocator of this system does not know the settings: without them")
+        say("the allocator of this system does not know the settings: without them")
         return ["without"]
     return ["without", "with"] if malloc == "both" else [malloc]
 
 
-def _measure(job, choice, progress):
-    """The table of one choice: a process that times all engines, then one an engine for its memory."""
+def _measure(job, choice, say):
+    """The table of one choice: one process times all engines, then each has one for its memory."""
     known = TRAINING if job["train"] else INFERENCE
-    environment = SETTINGS if choice == "with" else {}
-    progress(f"{choice} settings of the allocator")
-    timed = _child({**job, "do": "time"}, environment, progress)
+    settings = SETTINGS if choice == "with" else {}
+    say(f"{choice} settings of the allocator")
+    timed = process.in_new_process({**job, "do": "time"}, settings, say)
     direct = {
         known[name].precision: entry["milliseconds"]
         for name, entry in timed.items()
@@ -161,57 +159,11 @@ def _measure(job, choice, progress):
             "milliseconds": entry["milliseconds"],
             "speed": reference and reference / entry["milliseconds"],
             "difference": entry["difference"],
-            "peak_gb": _peak({**job, "engines": [name]}, environment, progress),
+            "peak_gb": _peak({**job, "engines": [name]}, settings, say),
         }
     return table
 
 
-def _peak(job, environment, progress):
-    progress(f"memory of {job['engines'][0]}")
-    return _child({**job, "do": "memory"}, environment, lambda line: None)["peak_gb"]
-
-
-# --- processes -------------------------------------------------------------------------------------
-
-
-def _child(job, environment, progress):
-    """What `measuring.work_on(job)` returns in a new process of this environment."""
-    command = [sys.executable, "-P", "-m", "benchmarks.engines.process", json.dumps(job)]
-    environment = _environment(environment, job["threads"])
-    with tempfile.TemporaryFile("w+", errors="replace") as said:
-        pipes = {"stdout": subprocess.PIPE, "stderr": said, "text": True}
-        with subprocess.Popen(command, env=environment, **pipes) as process:
-            try:
-                message = {}
-                for line in process.stdout:
-                    message = json.loads(line)
-                    if "progress" in message:
-                        progress(message["progress"])
-            except BaseException:
-                process.kill()
-                raise
-        if "result" in message:
-            return message["result"]
-        if "error" in message:
-            raise ValueError(message["error"])
-        said.seek(0)
-        *_, last = ["none", *filter(None, map(str.strip, said))]
-    raise RuntimeError(
-        f"The process of {', '.join(job['engines'])} ended early; name others with --engines, or make "
-        f"room in memory if it was killed (-9). Received: code {process.returncode}, last words: {last}"
-    )
-
-
-def _environment(settings, threads):
-    """The parent's, with these settings of the allocator and no others, and without GPU."""
-    kept = {name: value for name, value in os.environ.items() if name not in SETTINGS}
-    path = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-    return {
-        **kept,
-        **settings,
-        "PYTHONPATH": os.pathsep.join(filter(None, path)),
-        "KERAS_BACKEND": "tensorflow",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "CUDA_VISIBLE_DEVICES": "-1",
-        "OMP_NUM_THREADS": str(threads),
-    }
+def _peak(job, settings, say):
+    say(f"memory of {job['engines'][0]}")
+    return process.in_new_process({**job, "do": "memory"}, settings, lambda line: None)["peak_gb"]

@@ -14,7 +14,7 @@ def torch_network(table):
     """The network as a trainable `torch.nn.Module`, in the memory format channels_last.
 
     Args:
-        table: list of `models.layer_table.Row`.
+        table: list of `layer_table.Row`.
 
     Returns:
         module: tensors (n, h, w, c), one an input -> list of tensors (n, h, w, c), one an output.

@@ -1,4 +1,6 @@
-"""What `python -m benchmarks.engines` gives every engine: one network in the forms they read, and what goes in."""
+"""What `python -m benchmarks.engines` gives every engine: one network in the forms they read, and
+what goes in.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,7 @@ class Workload:
         return json.loads(self._path(_FACTS).read_text("utf-8"))
 
     def table(self):
-        """list of `models.layer_table.Row`."""
+        """list of `layer_table.Row`."""
         return read_table(self._path(_TABLE))
 
     def onnx_path(self):
@@ -148,13 +150,13 @@ def _lively_network():
 
 
 def _write_arrays(path, spec):
-    from keras_cpm.pose import codec
+    from keras_cpm.models.stage_beliefs import centered_map
 
     draw, cells = np.random.default_rng(1), spec.box_size // spec.stride
     np.savez(
         path,
         images=draw.uniform(0, 255, (TRAINING_BATCH, spec.box_size, spec.box_size, 3)).astype("f4"),
-        center=codec.encode_center([spec.center] * 2, spec)[None].numpy(),
+        center=centered_map(spec),
         target=draw.uniform(0, 1, (TRAINING_BATCH, cells, cells, spec.num_channels)).astype("f4"),
     )
 

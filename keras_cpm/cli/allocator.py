@@ -1,11 +1,11 @@
-"""Settings of glibc's memory allocator for programs that make and drop large arrays. Standard library
-only.
+"""Settings of glibc's memory allocator for programs that make and drop large arrays. Standard
+library only.
 
 Left to itself, glibc asks the kernel for every array of 32 MB and more and gives it back when it is
-dropped, and returns what is free at the end of its heaps. The next array begins as pages that the kernel
-must find and fill with zeros, one fault each 4 KB. The settings keep what was ever used: nothing is
-mapped for a single array, nothing is returned. Raising the bound instead would do in glibc 2.36, but
-older versions ignore a MALLOC_MMAP_THRESHOLD_ above 32 MB.
+dropped, and returns what is free at the end of its heaps. The next array begins as pages that the
+kernel must find and fill with zeros, one fault each 4 KB. The settings keep what was ever used:
+nothing is mapped for a single array, nothing is returned. Raising the bound instead would do in
+glibc 2.36, but older versions ignore a MALLOC_MMAP_THRESHOLD_ above 32 MB.
 
 PyTorch drops every array: a training step of the 6-stage network has 336,000 faults without the
 settings, 19,000 with them. TensorFlow, ONNX Runtime and OpenVINO keep pools of their own and hardly

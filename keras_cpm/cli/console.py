@@ -71,12 +71,14 @@ def print_pose(result):
         )
 
 
-def print_agreements(rows, where):
-    """Prints what `proof.prove_all` returns, a row an export."""
+def print_comparisons(rows, where):
+    """Prints what `compare_all` returns, a row an export."""
+    from ..export.displacement import SURE
+
     keras = rows[0]
     click.echo(
         f"Displacement from the Keras model, {len(keras.scores)} {where}, "
-        f"{keras.displacements.size} keypoints with a score of at least 0.3"
+        f"{keras.displacements.size} keypoints with a score of at least {SURE}"
     )
     line = "{:18s} {:>12s} {:>12s} {:>9s} {:>10s}  {}"
     click.echo(line.format("", "median, px", "largest, px", "MB", "ms", ""))
@@ -88,50 +90,23 @@ def print_agreements(rows, where):
 
 
 def print_parts(table):
-    """Prints what `proof.parts_table` returns: a line a part, for each export."""
+    """Prints what `compare.parts_table` returns: a line a part, for each export."""
     for name, entries in table.items():
         total = entries["total"]
-        click.echo(
-            f"\n{name}: PCK@0.2 {_cell(total['pck'], '{:.2f}')}, Keras {_cell(total['keras_pck'], '{:.2f}')}"
-        )
+        pck, keras = _cell(total["pck"], "{:.2f}"), _cell(total["keras_pck"], "{:.2f}")
+        click.echo(f"\n{name}: PCK@0.2 {pck}, Keras {keras}")
         for part, one in entries.items():
             if part != "total":
                 median, far = _cell(one["median"], "{:.3f}"), _cell(one["p95"], "{:.3f}")
                 pck, keras = _cell(one["pck"], "{:.1f}"), _cell(one["keras_pck"], "{:.1f}")
                 click.echo(
-                    f"  {part:18s} median {median:>7s} px  95 % below {far:>7s} px  PCK {pck:>5s}  Keras {keras:>5s}"
+                    f"  {part:18s} median {median:>7s} px  95 % below {far:>7s} px  "
+                    f"PCK {pck:>5s}  Keras {keras:>5s}"
                 )
-
-
-def print_bench(result):
-    """Prints what `run_bench` returns: a table a choice of the allocator, a row an engine."""
-    images = "1 image" if result["batch"] == 1 else f"{result['batch']} images a step"
-    click.echo(
-        f"{result['task']}, {result['network']}: {result['stages']} stages, "
-        f"{result['parameters']:,} parameters, {images} of {result['box']} pixels, "
-        f"{result['threads']} threads, median of {result['rounds']} rounds"
-    )
-    line = "{:30s} {:14s} {:>11s} {:>12s} {:>10s} {:>11s}"
-    heads = ("engine", "precision", "ms an image", "x TensorFlow", "difference", "peak memory")
-    for choice, table in result["tables"].items():
-        click.echo(f"\n{choice} settings of the allocator\n{line.format(*heads)}")
-        for row in table.values():
-            cells = (
-                f"{row['milliseconds']:.{0 if row['milliseconds'] >= 100 else 1}f}",
-                _cell(row["speed"], "{:.2f}"),
-                _cell(row["difference"], "{:.1e}"),
-                _cell(row["peak_gb"], "{:.2f} GB"),
-            )
-            click.echo(line.format(row["title"], row["precision"], *cells))
 
 
 def _cell(value, form):
     return "-" if value is None else form.format(value)
-
-
-def read_json(path, *, default):
-    """What `write_json` wrote, or `default` where there is no such file."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else default
 
 
 def write_json(path, value):

@@ -1,10 +1,9 @@
-"""`keras-cpm`: every verb parses its flags, calls one public function and prints one table.
+"""`keras-cpm`: every command parses its flags, calls one public function and prints one table.
 
-Nothing heavy is imported before a verb runs, so `--help` answers at once.
+Nothing heavy is imported before a command runs, so `--help` answers at once.
 """
 
 import os
-import re
 
 import click
 
@@ -25,27 +24,10 @@ from .commands.reproduce import reproduce
 from .commands.serve_test import serve_test
 from .commands.train import train
 from .commands.verify import verify
-
-# Python arguments that have another name on the command line
-_FLAGS = {
-    "export": {"path": "--out"},
-    "predict": {"path": "--draw", "person_height": "--height"},
-    "train": {"directory": "--out"},
-}
+from .options import in_flags
 
 
-def in_flags(sentence, verb):
-    """A sentence of the library in the words of the command line: `batch_size` becomes --batch-size."""
-    flags = {
-        option.name: max(option.opts, key=len)
-        for option in verb.params
-        if isinstance(option, click.Option)
-    }
-    flags |= _FLAGS.get(verb.name, {})
-    return re.sub(r"`(\w+)`", lambda name: flags.get(name[1], name[0]), sentence)
-
-
-class _Verbs(click.Group):
+class _Commands(click.Group):
     """Turns the errors that users can mend into one sentence."""
 
     def format_commands(self, ctx, formatter):
@@ -73,7 +55,7 @@ class _Verbs(click.Group):
             ) from error
 
 
-@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main():
     """Convolutional Pose Machines for Keras: train, evaluate, predict and export pose networks.
@@ -83,7 +65,7 @@ def main():
     """
 
 
-for verb in (
+for command in (
     demo,
     prepare,
     check_data,
@@ -100,4 +82,4 @@ for verb in (
     reproduce,
     doctor,
 ):
-    main.add_command(verb)
+    main.add_command(command)

@@ -1,4 +1,6 @@
-"""Types of command-line flags, and flags from the fields of a dataclass: a new field, a new flag."""
+"""Types of options, options from the fields of a dataclass (a new field, a new option), and the
+library's sentences in their words.
+"""
 
 import dataclasses
 import inspect
@@ -9,6 +11,13 @@ import click
 
 PATH = click.Path(path_type=Path)
 COUNT = click.IntRange(min=1)
+
+# Python arguments that have another name on the command line
+_FLAGS = {
+    "export": {"path": "--out"},
+    "predict": {"path": "--draw", "person_height": "--height"},
+    "train": {"directory": "--out"},
+}
 
 
 def fields_as_options(spec, leave_out=()):
@@ -42,7 +51,17 @@ def fields_as_options(spec, leave_out=()):
     return decorate
 
 
-def given(spec, options):
-    """The options of `fields_as_options(spec)` that the user gave; taken out of `options`."""
-    given = {f.name: options.pop(f.name) for f in dataclasses.fields(spec) if f.name in options}
-    return {name: value for name, value in given.items() if value not in (None, ())}
+def given(options):
+    """Those of `options` that the user gave, or that have a default of their own."""
+    return {name: value for name, value in options.items() if value not in (None, ())}
+
+
+def in_flags(sentence, command):
+    """A sentence of the library in the words of a command: `batch_size` becomes --batch-size."""
+    flags = {
+        option.name: max(option.opts, key=len)
+        for option in command.params
+        if isinstance(option, click.Option)
+    }
+    flags |= _FLAGS.get(command.name, {})
+    return re.sub(r"`(\w+)`", lambda name: flags.get(name[1], name[0]), sentence)

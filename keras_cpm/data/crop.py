@@ -1,4 +1,4 @@
-"""A record cropped around its primary person: the frame, the labels in it, and the JPEG."""
+"""What a record shows of its primary person: the network box, or a crop kept with its labels."""
 
 import dataclasses
 import math
@@ -7,20 +7,89 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from ..images import decode, sampling, windows
+from ..images import decode, sampling
+from ..images.crop import cut_box
 from ..pose import geometry
-from . import pipeline
+from .placement import place_of, where_is
+
+
+def network_box(record, spec):
+    """The network box of a record's primary person, where `placement.where_is` says.
+
+    Args:
+        record: `Record`.
+        spec: `PoseSpec`.
+
+    Returns:
+        (H, W, 3) uint8 RGB, and network_from_image (3, 3) float32.
+
+    Example:
+        >>> import keras_cpm, tempfile
+        >>> from keras_cpm.data.crop import network_box
+        >>> record = keras_cpm.draw_records(tempfile.mkdtemp(), 1)[0]
+        >>> network_box(record, keras_cpm.PoseSpec(box_size=64))[0].shape
+        (64, 64, 3)
+    """
+    network_from_image = geometry.network_from_image(*where_is(record), spec)
+    return cut_box(record.image, network_from_image, spec), network_from_image
+
+
+def crop_from_image(center, person_height, size, spec, *, margin):
+    """The frame of a photograph that is cropped around a person, and made smaller where it is fine.
+
+    Args:
+        center: (2,) point in the image frame, in the middle of the crop.
+        person_height: pixels; where the person is taller than `spec.person_height`, the crop is
+            made smaller to that height, to the whole pixel of its own height.
+        size: (height, width) of the image; the crop ends where the image does.
+        spec: `PoseSpec`.
+        margin: side of the crop in network boxes; `math.inf` for the whole image.
+
+    Returns:
+        (3, 3), a move and a resize; where nothing is resized, a move by whole pixels. And (height,
+        width) of the crop, which may leave out a part of a pixel to the left and to the right.
+
+    Raises:
+        ValueError: nothing of the image is there.
+
+    Example:
+        >>> from keras_cpm import PoseSpec, geometry
+        >>> from keras_cpm.data.crop import crop_from_image
+        >>> center, size = (99.5, 79.5), (300, 400)
+        >>> matrix, size = crop_from_image(center, 100, size, PoseSpec(), margin=0.5)
+        >>> size, geometry.apply(matrix, center).numpy().tolist()
+        ((80, 80), [39.5, 39.5])
+    """
+    reach = margin / 2 * spec.box_size * float(person_height) / spec.person_height
+    # edges of pixels, half a pixel before their centres
+    starts = [math.floor(max(0.0, float(c) + 0.5 - reach)) for c in center]
+    ends = [
+        math.ceil(min(n, float(c) + 0.5 + reach)) for c, n in zip(center, size[::-1], strict=True)
+    ]
+    width, height = (max(0, end - start) for start, end in zip(starts, ends, strict=True))
+    if not width * height:
+        raise ValueError(
+            f"The crop of the person at {tuple(map(float, center))} with height "
+            f"{float(person_height):g} lies outside the image of {tuple(size)} (height, width); "
+            "correct `center` and `height`."
+        )
+    rows = max(1, round(height * min(1.0, spec.person_height / float(person_height))))
+    factor = rows / height
+    columns = max(1, math.floor(width * factor + 1e-6))
+    left = starts[0] + (width - columns / factor) / 2
+    move = geometry.shift_matrix((-left, -float(starts[1])))
+    return geometry.compose(geometry.resize_matrix(factor), move), (rows, columns)
 
 
 def crop_record(record, spec, margin):
     """The frame of a record's crop, and the record in it.
 
-    A person without `center` and `height`, and without `box`, keeps the whole photograph, whose size
-    says where the person is.
+    A person without `center` and `height`, and without `box`, keeps the whole photograph, whose
+    size says where the person is.
 
     Args:
         record: `Record` whose `size` is known.
-        spec: `PoseSpec`; see `windows.crop_from_image`.
+        spec: `PoseSpec`; see `crop_from_image`.
         margin: side of the crop in network boxes.
 
     Returns:
@@ -40,11 +109,10 @@ def crop_record(record, spec, margin):
         >>> cropped.size, cropped.people[0].keypoints.tolist()
         ((33, 33), [[16.0, 16.0]])
     """
-    person = record.people[0]
-    if person.box is None and (person.center is None or person.height is None):
+    if place_of(record.people[0]) is None:
         margin = math.inf
-    center, height = pipeline.where_is(record)
-    matrix, size = windows.crop_from_image(center, height, record.size, spec, margin=margin)
+    center, height = where_is(record)
+    matrix, size = crop_from_image(center, height, record.size, spec, margin=margin)
     origin = {
         "image": os.path.basename(record.image),
         "crop_from_image": matrix[:2].numpy().tolist(),
@@ -70,8 +138,8 @@ def crop_photograph(record, spec, margin, quality):
         nothing changes.
 
     Raises:
-        FileNotFoundError, ValueError: the photograph is missing, cannot be decoded, or is not of the
-            record's size; nothing of it is in the crop.
+        FileNotFoundError, ValueError: the photograph is missing, cannot be decoded, or is not of
+            the record's size; nothing of it is in the crop.
 
     Example:
         >>> import keras_cpm, tempfile
@@ -86,8 +154,8 @@ def crop_photograph(record, spec, margin, quality):
     size = tuple(geometry.upright_size(stored, upright_from_stored).numpy().tolist())
     if record.size not in (None, size):
         raise ValueError(
-            f"The record of {record.image} says {record.size} (height, width), the upright image is "
-            f"{size}; correct the record, `keras-cpm check-data` says more."
+            f"The record of {record.image} says {record.size} (height, width), the upright image "
+            f"is {size}; correct the record, `keras-cpm check-data` says more."
         )
     try:
         matrix, cropped = crop_record(dataclasses.replace(record, size=size), spec, margin)

@@ -61,9 +61,9 @@ def _read_line(line, where):
 
 
 def write_records(records, path):
-    """Writes records as JSON lines that `read_records` reads; image paths relative to the folder of `path`.
+    """Writes records as JSON lines that `read_records` reads.
 
-    The file appears whole or not at all.
+    Image paths are relative to the folder of `path`. The file appears whole or not at all.
 
     Example:
         >>> import tempfile

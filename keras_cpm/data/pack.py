@@ -36,8 +36,8 @@ def pack(
         records: list of `Record`.
         folder: gets the shards and records.jsonl. Each shard holds the records of its members, too:
             unpacked, it is a folder of photographs with their records.jsonl.
-        size: pixels that the side of the network box takes in a crop at most, a multiple of 8; where
-            a person is larger, the crop is made smaller. 552 is 1.5 x 368: room to zoom in.
+        size: pixels that the side of the network box takes in a crop at most, a multiple of 8;
+            where a person is larger, the crop is made smaller. 552 is 1.5 x 368: room to zoom in.
         margin: side of the crop in network boxes. 2.25 has all that boxes show which are turned,
             zoomed out to 0.7 and moved by 0.05.
         quality: of the JPEG encoder, 1..100.
@@ -45,10 +45,10 @@ def pack(
         progress: callable that wraps the iteration over the records, to show it.
 
     Returns:
-        list of `Record`, see `crops.crop_record`; their images are paths into the shards.
+        list of `Record`, see `crop.crop_record`; their images are paths into the shards.
 
     Raises:
-        ValueError: a setting out of range; a record or a photograph that `crops.crop_photograph`
+        ValueError: a setting out of range; a record or a photograph that `crop.crop_photograph`
             refuses; a folder that holds something else.
         FileNotFoundError: a photograph is missing.
         OSError: no room.
@@ -141,8 +141,8 @@ def _records_of(shard, settings):
     for name, value in settings.items():
         if began.get(name) != value:
             raise ValueError(
-                f"The pack in {shard.parent} began with other `{name}`; go on with the same, or name "
-                f"another folder. Received: {name}={value!r}, began with: {began.get(name)!r}"
+                f"The pack in {shard.parent} began with other `{name}`; go on with the same, or "
+                f"name another folder. Received: {name}={value!r}, began with: {began.get(name)!r}"
             )
     lines = shards.read(shard, RECORDS_FILE).decode().splitlines()
     records = [Record.from_dict(json.loads(line)) for line in lines]

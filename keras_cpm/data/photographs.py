@@ -1,6 +1,9 @@
-"""The encoded photographs of records in a tf.data pipeline: packed ones in memory, others as files."""
+"""The encoded photographs of records: in a tf.data pipeline in memory if packed, else as files; and
+their size, from the header.
+"""
 
 import os
+import struct
 import sys
 
 import tensorflow as tf
@@ -9,10 +12,12 @@ from ..images import decode, shards
 
 # Reading more than this takes a second or more.
 _MANY_BYTES = 500_000_000
+# SOF0..SOF15 without DHT, JPG and DAC: the segments of a JPEG file that hold its size.
+_FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 class Photographs:
-    """Encoded bytes by the number of the record; what lies in shards is read here, once, into memory.
+    """Encoded bytes by the number of the record; what lies in shards is read once, into memory.
 
     Args:
         paths: of the photographs, one a record; the same one may come several times.
@@ -48,6 +53,38 @@ class Photographs:
             lambda: tf.io.read_file(self._paths[number]),
             lambda: self._packed[place],
         )
+
+
+def jpeg_size(path) -> tuple[int, int]:
+    """Reads how large a photograph is from its header, without decoding it.
+
+    Args:
+        path: of a JPEG file.
+
+    Returns:
+        (height, width) in pixels, as stored: a turn that EXIF asks for is not made. The photographs
+        of LSP and LSPET ask for none.
+
+    Raises:
+        ValueError: no JPEG file, or one that ends before its size.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from keras_cpm.data.photographs import jpeg_size
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "a.jpg")
+        >>> _ = path.write_bytes(bytes.fromhex("ffd8 ffc0 000b 08 0060 0080"))
+        >>> jpeg_size(path)
+        (96, 128)
+    """
+    with open(path, "rb") as file:
+        is_jpeg = file.read(2) == b"\xff\xd8"
+        while is_jpeg and len(head := file.read(9)) == 9 and head[0] == 0xFF:
+            if head[1] in _FRAME_HEADERS:
+                return struct.unpack(">HH", head[5:])
+            # A segment is its marker and as many bytes as it says; 0xFF before a marker is filling.
+            length = 1 if head[1] == 0xFF else 2 + int.from_bytes(head[2:4], "big")
+            file.seek(length - len(head), 1)
+    raise ValueError(f"{path} must be a whole JPEG file; extract the data set's archive again.")
 
 
 def _tell(paths):

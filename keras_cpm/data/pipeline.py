@@ -1,9 +1,10 @@
-"""Records to a tf.data pipeline of `({"image", "center_map"}, {"stage1": ..., ..., "stageT": ...})`.
+"""Records to a tf.data pipeline of `({"image", "center_map"}, {"stage1": ..., "stageT": ...})`.
 
-One sample walks through four steps: pick -> look up -> place -> read; the rest of the targets is made
-for the whole batch. It is placed before its file is read, so that no more is decoded than the box
-shows; packed photographs are in memory and no file is touched. Sample k of epoch e is a pure
-function of (seed, e, k): the order, the augmentation and so the training can be resumed at any step.
+One sample walks through four steps: pick -> look up -> place -> read; the rest of the targets is
+made for the whole batch. It is placed before its file is read, so that no more is decoded than the
+box shows; packed photographs are in memory and no file is touched. Sample k of epoch e is a pure
+function of (seed, e, k): the order, the augmentation and so the training can be resumed at any
+step.
 """
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..images import crop, decode
 from ..pose import codec, geometry
 from .augment import draw_augmentation
 from .photographs import Photographs
-from .records import NOT_LABELLED
+from .placement import is_placed, keypoints_of, where_is
 
 _NO_END = np.iinfo(np.int64).max
 
@@ -114,44 +115,20 @@ def check_records(records, spec):
         if not set(record.parts) & set(spec.skeleton.parts):
             raise ValueError(
                 f"{where} must have parts of the skeleton {spec.skeleton.name!r}: "
-                f"{list(spec.skeleton.parts)}; rename them, or give the model's spec the data's skeleton. "
-                f"Received: {list(record.parts)}"
+                f"{list(spec.skeleton.parts)}; rename them, or give the model's spec the data's "
+                f"skeleton. Received: {list(record.parts)}"
             )
         if not is_placed(record):
             raise ValueError(
-                f"{where}: nothing says where its primary person is; give `center` and `height`, or "
-                "`box`, or the `size` of an image that the person fills."
+                f"{where}: nothing says where its primary person is; give `center` and `height`, "
+                "or `box`, or the `size` of an image that the person fills."
             )
     missing = [record.image for record in records if not decode.is_there(record.image)]
     if missing:
         raise FileNotFoundError(
-            f"{len(missing)} of {len(records)} images are missing, the first is {missing[0]}; put the images "
-            "there, or write the records again with `keras-cpm prepare`."
+            f"{len(missing)} of {len(records)} images are missing, the first is {missing[0]}; put "
+            "the images there, or write the records again with `keras-cpm prepare`."
         )
-
-
-def where_is(record):
-    """Centre (x, y) and height of a record's primary person, image frame, pixels.
-
-    As annotated; else from the person's box, whose longest side counts as the height; else the person
-    fills the image, see `geometry.network_from_size`.
-    """
-    person = record.people[0]
-    if person.center is not None and person.height is not None:
-        return person.center, person.height
-    if person.box is not None:
-        center, height = geometry.center_and_height(person.box)
-    else:
-        center = geometry.image_center(record.size)
-        height = geometry.whole_image_height(record.size)
-    return tuple(center.numpy().tolist()), float(height)
-
-
-def is_placed(record):
-    """Whether `where_is` knows."""
-    person = record.people[0]
-    annotated = person.center is not None and person.height is not None
-    return annotated or person.box is not None or record.size is not None
 
 
 def files_of_step(records, batch_size, seed, step):
@@ -179,24 +156,8 @@ def find_unreadable(records):
     return None
 
 
-def keypoints_of(person, parts, skeleton):
-    """A person's labels in the order of `skeleton`, matched by part name.
-
-    Returns:
-        keypoints (P, 2) float32 and visible (P,) int32; parts the record does not have are not
-        labelled.
-    """
-    keypoints = np.zeros((skeleton.num_parts, 2), np.float32)
-    visible = np.full(skeleton.num_parts, NOT_LABELLED, np.int32)
-    for i, part in enumerate(skeleton.parts):
-        if part in parts:
-            keypoints[i] = person.keypoints[parts.index(part)]
-            visible[i] = person.visible[parts.index(part)]
-    return keypoints, visible
-
-
 class _Table:
-    """All records as a few flat tensors; the people of record i are rows start[i] to start[i + 1]."""
+    """All records as flat tensors; the people of record i are rows start[i] to start[i + 1]."""
 
     def __init__(self, records, spec):
         labels = [
@@ -309,7 +270,7 @@ def _read(sample, spec, missing):
 
 
 def _targets(batch, spec, stages, missing, center_map):
-    """Belief maps: of everybody in sight for stage 1, of the primary person for the later stages."""
+    """Belief maps: of everybody in sight for stage 1, of the primary person for later stages."""
     everybody = batch["everybody"]
     primary = everybody
     # a network that marks people, with one part and no center map, is to mark all at every stage

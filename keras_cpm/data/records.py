@@ -1,4 +1,4 @@
-"""`Person` and `Record`: the one annotation format. Every reader makes it, everything else reads it.
+"""`Person` and `Record`: the one annotation format. Readers make it, everything else reads it.
 
 One record is one line of JSON; see `Record`. Coordinates are (x, y) in pixels of the upright
 photograph; (0, 0) is the centre of its top-left pixel.
@@ -79,8 +79,8 @@ class Person:
 class Record:
     """One sample: a photograph and the people in it; `people[0]` is the primary person.
 
-    In a file it is one line of JSON, shown here in three; a keypoint is a row x, y, visible, and what
-    has a default may be left out:
+    In a file it is one line of JSON, shown here in three; a keypoint is a row x, y, visible, and
+    what has a default may be left out:
 
         {"image": "a.jpg", "size": [96, 128], "parts": ["head", "tail"],
          "people": [{"keypoints": [[10, 20, 2], [12, 40, 1]], "center": [11, 30], "height": 60}],
@@ -176,7 +176,7 @@ def skeleton_of_records(records, name=None, preferred=None) -> Skeleton:
     kinds = {frozenset(record.parts): record.parts for record in records}
     if len(kinds) > 1:
         raise ValueError(
-            "The records have different parts; name the skeleton to train with --skeleton. "
+            "The records have different parts; name the `skeleton` to train. "
             f"Received: {[list(parts) for parts in kinds.values()]}"
         )
     return skeleton_of(records[0].parts, preferred)
@@ -216,8 +216,8 @@ def _check_person(person, parts, who):
     for part, point, visible in zip(parts, person.keypoints, person.visible, strict=True):
         if visible not in (NOT_LABELLED, OCCLUDED, VISIBLE):
             raise ValueError(
-                f"{who}, part {part!r}: visible must be 0 (not labelled), 1 (occluded) or 2 (visible). "
-                f"Received: {int(visible)}"
+                f"{who}, part {part!r}: visible must be 0 (not labelled), 1 (occluded) or 2 "
+                f"(visible). Received: {int(visible)}"
             )
         if not np.isfinite(point).all():
             raise ValueError(
@@ -228,8 +228,8 @@ def _check_person(person, parts, who):
         value = getattr(person, name)
         if value is not None and not 0 < value < np.inf:
             raise ValueError(
-                f"{who}: `{name}` must be a positive number of pixels, or null where it is unknown. "
-                f"Received: {name}={value}"
+                f"{who}: `{name}` must be a positive number of pixels, or null where it is "
+                f"unknown. Received: {name}={value}"
             )
     for name in ("center", "box"):
         value = getattr(person, name)
@@ -239,7 +239,8 @@ def _check_person(person, parts, who):
         person.box[0] < person.box[2] and person.box[1] < person.box[3]
     ):
         raise ValueError(
-            f"{who}: `box` must be (x0, y0, x1, y1) with x0 < x1 and y0 < y1. Received: {person.box}"
+            f"{who}: `box` must be (x0, y0, x1, y1) with x0 < x1 and y0 < y1. "
+            f"Received: {person.box}"
         )
 
 
@@ -269,21 +270,6 @@ def _person_to_dict(person):
     }
 
 
-def filling(record):
-    """The record of a photograph that its first person is taken to fill, whatever is known of centre, height, box.
-
-    Example:
-        >>> from keras_cpm import Person, Record
-        >>> from keras_cpm.data.records import filling
-        >>> person = Person([(5, 4)], [2], center=(5, 5), height=8)
-        >>> filling(Record("a.jpg", (9, 9), ("nose",), (person,))).people[0].height is None
-        True
-    """
-    first, *others = record.people
-    nowhere = dataclasses.replace(first, center=None, height=None, box=None)
-    return dataclasses.replace(record, people=(nowhere, *others))
-
-
 def _person_from_dict(fields, parts, number):
     who = f"person {number}"
     if not isinstance(fields, dict):
@@ -304,7 +290,8 @@ def _person_from_dict(fields, parts, number):
         numbers = isinstance(row, list) and all(isinstance(v, (int, float)) for v in row)
         if not numbers or len(row) != 3:
             raise ValueError(
-                f"{who}, part {part!r}: a keypoint is three numbers [x, y, visible]. Received: {row!r}"
+                f"{who}, part {part!r}: a keypoint is three numbers [x, y, visible]. "
+                f"Received: {row!r}"
             )
         if not np.isfinite(row).all():
             raise ValueError(

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from ..data import pipeline
+from ..data import pipeline, placement
 from ..inference.predictor import Predictor
 from ..pose import geometry
 from ..pose.skeleton import skeleton_of
@@ -33,9 +33,9 @@ def evaluate(
         model: `keras.Model` as `build_cpm` makes it.
         records: list of `Record` with centre and height.
         spec: `PoseSpec` of the model.
-        protocol: "lsp", "flic" or "mpii": metric, normalizer, parts and columns of the benchmark, and
-            the release's way of testing: 7 scales whose beliefs are added up at the pixels of the
-            photograph, of which the highest is the answer. `None`: one look, sub-pixel peaks.
+        protocol: "lsp", "flic" or "mpii": metric, normalizer, parts and columns of the benchmark,
+            and the release's way of testing: 7 scales whose beliefs are added up at the pixels of
+            the photograph, of which the highest is the answer. `None`: one look, sub-pixel peaks.
         metric: "pck", or "pckh" (by the records' `head_size`); `None`: the protocol's, else "pck".
         normalizer: of pck, one of `protocols.NORMALIZERS`; `None`: the torso, or the box around the
             labels for a skeleton without.
@@ -110,7 +110,7 @@ def predict_records(
     predictor = predictor_for(model, spec, protocol, scales=scales, flip=flip, refine=refine)
     poses = []
     for record in progress(records) if progress else records:
-        center, height = pipeline.where_is(record)
+        center, height = placement.where_is(record)
         pose = predictor(record.image, center=center, person_height=height)
         poses.append(pose.stage_keypoints)
     stages = np.stack(poses, axis=1)
@@ -135,12 +135,12 @@ def evaluate_predictions(predictions, records, *, protocol=None, metric=None, no
 
     Args:
         predictions: name of a row -> (keypoints (S, P, 2) image frame, pixels, P part names), as
-            `data.predictions.read_predictions` reads them; sample i belongs to `records[i]`.
+            `read_predictions` reads them; sample i belongs to `records[i]`.
         records: list of S `Record`.
         protocol, metric, normalizer: see `evaluate`.
 
     Returns:
-        `Evaluation` with one row a prediction, over the parts that all of them and the records have.
+        `Evaluation` with one row a prediction, over the parts that they and the records share.
 
     Raises:
         ValueError: another number of samples, or no part in common.
@@ -157,16 +157,17 @@ def evaluate_predictions(predictions, records, *, protocol=None, metric=None, no
     for name, (points, parts) in predictions.items():
         if np.shape(points) != (len(records), len(parts), 2):
             raise ValueError(
-                f"The predictions {name!r} must be {(len(records), len(parts), 2)}, one pose a record, in "
-                f"the order of the records. Received: {np.shape(points)}; prepare the records of the "
-                "split that was predicted."
+                f"The predictions {name!r} must be {(len(records), len(parts), 2)}, one pose a "
+                f"record, in the order of the records. Received: {np.shape(points)}; prepare the "
+                "records of the split that was predicted."
             )
     known = [set(parts) for _, parts in predictions.values()]
     shared = [p for p in records[0].parts if all(p in parts for parts in known)]
     if not shared:
         raise ValueError(
-            f"Predictions and records must share parts. Received: records of {list(records[0].parts)}, "
-            f"predictions of {[list(parts) for _, parts in predictions.values()]}"
+            "Predictions and records must share parts. Received: records of "
+            f"{list(records[0].parts)}, predictions of "
+            f"{[list(parts) for _, parts in predictions.values()]}"
         )
     skeleton = skeleton_of(records[0].parts).subset(shared)
     compare = _Comparison(records, skeleton, protocol, metric, normalizer)
@@ -198,7 +199,7 @@ class _Comparison:
         self.lengths = self._lengths(records, skeleton)
 
     def _lengths(self, records, skeleton):
-        """The normalizer, from all labels of the records: it must not depend on who predicts what."""
+        """The normalizer, from all labels of the records: whoever predicts what, it is the same."""
         if self.normalizer == "predicted-torso":
             return None
         whole = skeleton_of(records[0].parts, skeleton)
@@ -263,7 +264,7 @@ def mean_pose(training_records, records, spec):
         (1, 14, 2)
     """
     for number, record in enumerate([*training_records, *records]):
-        if not pipeline.is_placed(record):
+        if not placement.is_placed(record):
             raise ValueError(
                 f"Record {number} ({record.image}): nothing says where its primary person is; give "
                 "`center` and `height`, or `box`."
@@ -277,12 +278,12 @@ def mean_pose(training_records, records, spec):
 
 
 def _network_from_image(records, spec):
-    places = [pipeline.where_is(record) for record in records]
+    places = [placement.where_is(record) for record in records]
     return np.stack([geometry.network_from_image(*place, spec) for place in places])
 
 
 def _labels(records, skeleton):
-    labels = [pipeline.keypoints_of(r.people[0], r.parts, skeleton) for r in records]
+    labels = [placement.keypoints_of(r.people[0], r.parts, skeleton) for r in records]
     return np.stack([keypoints for keypoints, _ in labels]), np.stack(
         [visible for _, visible in labels]
     )

@@ -32,7 +32,8 @@ def pck(predicted, truth, labelled, normalizer, alpha):
 
     Example:
         >>> from keras_cpm import pck
-        >>> per_part, total = pck([[[0, 0], [9, 0]]], [[[1, 0], [0, 0]]], [[True, True]], [10.0], 0.2)
+        >>> predicted, truth = [[[0, 0], [9, 0]]], [[[1, 0], [0, 0]]]
+        >>> per_part, total = pck(predicted, truth, [[True, True]], [10.0], 0.2)
         >>> per_part.tolist(), total
         ([1.0, 0.0], 0.5)
     """
@@ -86,10 +87,11 @@ def normalizer_lengths(name, truth, labelled, skeleton, *, predicted=None, head_
     """The normalizer called `name`.
 
     Args:
-        name: "torso": distance of the skeleton's two torso parts, as labelled; left shoulder to right
-            hip for people. "predicted-torso": the same of the predicted points, as the release's
-            FLIC code has it (run_benchmark.m). "box": longest side of the box around the labelled
-            parts. "head": the records' head size. `None`: "torso", or "box" for a skeleton without.
+        name: "torso": distance of the skeleton's two torso parts, as labelled; left shoulder to
+            right hip for people. "predicted-torso": the same of the predicted points, as the
+            release's FLIC code has it (run_benchmark.m). "box": longest side of the box around the
+            labelled parts. "head": the records' head size. `None`: "torso", or "box" for a skeleton
+            without.
         truth: (S, P, 2) points.
         labelled: (S, P) bool.
         skeleton: `Skeleton`.
@@ -176,7 +178,7 @@ def _reference_length(truth, labelled, skeleton):
 def belief_response(y_true, y_pred, spec):
     """How much of the ideal peaks belief maps show: 0 where each map is flat, 1 where it is ideal.
 
-    The regression of belief on ideal belief over all cells of a batch, each part apart from its mean.
+    The regression of belief on ideal belief over all cells of a batch, each part without its mean.
 
     Args:
         y_true: (B, h, w, C) ideal beliefs; entries of `codec.IGNORE` do not count.
@@ -220,7 +222,8 @@ class BeliefPCK(keras.metrics.Metric):
     Example:
         >>> from keras_cpm import BeliefPCK, PoseSpec, codec
         >>> spec = PoseSpec()
-        >>> target = codec.encode([[[50.0 + 10 * i, 99.0] for i in range(14)]], [[2] * 14], spec)[None]
+        >>> person = [[50.0 + 10 * i, 99.0] for i in range(14)]
+        >>> target = codec.encode([person], [[2] * 14], spec)[None]
         >>> metric = BeliefPCK(spec)
         >>> metric.update_state(target, target)
         >>> float(metric.result())

@@ -57,13 +57,13 @@ class Evaluation:
 
         Returns:
             {"stage1": {"pck@0.2": {"total": 84.32, "columns": {"head": 96.85, ...}, "parts":
-            {"head": 96.9, ...}}}, ...}. "total" pools all labelled keypoints, a column is the mean of
-            its parts; what is labelled nowhere is `None`.
+            {"head": 96.9, ...}}}, ...}. "total" pools all labelled keypoints, a column is the mean
+            of its parts; what is labelled nowhere is `None`.
         """
         return self._table(f"{self.metric}@{alpha:g}", pck, alpha)
 
     def areas(self, alphas):
-        """Areas under the curve in percent, {"stage1": {"auc@0.2": {...}}, ...}; see `metrics.auc`."""
+        """Areas under the curve in percent, {"stage1": {"auc@0.2": {...}}, ...}; see `auc`."""
         return self._table(f"auc@{alphas[-1]:g}", auc, alphas)
 
     def curves(self, alphas):
@@ -131,11 +131,11 @@ def group_people(records, attribute):
 
     Args:
         records: list of `Record`.
-        attribute: name in the attributes of the person or of the record, such as "activity". Numbers
-            of more than twelve values, such as angles, are cut into six ranges.
+        attribute: name in the attributes of the person or of the record, such as "activity".
+            Numbers of more than twelve values, such as angles, are cut into six ranges.
 
     Returns:
-        {"name of the group": (n,) indices}, the largest group first; records without it are left out.
+        {"name of the group": (n,) indices}, the largest first; records without it are left out.
 
     Raises:
         ValueError: no record has it; says which there are.

@@ -11,11 +11,6 @@ from pathlib import Path
 from .. import __version__
 
 LITERT, SAVED_MODEL = "litert", "savedmodel"
-# A peak less sure than this may stand anywhere, so displacements are those of the others.
-SURE = 0.3
-# Largest displacement of a sure part, pixels, from the Keras model; None where only the median counts.
-BOUNDS = {"none": 0.05, "float16": 0.5, "dynamic": None, "int8": None}
-MEDIAN_BOUND = 1.0
 
 
 class Artefact:
@@ -23,9 +18,10 @@ class Artefact:
 
     Args:
         path: of a .tflite file, of the folder of a SavedModel, or of the version folder in it.
+        exists: whether it must be there already.
 
     Raises:
-        FileNotFoundError, ValueError: naming the path and what is expected there.
+        FileNotFoundError: naming the path and what is expected there.
 
     Example:
         >>> from keras_cpm.export.artefact import Artefact
@@ -40,13 +36,11 @@ class Artefact:
         self.path = path
         self.kind = LITERT if path.suffix == ".tflite" else SAVED_MODEL
         self.model = path if self.kind == LITERT else path / "1"
-        if (
-            exists
-            and not (self.model if self.kind == LITERT else self.model / "saved_model.pb").is_file()
-        ):
+        graph = path if self.kind == LITERT else self.model / "saved_model.pb"
+        if exists and not graph.is_file():
             raise FileNotFoundError(
-                f"There is no export at {path}; name a .tflite file or the folder of a SavedModel, as "
-                "`keras-cpm export` writes them."
+                f"There is no export at {path}; name a .tflite file or the folder of a SavedModel, "
+                "as `keras-cpm export` writes them."
             )
         self.spec, self.golden, self.manifest = map(
             self._beside, ("spec.json", "golden.npz", "manifest.json")
@@ -74,7 +68,12 @@ class Artefact:
         }
 
     def write_manifest(self, quantize, signatures):
-        """Call it last. `signatures`: name -> {"inputs": ..., "outputs": ...}, each name -> [shape, type]."""
+        """Call it last.
+
+        Args:
+            quantize: as in `export_tflite`.
+            signatures: dict of name -> {"inputs": ..., "outputs": ...}, each name -> [shape, type].
+        """
         content = {
             "kind": self.kind,
             "quantize": quantize,
@@ -88,7 +87,8 @@ class Artefact:
         """The dict that `write_manifest` wrote."""
         if not self.manifest.is_file():
             raise FileNotFoundError(
-                f"{self.path} has no {self.manifest.name} beside it; copy it along, or export again."
+                f"{self.path} has no {self.manifest.name} beside it; copy it along, or export "
+                "again."
             )
         try:
             content = json.loads(self.manifest.read_text("utf-8"))

@@ -1,20 +1,29 @@
-"""An export gives the keypoints of the Keras model it was made of: measured on photographs."""
+"""Exports beside the Keras model that they were made of: how far keypoints move on photographs."""
 
+import functools
+import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from ..data.synthetic.draw import draw_records
+from ..evaluation import evaluate
 from ..images import decode, sampling
 from ..inference.predictor import Predictor
 from ..pose import geometry
-from .artefact import BOUNDS, LITERT, MEDIAN_BOUND, SURE, Artefact
+from . import quantize, saved_model, tflite
+from .artefact import LITERT, Artefact
+from .displacement import BOUNDS, MEDIAN_BOUND, displacements
 from .litert import LiteRTModel
+
+COUNT, CALIBRATED = 100, 100
 
 
 @dataclass(frozen=True, eq=False)
-class Agreement:
+class Comparison:
     """Keypoints of an export beside those of the Keras model, image frame, pixels.
 
     Args:
@@ -36,16 +45,17 @@ class Agreement:
 
     @property
     def displacements(self):
-        """(K,) pixels: of all keypoints whose Keras score is at least 0.3; an unsure peak may stand anywhere."""
-        return self._distances()[self.scores >= SURE]
+        """(K,) pixels, see `displacement.displacements`."""
+        return displacements(self.found, self.expected, self.scores)
 
     def of_part(self, number):
         """The displacements of one part."""
-        return self._distances()[:, number][self.scores[:, number] >= SURE]
+        found, expected, scores = self.found, self.expected, self.scores
+        return displacements(found[:, number], expected[:, number], scores[:, number])
 
     @property
     def within(self):
-        """Whether the displacements are as small as they must be: the largest, of 8 bits the median."""
+        """Whether they have moved as little as they must: the largest, of 8 bits the median."""
         bound = BOUNDS[self.quantize]
         moved = self.displacements
         if bound is None:
@@ -69,20 +79,16 @@ class Agreement:
         """The largest displacement; RuntimeError where `within` is false."""
         moved = self.displacements
         if not self.within:
+            bound = BOUNDS[self.quantize] or f"a median of {MEDIAN_BOUND}"
             raise RuntimeError(
                 f"{self.name} differs from the Keras model by {moved.max():.3f} px (median "
-                f"{np.median(moved):.3f}), more than {BOUNDS[self.quantize] or f'a median of {MEDIAN_BOUND}'}; "
-                "this is a defect of the export, or of its calibration."
+                f"{np.median(moved):.3f}), more than {bound}; this is a defect of the export, or "
+                "of its calibration."
             )
         return float(moved.max(initial=0))
 
-    def _distances(self):
-        distances = np.hypot(*np.moveaxis(self.found - self.expected, -1, 0))
-        # a keypoint that is nowhere is as far as can be
-        return np.where(np.isfinite(distances), distances, np.inf)
 
-
-def compare(model, spec, records, path, progress=iter):
+def compare(model, spec, records, path):
     """Compares an export with the predictor.
 
     A SavedModel is fed the encoded bytes, by "serving_default"; a LiteRT file the network box.
@@ -91,11 +97,10 @@ def compare(model, spec, records, path, progress=iter):
         model: `keras.Model`.
         spec: `PoseSpec` of the model.
         records: list of `Record`; only their images are used, the person fills them.
-        path: of the export, see `manifest.Artefact`.
-        progress: wraps the records, such as `terminal.progress("comparing")`.
+        path: of the export, see `artefact.Artefact`.
 
     Returns:
-        `Agreement`.
+        `Comparison`.
 
     Example:
         >>> import keras_cpm, tempfile
@@ -106,46 +111,143 @@ def compare(model, spec, records, path, progress=iter):
         >>> compare.compare(model, spec, people, f"{folder}/served").checked() < 0.05
         True
     """
+    return _compare(baseline(model, spec, records), spec, records, path)
+
+
+def compare_all(model, spec, out, *, records=(), calibration=(), say=print):
+    """Exports a model in every way and compares each with the Keras model.
+
+    Args:
+        model: `keras.Model`.
+        spec: `PoseSpec` of the model.
+        out: folder of the exports; made if it is not there.
+        records: list of `Record` to compare on, people who fill their images; 100 drawn people
+            without.
+        calibration: list of `Record` for int8, other people; 100 drawn ones without.
+        say: takes a line before each export.
+
+    Returns:
+        list of `Comparison`, `baseline` first.
+
+    Raises:
+        ValueError, ImportError: as the exports do.
+    """
+    out = Path(out)
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = () if records and calibration else draw_records(folder, COUNT + CALIBRATED, seed=6)
+        records = list(records or drawn[:COUNT])
+        calibration = list(calibration or drawn[COUNT:])[:CALIBRATED]
+        rows = [baseline(model, spec, records)]
+        say("SavedModel")
+        path = out / "savedmodel"
+        saved_model.export_saved_model(model, spec, path)
+        rows.append(_compare(rows[0], spec, records, path))
+        for kind in quantize.KINDS:
+            say(f"LiteRT, {kind}")
+            path = out / f"{kind}.tflite"
+            tflite.export_tflite(model, spec, path, quantize=kind, calibration=calibration)
+            rows.append(_compare(rows[0], spec, records, path))
+    return rows
+
+
+def baseline(model, spec, records):
+    """The Keras model beside itself, what its exports are compared with.
+
+    Args:
+        model: `keras.Model`.
+        spec: `PoseSpec` of the model.
+        records: list of `Record`; only their images are used, the person fills them.
+
+    Returns:
+        `Comparison`.
+    """
+    predictor = Predictor(model, spec)
+    poses, milliseconds = _timed(functools.partial(predictor, record.image) for record in records)
+    keypoints = np.stack([pose.keypoints for pose in poses])
+    scores = np.stack([pose.scores for pose in poses])
+    size = 4 * model.count_params()
+    return Comparison("Keras", "none", keypoints, keypoints, scores, milliseconds, size)
+
+
+def parts_table(rows, records, parts):
+    """How far each part moves, and what becomes of its PCK.
+
+    Args:
+        rows: that `compare_all` returned.
+        records: the same; labelled.
+        parts: names, P.
+
+    Returns:
+        dict of name of the row -> dict of part -> {"median", "p95" in pixels, "pck" and
+        "keras_pck" in percent} and "total" -> {"pck", "keras_pck"}. The PCK is `None` where
+        nothing is labelled.
+    """
+    predictions = {row.name: (row.found, parts) for row in rows}
+    scores = evaluate.evaluate_predictions(predictions, records).scores(0.2)
+    (metric,) = scores[rows[0].name]
+    pck = {
+        name: {"total": one[metric]["total"], **one[metric]["parts"]}
+        for name, one in scores.items()
+    }
+    table = {}
+    for row in rows:
+        entry = {"total": {"pck": pck[row.name]["total"], "keras_pck": pck[rows[0].name]["total"]}}
+        for number, part in enumerate(parts):
+            moved = row.of_part(number)
+            entry[part] = {
+                "median": float(np.median(moved)) if moved.size else None,
+                "p95": float(np.quantile(moved, 0.95)) if moved.size else None,
+                "pck": pck[row.name].get(part),
+                "keras_pck": pck[rows[0].name].get(part),
+            }
+        table[row.name] = entry
+    return table
+
+
+def _compare(keras, spec, records, path):
     artefact = Artefact(path)
-    run = _litert(artefact, spec) if artefact.kind == LITERT else _saved_model(artefact)
-    find = Predictor(model, spec)
-    expected, found, seconds = [], [], []
-    for record in progress(records):
-        pose = find(record.image)
-        call = run(record, pose)
-        start = time.perf_counter()
-        keypoints = call()
-        seconds.append(time.perf_counter() - start)
-        expected.append(pose)
-        found.append(keypoints)
-    return Agreement(
+    prepare = _litert(artefact, spec) if artefact.kind == LITERT else _saved_model(artefact)
+    found, milliseconds = _timed(prepare(record.image) for record in records)
+    return Comparison(
         artefact.path.name,
         artefact.read_manifest()["quantize"],
-        np.stack([pose.keypoints for pose in expected]),
+        keras.expected,
         np.stack(found),
-        np.stack([pose.scores for pose in expected]),
-        1e3 * float(np.median(seconds)),
+        keras.scores,
+        milliseconds,
         artefact.size(),
     )
+
+
+def _timed(calls):
+    """The results of functions of nothing, and their median time; making them is not timed."""
+    results, seconds = [], []
+    for call in calls:
+        start = time.perf_counter()
+        results.append(call())
+        seconds.append(time.perf_counter() - start)
+    return results, 1e3 * float(np.median(seconds))
 
 
 def _saved_model(artefact):
     serve = tf.saved_model.load(str(artefact.model)).signatures["serving_default"]
 
-    def run(record, pose):
-        data = tf.constant([decode.encoded(record.image)])
+    def prepare(image):
+        data = tf.constant([decode.encoded(image)])
         return lambda: serve(image=data)["keypoints"][0].numpy()
 
-    return run
+    return prepare
 
 
 def _litert(artefact, spec):
     model = LiteRTModel(artefact.path)
 
-    def run(record, pose):
-        pixels, upright_from_stored = decode.open_image(record.image)
-        crop = sampling.crop(pixels, upright_from_stored, pose.network_from_image, spec)[None]
-        image_from_network = geometry.invert(pose.network_from_image)
+    def prepare(image):
+        pixels, upright_from_stored = decode.open_image(image)
+        size = geometry.upright_size(pixels.shape[:2], upright_from_stored)
+        network_from_image = geometry.network_from_size(size, spec)
+        crop = sampling.crop(pixels, upright_from_stored, network_from_image, spec)[None]
+        image_from_network = geometry.invert(network_from_image)
         return lambda: geometry.apply(image_from_network, model(crop)["keypoints"][0]).numpy()
 
-    return run
+    return prepare

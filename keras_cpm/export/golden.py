@@ -1,65 +1,86 @@
-"""Golden vectors: network boxes of drawn people and what an export must make of them."""
+"""Golden vectors: what an export is asked and must answer, in a file beside it.
+
+Written where the export is made, of drawn people; read wherever it runs, which needs numpy alone.
+"""
 
 import tempfile
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..data import pipeline
-from ..data.synthetic.draw import draw_records
-from ..images import decode, sampling
-from ..pose import geometry
+from .artefact import LITERT
 
 COUNT = 3
 
 
-def golden_boxes(spec):
-    """(3, H, W, 3) uint8: drawn people, whatever the skeleton; the same ones each time."""
-    with tempfile.TemporaryDirectory() as folder:
-        people = draw_records(folder, COUNT, seed=0)
-        return np.stack([network_box(person, spec)[0] for person in people])
-
-
-def golden_photographs():
-    """Drawn people as bytes of JPEG files, and their boxes (3, 4) x0 y0 x1 y1."""
-    with tempfile.TemporaryDirectory() as folder:
-        people = draw_records(folder, COUNT, seed=0)
-        boxes = np.array([person.people[0].box for person in people], np.float32)
-        return [decode.encoded(person.image) for person in people], boxes
-
-
-def network_box(record, spec):
-    """The network box of a record's primary person, where `pipeline.where_is` says.
+@dataclass(frozen=True, eq=False)
+class Golden:
+    """What one signature is asked and must answer.
 
     Args:
-        record: `Record`.
-        spec: `PoseSpec`.
+        signature: its name.
+        inputs: dict of "image", N network boxes (H, W, 3) uint8 or the bytes of N image files, and
+            of "box" (N, 4) x0 y0 x1 y1, image frame, where the signature takes it.
+        keypoints: (N, P, 2), network frame for network boxes, image frame for files.
+        scores: (N, P).
+    """
+
+    signature: str
+    inputs: dict
+    keypoints: np.ndarray
+    scores: np.ndarray
+
+
+def read(artefact):
+    """The golden vectors of an export.
+
+    Args:
+        artefact: `Artefact`.
 
     Returns:
-        (H, W, 3) uint8 RGB, and network_from_image (3, 3) float32.
+        list of `Golden`: one for a LiteRT file, two for a SavedModel, without boxes and with them.
+
+    Raises:
+        FileNotFoundError: no golden file beside it.
 
     Example:
-        >>> import keras_cpm, tempfile
-        >>> from keras_cpm.export.golden import network_box
-        >>> record = keras_cpm.draw_records(tempfile.mkdtemp(), 1)[0]
-        >>> network_box(record, keras_cpm.PoseSpec(box_size=64))[0].shape
-        (64, 64, 3)
+        >>> from keras_cpm.export import golden
+        >>> from keras_cpm.export.artefact import Artefact
+        >>> from keras_cpm.models import bundle
+        >>> folder = bundle.shipped_bundles()["cpm-light-lsp"]
+        >>> (asked,) = golden.read(Artefact(folder / "cpm.tflite"))
+        >>> asked.signature, asked.inputs["image"].shape, asked.scores.shape
+        ('serving_default', (3, 192, 192, 3), (3, 14))
     """
-    pixels, upright_from_stored = decode.open_image(record.image)
-    center, height = pipeline.where_is(record)
-    network_from_image = geometry.network_from_image(center, height, spec)
-    box = sampling.crop(pixels, upright_from_stored, network_from_image, spec)
-    return np.rint(box.numpy()).astype(np.uint8), network_from_image
+    with np.load(artefact.golden, allow_pickle=False) as file:
+        arrays = dict(file)
+    if artefact.kind == LITERT:
+        outputs = arrays["keypoints"], arrays["scores"]
+        return [Golden("serving_default", {"image": arrays["image"]}, *outputs)]
+    data, ends = arrays["encoded"].tobytes(), np.cumsum(arrays["lengths"])
+    images = [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    return [
+        Golden(name, inputs, arrays[f"{name}_keypoints"], arrays[f"{name}_scores"])
+        for name, inputs in (
+            ("serving_default", {"image": images}),
+            ("boxes", {"image": images, "box": arrays["box"]}),
+        )
+    ]
 
 
-def write_boxes(path, boxes, reference, run):
-    """Writes what a LiteRT file is tested with.
+def write_boxes(path, spec, reference, run):
+    """Writes what a LiteRT file is tested with: drawn people's boxes, whatever the skeleton.
 
     Args:
         path: of the .npz file.
-        boxes: (N, H, W, 3) uint8.
+        spec: `PoseSpec`.
         reference: function of one box (1, H, W, 3), the Keras model.
         run: the file as a function of the same.
     """
+    from ..data.crop import network_box
+
+    with tempfile.TemporaryDirectory() as folder:
+        boxes = np.stack([network_box(person, spec)[0] for person in _people(folder)])
     right = [reference(box[None].astype(np.float32)) for box in boxes]
     found = [run(box[None]) for box in boxes]
     outputs = {name: np.concatenate([one[name] for one in found]) for name in found[0]}
@@ -68,13 +89,13 @@ def write_boxes(path, boxes, reference, run):
 
 
 def write_photographs(path, reference):
-    """Writes what a SavedModel is tested with.
+    """Writes what a SavedModel is tested with: drawn people, filling their images and in boxes.
 
     Args:
         path: of the .npz file.
         reference: function of encoded bytes and a box or None to a `Pose`, the Keras model.
     """
-    encoded, boxes = golden_photographs()
+    encoded, boxes = photographs()
     content = {"encoded": np.frombuffer(b"".join(encoded), np.uint8), "box": boxes}
     content["lengths"] = np.array([len(data) for data in encoded])
     for name, places in (("serving_default", [None] * COUNT), ("boxes", boxes)):
@@ -82,3 +103,20 @@ def write_photographs(path, reference):
         content[f"{name}_keypoints"] = np.stack([pose.keypoints for pose in poses])
         content[f"{name}_scores"] = np.stack([pose.scores for pose in poses])
     np.savez_compressed(path, **content)
+
+
+def photographs():
+    """Drawn people as bytes of JPEG files, and their boxes (3, 4) x0 y0 x1 y1."""
+    from ..images import decode
+
+    with tempfile.TemporaryDirectory() as folder:
+        people = _people(folder)
+        boxes = np.array([person.people[0].box for person in people], np.float32)
+        return [decode.encoded(person.image) for person in people], boxes
+
+
+def _people(folder):
+    """The same ones each time."""
+    from ..data.synthetic.draw import draw_records
+
+    return draw_records(folder, COUNT, seed=0)

@@ -1,4 +1,4 @@
-"""LiteRT files of fewer bits. Only the network is touched: peaks are read from float32 beliefs, in float32."""
+"""LiteRT files of fewer bits. Only the network is touched: peaks are read in float32."""
 
 import contextlib
 import io
@@ -7,8 +7,8 @@ from pathlib import Path
 
 KINDS = ("none", "float16", "dynamic", "int8")
 # The name scope of the network in the file. The last convolution stands outside, for the converter
-# names it after the output "beliefs": so beliefs are sums in float32 over 8-bit features, finer than
-# 8-bit beliefs, whose peaks would stand still and then jump.
+# names it after the output "beliefs": so beliefs are sums in float32 over 8-bit features, finer
+# than 8-bit beliefs, whose peaks would stand still and then jump.
 SCOPE = "network/"
 
 
@@ -16,10 +16,10 @@ def quantize(flat, kind, boxes=()):
     """The same LiteRT file with other numbers inside.
 
     Args:
-        flat: bytes of a float32 file, as `export.export_tflite` makes it.
-        kind: "float16" halves the file, weights are widened when it is loaded; "dynamic" has weights of 8 bits
-            and takes features as they come; "int8" has features of 8 bits too, in the ranges that they
-            take on `boxes`.
+        flat: bytes of a float32 file, as `export_tflite` makes it.
+        kind: "float16" halves the file, weights are widened when it is loaded; "dynamic" has
+            weights of 8 bits and takes features as they come; "int8" has features of 8 bits too, in
+            the ranges that they take on `boxes`.
         boxes: list of (1, H, W, 3), network boxes in the file's input type, for "int8".
 
     Returns:

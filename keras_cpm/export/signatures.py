@@ -1,9 +1,11 @@
-"""The functions inside an export: from encoded bytes or network boxes to keypoints, as one TensorFlow graph."""
+"""The functions inside an export: graphs from encoded bytes or network boxes to keypoints."""
 
+import keras
 import tensorflow as tf
 
 from ..images import decode, sampling
 from ..models import bundle
+from ..models.stage_beliefs import StageBeliefs
 from ..pose import codec, geometry
 from . import quantize
 
@@ -14,16 +16,21 @@ UNSOUND_BOX = "the box must be finite x0, y0, x1, y1 with x0 < x1 and y0 < y1"
 
 
 def of_saved_model(model, spec):
-    """Name -> (function, input signature) of what `export.export_saved_model` documents.
+    """Name -> (function, input signature) of what `export_saved_model` documents.
 
     Args:
         model: `keras.Model`.
         spec: `PoseSpec` of it.
+
+    Raises:
+        ValueError: another backend than TensorFlow, a model of any input size, or model and spec do
+            not belong together.
     """
+    _check(model, spec)
     data = tf.TensorSpec([None], tf.string, name="image")
     boxes = tf.TensorSpec([None, 4], tf.float32, name="box")
     crops = tf.TensorSpec([None, spec.box_size, spec.box_size, 3], tf.float32, name="image")
-    stages = _network(model, spec)
+    stages = StageBeliefs(model, spec)
 
     def in_image(crops, network_from_image, error):
         keypoints, scores = codec.decode(stages(crops)[-1], spec)
@@ -56,9 +63,14 @@ def of_saved_model(model, spec):
     }
 
 
-def of_phone(model, spec):
-    """The function of a LiteRT file: a network box (1, H, W, 3) -> "keypoints", "scores", "beliefs"."""
-    stages = _network(model, spec)
+def of_tflite(model, spec):
+    """The function of a LiteRT file; arguments and errors are those of `of_saved_model`.
+
+    Returns:
+        function of a network box (1, H, W, 3) to a dict of "keypoints", "scores", "beliefs".
+    """
+    _check(model, spec)
+    stages = StageBeliefs(model, spec)
 
     def predict(image):
         with tf.name_scope(quantize.SCOPE.rstrip("/")):
@@ -69,18 +81,18 @@ def of_phone(model, spec):
     return predict
 
 
-def _network(model, spec):
-    """Network boxes -> beliefs of every stage, with the center map of a centred person inside."""
-    center = codec.encode_center([spec.center] * 2, spec)[None].numpy()  # a constant of the graph
-
-    def stages(image):
-        inputs = {"image": image}
-        if bundle.takes_center_map(model):
-            inputs["center_map"] = tf.tile(center, [tf.shape(image)[0], 1, 1, 1])
-        outputs = model(inputs, training=False)
-        return outputs if isinstance(outputs, (list, tuple)) else [outputs]
-
-    return stages
+def _check(model, spec):
+    bundle.check_model(model, spec)
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "Exports need the TensorFlow backend: set KERAS_BACKEND=tensorflow and load the bundle "
+            f"there. Received: KERAS_BACKEND={keras.backend.backend()}"
+        )
+    if None in model.inputs[0].shape[1:]:
+        raise ValueError(
+            "Exports need a model of one input size; build it with input_size=None for boxes of "
+            f'{spec.box_size} pixels. Received: input_size="any"'
+        )
 
 
 def _bounded(rows):

@@ -1,16 +1,17 @@
-"""The part of a photograph that the network box shows, from the bytes of its file.
+"""The network box of a photograph: `cut_box` for one, `read_box` for thousands.
 
-`sampling.crop` of `images.read_image` decodes and converts every pixel of the photograph; for
-training that is most of the work. Here a JPEG is decoded only where the box can see it, at the
-smallest size that is still as fine as the box, and the one resample is compiled.
+`sampling.crop` of `decode.read_image` decodes and converts every pixel of the photograph; for
+training that is most of the work. `read_box` decodes a JPEG only where the box can see it, at the
+smallest size that is still as fine as the box, and its one resample is compiled.
 """
 
 import functools
 
+import numpy as np
 import tensorflow as tf
 
 from ..pose import geometry
-from . import decode, sampling, windows
+from . import decode, sampling
 
 # A window starts at multiples of it: the largest block that JPEG files decode in one go, and the
 # halvings of a window are those of the whole photograph.
@@ -20,8 +21,36 @@ _BLOCK = 16
 _MARGIN = 3
 
 
+def cut_box(image, network_from_image, spec):
+    """The network box of a photograph, to be looked at or kept.
+
+    Args:
+        image: path, bytes of an image file, or array (H, W, 3) RGB 0..255.
+        network_from_image: (3, 3).
+        spec: `PoseSpec`.
+
+    Returns:
+        (box_size, box_size, 3) uint8 RGB; `spec.pad_value` outside the photograph.
+
+    Raises:
+        FileNotFoundError, ValueError: as `decode.open_image`.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_cpm import PoseSpec, geometry
+        >>> from keras_cpm.images import crop
+        >>> spec, image = PoseSpec(box_size=64), np.full((48, 64, 3), 9, np.uint8)
+        >>> box = crop.cut_box(image, geometry.network_from_size((48, 64), spec), spec)
+        >>> box[::16, 32, 0].tolist()
+        [128, 9, 9, 9]
+    """
+    pixels, upright_from_stored = decode.open_image(image)
+    box = sampling.crop(pixels, upright_from_stored, np.float32(network_from_image), spec)
+    return np.rint(box.numpy()).astype(np.uint8)
+
+
 def read_box(data, network_from_image, spec):
-    """The network box from an image file: `sampling.crop` of `images.read_image`, in less time.
+    """The network box from an image file: `sampling.crop` of `decode.read_image`, in less time.
 
     Args:
         data: scalar string tensor, the bytes of a file.
@@ -34,7 +63,7 @@ def read_box(data, network_from_image, spec):
         stays in its place and differs by less than a level in the mean.
 
     Raises:
-        tf.errors.InvalidArgumentError: as `images.read_image`.
+        tf.errors.InvalidArgumentError: as `decode.read_image`.
 
     Example:
         >>> import tensorflow as tf
@@ -49,6 +78,38 @@ def read_box(data, network_from_image, spec):
     pixels, network_from_pixels = _decode(data, network_from_image, spec)
     box = (spec.box_size,) * 2
     return sampling.warp_compiled(pixels, network_from_pixels, box, fill=spec.pad_value)
+
+
+def seen_window(network_from_pixels, size, spec, *, margin, block):
+    """The part of an image that the box shows: all that sampling the box has to be given.
+
+    Args:
+        network_from_pixels: (3, 3) float32.
+        size: (2,) int32 height and width of the image.
+        spec: `PoseSpec`.
+        margin: scalar int, pixels that are needed around every one that is shown; bilinear sampling
+            needs one.
+        block: the window starts at multiples of so many pixels.
+
+    Returns:
+        First row and column, and those after the last: (2,) and (2,) int32. Never empty, so that
+        there is always something to decode: a box outside the image gets pixels of its border.
+
+    Example:
+        >>> from keras_cpm import PoseSpec, geometry
+        >>> from keras_cpm.images import crop
+        >>> spec, move = PoseSpec(box_size=64), geometry.shift_matrix((-40.0, -8.0))
+        >>> start, end = crop.seen_window(move, (480, 640), spec, margin=1, block=16)
+        >>> start.numpy().tolist(), end.numpy().tolist()
+        ([0, 32], [72, 104])
+    """
+    source_from_network = geometry.invert(network_from_pixels)
+    seen = geometry.apply(source_from_network, geometry.box_corners(spec))[:, ::-1]
+    margin, limit = tf.cast(margin, tf.float32), tf.cast(size, tf.float32)
+    first = tf.clip_by_value(tf.reduce_min(seen, axis=0) - margin, 0.0, limit - 1)
+    end = tf.clip_by_value(tf.reduce_max(seen, axis=0) + margin, 1.0, limit)
+    start = tf.cast(first, tf.int32) // block * block
+    return start, tf.maximum(tf.cast(tf.math.ceil(end), tf.int32), start + 1)
 
 
 def _decode(data, network_from_image, spec):
@@ -67,7 +128,7 @@ def _decode(data, network_from_image, spec):
     margin = tf.bitwise.left_shift(_MARGIN, halvings - by_decoder)
     # the decoder rounds sizes up
     size = -(-size // ratio)
-    start, end = windows.seen_window(matrix, size, spec, margin=margin, block=_BLOCK)
+    start, end = seen_window(matrix, size, spec, margin=margin, block=_BLOCK)
     window = tf.concat([start, end - start], axis=0)
     cuts = [functools.partial(decode.decode_window, data, window, r) for r in decode.JPEG_RATIOS]
     cuts.append(lambda: whole[start[0] : end[0], start[1] : end[1]])

@@ -44,7 +44,8 @@ def read_image(data):
     Example:
         >>> import tensorflow as tf
         >>> from keras_cpm.images import decode
-        >>> pixels, upright_from_stored = decode.read_image(tf.io.encode_png(tf.zeros([4, 6, 3], tf.uint8)))
+        >>> data = tf.io.encode_png(tf.zeros([4, 6, 3], tf.uint8))
+        >>> pixels, upright_from_stored = decode.read_image(data)
         >>> pixels.shape, upright_from_stored.numpy().diagonal().tolist()
         (TensorShape([4, 6, 3]), [1.0, 1.0, 1.0])
     """
@@ -180,8 +181,8 @@ def _as_rgb(array):
         array = array[..., None]
     if array.ndim != 3 or array.shape[-1] not in (1, 3, 4) or 0 in array.shape:
         raise ValueError(
-            "`image` must be a path, the bytes of a file, or an array (height, width, 3) of RGB 0..255. "
-            f"Received: an array of shape {array.shape}"
+            "`image` must be a path, the bytes of a file, or an array (height, width, 3) of RGB "
+            f"0..255. Received: an array of shape {array.shape}"
         )
     if array.dtype != np.uint8:
         array = array.astype(np.float32)

@@ -1,18 +1,15 @@
-"""What is seen at a position: photographs and belief maps, read through the matrices of `geometry`.
+"""What is seen at a position of a photograph, read through the matrices of `geometry`.
 
 The line to `geometry`: where a position of one frame lies in another is said there, and only there.
-Here is what that position reads: which pixels or cells around it count and how much (the kernels),
-and how fine the source must be. What part of it is needed, `windows` says.
+Here is what that position reads: which pixels around it count and how much (the kernels), and how
+fine the source must be. What part of it is needed, `crop` says.
 
 Kernels
     bilinear   images, in one go; a source more than twice as fine is halved by averaging first
     Lanczos    photographs that are made smaller to be kept
-    cubic      belief maps, an axis at a time: weights to multiply the maps with
 
 Sizes are (height, width), positions those of `geometry`: (0, 0) is the centre of the first pixel.
 """
-
-import itertools
 
 import tensorflow as tf
 
@@ -20,7 +17,6 @@ from ..pose import geometry
 
 # Pixel counts from here on are rounded up to powers of two, so that few shapes are compiled.
 _FEWEST_PIXELS = 1 << 16
-_STRIPS = 8
 
 
 def warp(image, target_from_source, size, *, fill):
@@ -74,7 +70,8 @@ def warp_compiled(image, target_from_source, size, *, fill):
         fill: Python number, the value outside the image.
 
     Returns:
-        (height, width, C) float32; `warp`'s, but for the rounding of a position to 1e-5 pixels or so.
+        (height, width, C) float32; `warp`'s, but for the rounding of a position to about 1e-5
+        pixels.
 
     Example:
         >>> import tensorflow as tf
@@ -98,7 +95,7 @@ def shrink(image, target_from_source, size):
 
     Args:
         image: (H, W, C), any number type.
-        target_from_source: (3, 3), a resize by at most 1 and a move; see `windows.crop_from_image`.
+        target_from_source: (3, 3), a resize by at most 1 and a move.
         size: (height, width) of the target, inside the image.
 
     Returns:
@@ -130,7 +127,7 @@ def crop(pixels, upright_from_stored, network_from_image, spec):
 
     Args:
         pixels: (H, W, 3) as stored, RGB 0..255.
-        upright_from_stored: (3, 3), see `images.read_image`.
+        upright_from_stored: (3, 3), see `decode.read_image`.
         network_from_image: (3, 3).
         spec: `PoseSpec`.
 
@@ -143,7 +140,8 @@ def crop(pixels, upright_from_stored, network_from_image, spec):
         >>> from keras_cpm.images import sampling
         >>> spec, pixels = PoseSpec(box_size=64), np.full((48, 64, 3), 9, np.uint8)
         >>> matrix = geometry.network_from_size((48, 64), spec)
-        >>> sampling.crop(pixels, np.eye(3, dtype=np.float32), matrix, spec)[::16, 32, 0].numpy().tolist()
+        >>> box = sampling.crop(pixels, np.eye(3, dtype=np.float32), matrix, spec)
+        >>> box[::16, 32, 0].numpy().tolist()
         [128.0, 9.0, 9.0, 9.0]
     """
     network_from_stored = geometry.compose(network_from_image, upright_from_stored)
@@ -163,7 +161,8 @@ def num_halvings(target_from_source, size):
     Example:
         >>> from keras_cpm import geometry
         >>> from keras_cpm.images import sampling
-        >>> [int(sampling.num_halvings(geometry.resize_matrix(s), (480, 640))) for s in (0.6, 0.3, 0.2)]
+        >>> matrices = [geometry.resize_matrix(scale) for scale in (0.6, 0.3, 0.2)]
+        >>> [int(sampling.num_halvings(matrix, (480, 640))) for matrix in matrices]
         [0, 1, 2]
     """
     (a, b), (c, d) = (tf.unstack(row[:2]) for row in tf.unstack(target_from_source)[:2])
@@ -171,141 +170,6 @@ def num_halvings(target_from_source, size):
     shrinks = tf.abs(a * d - b * c) * tf.square(tf.cast(sides, tf.float32)) < 0.25
     # one pixel cannot be halved
     return tf.reduce_sum(tf.cast(shrinks & (tf.reduce_min(size) > sides), tf.int32))
-
-
-def zoom_axis(zoom, spec, target_spec):
-    """Cubic resampling of beliefs seen at another zoom, along one axis.
-
-    The same person was put into the box at `zoom` times the scale; the result says how to read
-    those beliefs at the cells of `target_spec` in the box at zoom 1. Rows and columns need the same
-    matrix.
-
-    Args:
-        zoom: float, the scale of the box the beliefs come from.
-        spec: `PoseSpec` of those beliefs, n cells.
-        target_spec: `PoseSpec` of the result, m cells; the same box with another stride.
-
-    Returns:
-        (m, n) float32 weights, and (m,) bool: whether the zoomed box saw the cell at all.
-
-    Example:
-        >>> from keras_cpm import PoseSpec
-        >>> from keras_cpm.images import sampling
-        >>> spec = PoseSpec()
-        >>> weights, seen = sampling.zoom_axis(1.25, spec, spec.replace(stride=4))
-        >>> weights.shape.as_list(), seen.numpy()[[0, 46, 91]].tolist()
-        ([92, 46], [False, True, False])
-    """
-    network = geometry.zoomed(geometry.belief_axis(target_spec), zoom, spec)
-    return _cubic_axis(geometry.cells_from_network(network, spec), spec.grid_size)
-
-
-def pixel_axis(network_from_image, axis, length, spec, *, cells=None):
-    """Cubic resampling of beliefs at the pixels of a photograph, along one axis.
-
-    Args:
-        network_from_image: (3, 3), without rotation.
-        axis: 0 for columns (x), 1 for rows (y).
-        length: pixels of the photograph along that axis, m.
-        spec: `PoseSpec` of the beliefs.
-        cells: of the beliefs along that axis, n; `None`: those of the box.
-
-    Returns:
-        (m, n) float32 weights, zero where the box does not show the pixel, and (m,) bool: whether it
-        does.
-
-    Example:
-        >>> from keras_cpm import PoseSpec, geometry
-        >>> from keras_cpm.images import sampling
-        >>> twice = geometry.resize_matrix(2.0)
-        >>> weights, seen = sampling.pixel_axis(twice, 0, 200, PoseSpec())
-        >>> weights.shape.as_list(), seen.numpy()[[183, 184]].tolist()
-        ([200, 46], [True, False])
-    """
-    pixels = tf.range(tf.cast(length, tf.float32))
-    network = geometry.apply_along(network_from_image, axis, pixels)
-    return _cubic_axis(geometry.cells_from_network(network, spec), cells or spec.grid_size)
-
-
-@tf.function(reduce_retracing=True)
-def pixel_axes(network_from_image_by_zoom, size, spec):
-    """`pixel_axis` of both axes, for Z zooms.
-
-    Args:
-        network_from_image_by_zoom: list of (3, 3) float32 tensors.
-        size: (2,) int32 height and width of the photograph.
-        spec: `PoseSpec` of the beliefs.
-
-    Returns:
-        For x, then for y: (Z, m, n) weights and (Z, m) bool.
-
-    Example:
-        >>> import tensorflow as tf
-        >>> from keras_cpm import PoseSpec
-        >>> from keras_cpm.images import sampling
-        >>> (columns, _), (rows, _) = sampling.pixel_axes([tf.eye(3)], tf.constant([240, 320]), PoseSpec())
-        >>> columns.shape.as_list(), rows.shape.as_list()
-        ([1, 320, 46], [1, 240, 46])
-    """
-    axes = []
-    for axis in (0, 1):
-        zooms = [pixel_axis(m, axis, size[1 - axis], spec) for m in network_from_image_by_zoom]
-        axes.append([tf.stack(values) for values in zip(*zooms, strict=True)])
-    return axes
-
-
-def enlarge(beliefs, columns, rows):
-    """Reads beliefs at finer positions and adds up the zooms.
-
-    All zooms meet in the second of two products, so that no map is as large as the result twice. A
-    strip of rows depends on few cells of each zoom, so that strips are several times less work.
-
-    Args:
-        beliefs: (Z, h, w, M) float32.
-        columns: (Z, x, w) weights.
-        rows: (Z, y, h).
-
-    Returns:
-        (M, x, y).
-
-    Example:
-        >>> import numpy as np
-        >>> from keras_cpm.images import sampling
-        >>> cells, twice = np.ones((2, 8, 8, 3), "float32"), np.full((2, 16, 8), 1 / 8, "float32")
-        >>> maps = sampling.enlarge(cells, twice, twice)
-        >>> maps.shape.as_list(), maps[0, 0, 0].numpy().item()
-        ([3, 16, 16], 2.0)
-    """
-    zooms, height, width, maps = tf.unstack(tf.shape(beliefs))
-    lines = tf.reshape(tf.transpose(beliefs, (0, 1, 3, 2)), (zooms, height * maps, width))
-    across = tf.matmul(lines, columns, transpose_b=True)
-    across = tf.reshape(across, (zooms * height, -1))
-    down = tf.reshape(tf.transpose(rows, (0, 2, 1)), (zooms * height, -1))
-    ends = [tf.shape(down)[1] * i // _STRIPS for i in range(_STRIPS + 1)]
-    strips = []
-    for first, end in itertools.pairwise(ends):
-        used = tf.where(tf.reduce_any(down[:, first:end] != 0, axis=1))[:, 0]
-        strip = tf.gather(down[:, first:end], used)
-        strips.append(tf.matmul(tf.gather(across, used), strip, transpose_a=True))
-    return tf.reshape(tf.concat(strips, axis=1), (maps, -1, tf.shape(down)[1]))
-
-
-def _cubic_axis(position, cells):
-    """(m,) positions in cells -> (m, n) weights of the n cells, (m,) bool: on the map at all."""
-    last = cells - 1
-    seen = (position >= -0.5) & (position <= last + 0.5)
-    taps = tf.floor(position)[:, None] + tf.range(-1.0, 3.0)
-    columns = tf.cast(tf.clip_by_value(taps, 0, last), tf.int32)
-    weights = tf.one_hot(columns, cells) * _keys_cubic(taps - position[:, None])[..., None]
-    return tf.where(seen[:, None], tf.reduce_sum(weights, axis=1), 0.0), seen
-
-
-def _keys_cubic(distance):
-    """Keys' kernel with a = -0.5, the cubic of MATLAB's imresize, which the release uses."""
-    d = tf.abs(distance)
-    near = (1.5 * d - 2.5) * d * d + 1
-    far = ((-0.5 * d + 2.5) * d - 4) * d + 2
-    return tf.where(d <= 1, near, tf.where(d < 2, far, 0.0))
 
 
 def _halve_until_sampling_is_dense(image, target_from_source):

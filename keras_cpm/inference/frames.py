@@ -30,8 +30,8 @@ def read_frames(source):
         source: path, or the number of a camera.
 
     Returns:
-        A generator of seconds, of the file's own clock or since the camera was opened, and (H, W, 3) uint8 RGB; `close`
-        releases the camera.
+        A generator of seconds, of the file's own clock or since the camera was opened, and
+        (H, W, 3) uint8 RGB; `close` releases the camera.
 
     Raises:
         FileNotFoundError, ValueError: naming the source and the remedy.
@@ -49,9 +49,11 @@ def read_frames(source):
     capture = cv2.VideoCapture(source if is_camera else str(source))
     if not capture.isOpened():
         raise ValueError(
-            f"Camera {source} cannot be opened; check that it is there and that no other program uses it."
+            f"Camera {source} cannot be opened; check that it is there and that no other program "
+            "uses it."
             if is_camera
-            else f"The video {source} cannot be read: it is damaged, or of a format that OpenCV does not know."
+            else f"The video {source} cannot be read: it is damaged, or of a format that OpenCV "
+            "does not know."
         )
     return _frames_of(capture, is_camera)
 
@@ -134,14 +136,16 @@ def show_in_window(frame):
     """
     if not has_display():
         raise RuntimeError(
-            "There is no screen to show a camera on; write a file instead, with --draw, --json or --csv."
+            "There is no screen to show a camera on; write a file instead, with --draw, --json or "
+            "--csv."
         )
     try:
         cv2.imshow("keras_cpm", np.ascontiguousarray(frame[..., ::-1]))
         return cv2.waitKey(1) == 27
     except cv2.error:
         raise RuntimeError(
-            "This OpenCV cannot open a window: install opencv-python instead of opencv-python-headless."
+            "This OpenCV cannot open a window: install opencv-python instead of "
+            "opencv-python-headless."
         ) from None
 
 
@@ -152,8 +156,8 @@ def pipelined(frames, work, write, *, live=False):
         frames: iterable; read in a thread of its own.
         work: function of an item.
         write: function of what `work` returns; called in order, in a thread of its own.
-        live: whether an item that still waits when the next is read is dropped, as of a camera, whose
-            newest frame matters.
+        live: whether an item that still waits when the next is read is dropped, as of a camera,
+            whose newest frame matters.
 
     Returns:
         The number of items that were worked on.

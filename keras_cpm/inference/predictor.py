@@ -5,7 +5,8 @@ import tensorflow as tf
 
 from ..images import decode, sampling
 from ..models import bundle
-from ..pose import codec, geometry
+from ..models.stage_beliefs import StageBeliefs
+from ..pose import codec, geometry, multiscale
 from ..pose.pose import Pose
 from .runner import inference_of
 
@@ -24,11 +25,11 @@ class Predictor:
         refine: how peaks are read, see `codec.decode`.
         merge: where the beliefs of several scales meet. "box": on a grid of a quarter of the stride
             in the network box. "image": at every pixel of the photograph, as in the release's
-            benchmark; see `codec.decode_on_image`.
+            benchmark; see `multiscale.decode_on_image`.
 
     Raises:
-        ValueError: model and spec do not belong together, no scale, a scale that is not positive, an
-            unknown `refine` or `merge`.
+        ValueError: model and spec do not belong together, no scale, a scale that is not positive,
+            an unknown `refine` or `merge`.
 
     Example:
         >>> import numpy as np, keras_cpm
@@ -54,8 +55,7 @@ class Predictor:
             raise ValueError(f'`merge` must be "box" or "image". Received: merge={merge!r}')
         self.model, self.spec, self.refine, self.merge = model, spec, refine, merge
         self.scales, self.flip = scales, flip
-        self._inference = inference_of(model)
-        self._center_map = codec.encode_center([spec.center] * 2, spec).numpy()[None]
+        self._stages = StageBeliefs(model, spec, run=inference_of(model))
 
     def __call__(self, image, *, center=None, person_height=None, box=None):
         """Predicts.
@@ -143,12 +143,8 @@ class Predictor:
 
     def _run(self, crops):
         """(n, H, W, 3) -> list of T arrays (n, h, w, C)."""
-        inputs = [crops]
-        if bundle.takes_center_map(self.model):
-            inputs.append(np.repeat(self._center_map, len(crops), axis=0))
-        chunks = []
-        for first in range(0, len(crops), _BATCH):
-            chunks.append(self._inference([x[first : first + _BATCH] for x in inputs]))
+        firsts = range(0, len(crops), _BATCH)
+        chunks = [self._stages(crops[first : first + _BATCH]) for first in firsts]
         return [np.concatenate(stage) for stage in zip(*chunks, strict=True)]
 
     def _zoomed(self, network_from_image):
@@ -169,7 +165,7 @@ class Predictor:
         by_zoom = np.stack([self._straight(beliefs) for beliefs in stages], axis=1)
         beliefs, spec = self._merge(by_zoom)
         if self.merge == "image":
-            keypoints, scores = codec.decode_on_image(
+            keypoints, scores = multiscale.decode_on_image(
                 by_zoom, self._zoomed(network_from_image), size, self.spec, refine=self.refine
             )
         else:
@@ -189,17 +185,17 @@ class Predictor:
         )
 
     def _straight(self, beliefs):
-        """One stage's beliefs of all scales, averaged with those of the mirror images: (n, h, w, C)."""
+        """(n, h, w, C) of one stage at all scales, averaged with those of the mirror images."""
         if not self.flip:
             return beliefs
         straight, mirrored = np.split(beliefs, 2)
         return (straight + np.asarray(codec.mirror(mirrored, self.spec))) / 2
 
     def _merge(self, by_zoom):
-        """(Z, T, h, w, C) of all scales -> (T, h, w, C) in the box, and the spec to read it with."""
+        """(Z, T, h, w, C) of all scales -> (T, h, w, C) in the box, and the spec to read it."""
         if self.scales == (1.0,):
             return by_zoom[0], self.spec
-        merged, spec = codec.merge_zooms(by_zoom, self.scales, self.spec)
+        merged, spec = multiscale.merge_zooms(by_zoom, self.scales, self.spec)
         return merged.numpy(), spec
 
 
@@ -219,10 +215,12 @@ def _checked_box(box, size):
         or not (box[0] < box[2] and box[1] < box[3])
     ):
         raise ValueError(
-            f"`box` must be (x0, y0, x1, y1) with x0 < x1 and y0 < y1, in image pixels. Received: box={box!r}"
+            "`box` must be (x0, y0, x1, y1) with x0 < x1 and y0 < y1, in image pixels. "
+            f"Received: box={box!r}"
         )
     if box[2] < 0 or box[3] < 0 or box[0] > width - 1 or box[1] > height - 1:
         raise ValueError(
-            f"`box` must overlap the image of {width} x {height} pixels (width x height). Received: box={box!r}"
+            f"`box` must overlap the image of {width} x {height} pixels (width x height). "
+            f"Received: box={box!r}"
         )
     return box

@@ -1,4 +1,4 @@
-"""`Inference`: a model as a function for predictions, with the spectra of its large kernels kept."""
+"""`Inference`: a model as a function for predictions, which keeps the spectra of large kernels."""
 
 import hashlib
 import weakref
@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from ..models.fourier.convolution import kernel_spectrum
 from ..models.fourier.layer import held, kept_layers, spectra, tiled_layers
+from ..models.stage_beliefs import stages_of
 
 # numbers of a kernel that are looked at to notice new weights; a step of training changes all
 _LOOKED_AT = 64
@@ -25,8 +26,8 @@ def inference_of(model):
 class Inference:
     """Runs a model on arrays.
 
-    Where layers take Fourier tiles (TensorFlow, CPU), the spectra of their kernels are computed once
-    and again when the weights have changed. Otherwise it is `model.predict_on_batch`.
+    Where layers take Fourier tiles (TensorFlow, CPU), the spectra of their kernels are computed
+    once and again when the weights have changed. Otherwise it is `model.predict_on_batch`.
 
     Args:
         model: `keras.Model`.
@@ -56,8 +57,7 @@ class Inference:
             list of arrays, one an output.
         """
         if keras.backend.backend() != "tensorflow" or not tiled_layers(self.model):
-            outputs = self.model.predict_on_batch(inputs)
-            return outputs if isinstance(outputs, list) else [outputs]
+            return stages_of(self.model.predict_on_batch(inputs))
         self._refresh()
         outputs = self._function(*(tf.cast(x, tf.float32) for x in inputs))
         return [output.numpy() for output in outputs]
@@ -87,8 +87,7 @@ class Inference:
         specs = [tf.TensorSpec(x.shape, tf.float32) for x in self.model.inputs]
 
         def run(*inputs):
-            outputs = self.model(list(inputs), training=False)
-            return outputs if isinstance(outputs, list) else [outputs]
+            return stages_of(self.model(list(inputs), training=False))
 
         with held(self.model, keepers(self.model, [v.read_value for v in self._spectra])):
             return tf.function(run, input_signature=specs).get_concrete_function()
@@ -175,6 +174,6 @@ class StoredSpectrum(tf.saved_model.experimental.TrackableResource):
         tf.raw_ops.AssignVariableOp(resource=self.resource_handle, value=spectrum)
 
     def read(self):
-        """(3 t b, ci, co), see `models/large_kernel.py`."""
+        """(3 t b, ci, co), see `models/fourier/convolution.py`."""
         value = tf.raw_ops.ReadVariableOp(resource=self.resource_handle, dtype=tf.float32)
         return tf.ensure_shape(value, self._shape)

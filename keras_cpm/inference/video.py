@@ -6,8 +6,7 @@ from pathlib import Path
 
 from ..visualization.pose import draw_pose
 from . import frames
-from .smoothing import OneEuro
-from .tracking import Follower
+from .tracking import Follower, OneEuro
 
 
 def predict_video(
@@ -27,24 +26,24 @@ def predict_video(
     Args:
         source: path of a video, or the number of a camera, which ends when `show` says so.
         predictor: `Predictor`.
-        find: function of a frame to places, as in `following.Follower`; without, the person fills the frame
-            when nobody is followed yet.
-        smooth: whether keypoints are smoothed, see `smoothing.OneEuro`.
-        draw: path of a video to write, with the pose drawn in; that of a camera repeats frames where prediction
-            is slower, so that it keeps time.
+        find: function of a frame to places, as in `tracking.Follower`; without, the person fills
+            the frame when nobody is followed yet.
+        smooth: whether keypoints are smoothed, see `tracking.OneEuro`.
+        draw: path of a video to write, with the pose drawn in; that of a camera repeats frames
+            where prediction is slower, so that it keeps time.
         names: whether names and scores are written beside the parts there.
         threshold: as in `draw_pose`.
-        show: function of a frame (H, W, 3) uint8 RGB with the pose drawn in, called for every frame; what it returns
-            ends a camera if it is true.
+        show: function of a frame (H, W, 3) uint8 RGB with the pose drawn in, called for every
+            frame; what it returns ends a camera if it is true.
         progress: wraps the frames.
 
     Returns:
-        list of (seconds, `following.Sighting`), an entry a frame; poses are without belief maps, which would fill
-        the memory. Ctrl-C ends a camera, too.
+        list of (seconds, `tracking.Sighting`), an entry a frame; poses are without belief maps,
+        which would fill the memory. Ctrl-C ends a camera, too.
 
     Raises:
-        FileNotFoundError, ValueError: as `video.read_frames` and `video.Writer`; a source without a frame; `draw`
-            where the source is.
+        FileNotFoundError, ValueError: as `frames.read_frames` and `frames.Writer`; a source without
+            a frame; `draw` where the source is.
 
     Example:
         >>> import tempfile, keras_cpm
@@ -111,7 +110,8 @@ def predict_video(
         raise ValueError(
             f"Camera {source} gives no picture; check that this program may use it."
             if is_camera
-            else f"There is no frame in {source}; it is damaged or of a format that OpenCV does not know."
+            else f"There is no frame in {source}; it is damaged or of a format that OpenCV does "
+            "not know."
         )
     return sightings
 

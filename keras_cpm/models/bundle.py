@@ -1,5 +1,6 @@
-"""A bundle: a trained model and what its numbers mean, in one folder (model.keras and spec.json)."""
+"""A bundle: a trained model and what its numbers mean, in one folder (model.keras, spec.json)."""
 
+import json
 import os
 import zipfile
 from importlib import resources
@@ -10,20 +11,23 @@ import keras
 from ..pose.spec import PoseSpec
 from . import layers  # noqa: F401 bundles hold layers of ours
 from .fourier.layer import fast_copy, plain_copy
-from .released import PERSON1
+from .person import PERSON1
 
 MODEL_FILE, SPEC_FILE = "model.keras", "spec.json"
-# what `keras-cpm train` built; for those who start from the bundle
+# arguments of `build_cpm`, for those who start from the bundle
 NETWORK_FILE = "network.json"
 
 
-def save_bundle(directory, model, spec):
-    """Writes `model` (weights without optimiser state) and `spec`. Each file appears whole or not at all.
+def save_bundle(directory, model, spec, network=None):
+    """Writes `model` (weights without optimiser state) and `spec`. Each file appears whole or not
+    at all.
 
     Args:
         directory: made if it is not there; an earlier bundle in it is replaced.
         model: `keras.Model` as `build_cpm` makes it.
         spec: `PoseSpec`.
+        network: dict of the arguments of `build_cpm` that made the model, JSON values; kept as
+            network.json for trainings that start from the bundle. `None` leaves that file alone.
 
     Example:
         >>> import tempfile, keras_cpm
@@ -36,14 +40,19 @@ def save_bundle(directory, model, spec):
     check_model(model, spec)
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    # Keras' own layers without compile state: what `fit` and this package need is not what users load
+    # Keras' own layers without compile state: users load neither what `fit` needs nor our layers
     plain = plain_copy(model)
-    partial = directory / f"partial.{MODEL_FILE}"
-    plain.save(partial)
-    os.replace(partial, directory / MODEL_FILE)
-    partial = directory / f"partial.{SPEC_FILE}"
-    spec.save(partial)
-    os.replace(partial, directory / SPEC_FILE)
+    if network is not None:
+        text = json.dumps(network, indent=2) + "\n"
+        _write_whole(directory / NETWORK_FILE, lambda path: path.write_text(text, "utf-8"))
+    _write_whole(directory / MODEL_FILE, plain.save)
+    _write_whole(directory / SPEC_FILE, spec.save)
+
+
+def _write_whole(path, write):
+    partial = path.with_name(f"partial.{path.name}")
+    write(partial)
+    os.replace(partial, path)
 
 
 def load(name_or_directory, *, convolution="auto"):
@@ -68,13 +77,7 @@ def load(name_or_directory, *, convolution="auto"):
         >>> spec.box_size
         64
     """
-    directory = bundle_directory(name_or_directory)
-    for name in (SPEC_FILE, MODEL_FILE):
-        if not (directory / name).is_file():
-            raise FileNotFoundError(
-                f"The folder {directory} has no {name}, so it is no bundle; "
-                "`keras_cpm.save_bundle` and `keras-cpm train` write complete ones."
-            )
+    directory = _complete(bundle_directory(name_or_directory))
     spec = PoseSpec.load(directory / SPEC_FILE)
     path = directory / MODEL_FILE
     if not zipfile.is_zipfile(path):
@@ -87,6 +90,43 @@ def load(name_or_directory, *, convolution="auto"):
         ) from error
     check_model(model, spec)
     return fast_copy(model, convolution), spec
+
+
+def describe(name_or_directory):
+    """What a bundle says of its model, which is not read.
+
+    Returns:
+        spec (`PoseSpec`), and the arguments of `build_cpm` that made the model, a dict, or `None`
+        where the bundle does not know them.
+
+    Raises:
+        FileNotFoundError, ValueError: see `load`.
+
+    Example:
+        >>> from keras_cpm.models import bundle
+        >>> spec, network = bundle.describe("cpm-light-lsp")
+        >>> spec.skeleton.name, network["stages"]
+        ('cpm14', 3)
+    """
+    directory = _complete(bundle_directory(name_or_directory))
+    spec, path = PoseSpec.load(directory / SPEC_FILE), directory / NETWORK_FILE
+    if not path.is_file():
+        return spec, None
+    try:
+        return spec, json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged; copy it again. {error}") from None
+
+
+def _complete(directory):
+    """The folder of a bundle, where it has what makes one."""
+    for name in (SPEC_FILE, MODEL_FILE):
+        if not (directory / name).is_file():
+            raise FileNotFoundError(
+                f"The folder {directory} has no {name}, so it is no bundle; "
+                "`keras_cpm.save_bundle` and `keras-cpm train` write complete ones."
+            )
+    return directory
 
 
 def bundle_directory(name_or_directory):
@@ -110,7 +150,7 @@ def shipped_bundles():
 
 
 def default_bundle():
-    """The name of the shipped bundle that is used where none is named: the first that gives poses."""
+    """The name of the shipped bundle where none is named: the first that gives poses."""
     posing = [name for name, finds in _shipped_kinds() if not finds]
     if not posing:
         raise ValueError(
@@ -125,9 +165,9 @@ def default_person_bundle():
     finding = [name for name, finds in _shipped_kinds() if finds]
     if not finding:
         raise ValueError(
-            "No person network with weights is here, so people cannot be found automatically: name one "
-            "with --person-model (`keras-cpm import-caffe pose_iter_70000.caffemodel --net person --out "
-            "BUNDLE` makes it), or give boxes with --people BOXES.json."
+            "No person network with weights is here, so people cannot be found automatically: name "
+            "one with --person-model (`keras-cpm import-caffe pose_iter_70000.caffemodel --net "
+            "person --out BUNDLE` makes it), or give boxes with --people BOXES.json."
         )
     return finding[0]
 
@@ -154,8 +194,3 @@ def check_model(model, spec):
             f"`model` must take boxes of {spec.box_size} pixels, as `spec` says. Received: {side}; "
             "build it with `build_cpm(spec=spec)`."
         )
-
-
-def takes_center_map(model):
-    """Whether `model` has the second input."""
-    return len(model.inputs) > 1

@@ -28,13 +28,15 @@ def build_cpm(
 
     Stage 1 sees the image only. Each later stage sees image features shared by stages 2..T, the
     beliefs of the stage before, and a map of where the person's centre is (Wei et al. 2016, Fig.
-    2). The defaults are the released MPII and LSP networks, 31,219,866 parameters.
+    2). The defaults are the released MPII and LSP networks, 31,219,866 parameters; what is trained
+    unless told otherwise is smaller, see `plan_training`.
 
     Args:
         stages: int >= 1, T of the paper. Accuracy saturates near 6 (Sec. 4.1).
         spec: `PoseSpec`; gives box size and number of channels.
-        backbone: "cpm", "vgg19" and "vgg19-person" (stage 1 shares them), "light", or a callable `(image, *, width,
-            name) -> features` of stride 8, which stage 1 shares. It gets RGB 0..255.
+        backbone: "cpm", "vgg19" and "vgg19-person" (stage 1 shares them), "light", or a callable
+            `(image, *, width, name) -> features` of stride 8, which stage 1 shares. It gets RGB
+            0..255.
         stage_block: "classic" (11x11), "vgg" (7x7), "residual", "light", or a callable
             `(features, beliefs, center, *, channels, width, name) -> beliefs`.
         width: filters of the towers and stages; 128 in the paper. A multiple of 4.
@@ -45,8 +47,8 @@ def build_cpm(
         input_size: `None` for `spec.box_size`; "any" for a fully convolutional model of any height
             and width divisible by 8.
         convolution: how large kernels are computed: "auto" takes Fourier tiles on a CPU where they
-            are faster, with the same outputs to about 1e-6; "small-tiles" the same with less memory;
-            "tiles" wherever they can be; "direct" never. See `models/fast_conv.py`.
+            are faster, with the same outputs to about 1e-6; "small-tiles" the same with less
+            memory; "tiles" wherever they can be; "direct" never. See `models/fourier/layer.py`.
         name: model name.
 
     Returns:
@@ -97,7 +99,8 @@ def build_cpm(
 
 
 def initialize_release(model, seed=0):
-    """Draws the weights as the released recipe does: kernels Gaussian of deviation 0.01, biases zero (genProto.py).
+    """Draws the weights as the released recipe does: kernels Gaussian of deviation 0.01, biases
+    zero (genProto.py).
 
     Example:
         >>> from keras_cpm import build_cpm, initialize_release
@@ -135,15 +138,16 @@ def _check(stages, spec, width, dropout, share_context, block):
         raise ValueError(f"The networks have stride {_STRIDE}. Received: spec.stride={spec.stride}")
     if share_context and not block.context:
         raise ValueError(
-            '`share_context` needs a stage block with a context convolution: "classic" or "residual". '
-            "Received: share_context=True"
+            '`share_context` needs a stage block with a context convolution: "classic" or '
+            '"residual". Received: share_context=True'
         )
 
 
 def _inputs(spec, input_size, center_map):
     if input_size not in (None, "any"):
         raise ValueError(
-            f'`input_size` must be None (spec.box_size) or "any". Received: input_size={input_size!r}'
+            '`input_size` must be None (spec.box_size) or "any". '
+            f"Received: input_size={input_size!r}"
         )
     side = None if input_size == "any" else spec.box_size
     image = keras.Input((side, side, 3), name="image")
@@ -153,8 +157,8 @@ def _inputs(spec, input_size, center_map):
 def _check_stride(features, image):
     if image.shape[1] is not None and features.shape[1] * _STRIDE != image.shape[1]:
         raise ValueError(
-            f"`backbone` must return features of stride {_STRIDE}: {image.shape[1] // _STRIDE} cells for "
-            f"{image.shape[1]} pixels. Received: {features.shape[1]} cells"
+            f"`backbone` must return features of stride {_STRIDE}: {image.shape[1] // _STRIDE} "
+            f"cells for {image.shape[1]} pixels. Received: {features.shape[1]} cells"
         )
 
 

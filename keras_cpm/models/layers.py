@@ -61,8 +61,8 @@ def residual_pair(x, filters, kernel, *, name, dilation=1):
 
 
 def enlarge(x, like, *, name):
-    """Twice as many cells each way as x has, or one less where `like` has, and channels as `like`: a
-    normalised 2x2 transposed convolution.
+    """Twice as many cells each way as x has, or one less where `like` has, and channels as `like`:
+    a normalised 2x2 transposed convolution.
     """
     x = keras.layers.Conv2DTranspose(
         like.shape[-1],

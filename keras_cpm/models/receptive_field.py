@@ -22,7 +22,7 @@ _CONVOLUTIONS = (
 )
 _POOLS = (keras.layers.AveragePooling2D, keras.layers.MaxPooling2D)
 
-# what a cell sees can depend on where it lies in the windows of a coarser map; none has a larger stride
+# where a cell lies in the windows of a coarser map can matter; none has a larger stride
 _CELLS = range(32)
 
 
@@ -30,8 +30,8 @@ def receptive_field(model, output, source):
     """Side of the square of `source` positions that can influence one cell of `output`.
 
     Computed from kernels, strides and dilations along every path of the graph, as if the input had
-    no border; the largest where the cells differ. The released networks pool over 3x3, which gives 167
-    and 407 where the paper counts 160 and 400.
+    no border; the largest where the cells differ. The released networks pool over 3x3, which gives
+    167 and 407 where the paper counts 160 and 400.
 
     Args:
         model: functional `keras.Model` of layers that see two-dimensional windows.

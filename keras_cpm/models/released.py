@@ -1,19 +1,17 @@
 """The networks that the authors released, by name: `build_released`, and where their weights were.
 
-Facts of pose_deploy*.prototxt, get_model.sh and the licence files of the release of 17 July 2016 and
-of its revision of 5 June 2018.
+Facts of pose_deploy*.prototxt, get_model.sh and the licence files of the release of 17 July 2016
+and of its revision of 5 June 2018.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..pose.skeleton import CPM14, FLIC9, Skeleton
+from ..pose.skeleton import CPM14, FLIC9
 from ..pose.spec import PoseSpec
 from .cpm import build_cpm
-
-# one part, where a person's middle is; the belief peaks of this network are people
-PERSON1 = Skeleton("person1", ("center",))
+from .person import PERSON1
 
 LICENCE = (
     "CMU's licence for academic and non-profit, non-commercial research (the release's LICENSE)"
@@ -56,7 +54,9 @@ RELEASED = {
         PoseSpec(skeleton=CPM14),
         "_trained_MPI",
         {
-            "pose_iter_985000_addLEEDS.caffemodel": "MPII and LSP: 88.52 PCKh@0.5 on MPII, 90.5 PCK@0.2 on LSP",
+            "pose_iter_985000_addLEEDS.caffemodel": (
+                "MPII and LSP: 88.52 PCKh@0.5 on MPII, 90.5 PCK@0.2 on LSP"
+            ),
             "pose_iter_630000.caffemodel": "MPII: 87.95 PCKh@0.5",
         },
         _PAPER,
@@ -97,7 +97,7 @@ RELEASED = {
 
 
 def build_released(name, *, width=128, input_size=None):
-    """Builds one of the released networks, to the last parameter and layer name; weights are random.
+    """Builds a released network, to the last parameter and layer name; its weights are random.
 
     | name | stages | parts | parameters |
     |---|---|---|---|
@@ -141,7 +141,7 @@ def released_spec(name):
 
 
 def where_weights_are(name):
-    """Sentences for whoever has no weights: names of the files, where they were, under what licence.
+    """Sentences for whoever has no weights: names of files, where they were, under what licence.
 
     Example:
         >>> from keras_cpm.models.released import where_weights_are
@@ -152,8 +152,8 @@ def where_weights_are(name):
     files = "\n".join(f"  {file}: {what}" for file, what in network.files.items())
     hosts = "\n".join(f"  {host}{network.folder}/" for host in network.hosts)
     return (
-        f"Weights of the released network {name!r} are the authors' and not part of this package. Files:\n"
-        f"{files}\nThey were published at (users report both hosts dead):\n{hosts}\n"
+        f"Weights of the released network {name!r} are the authors' and not part of this package. "
+        f"Files:\n{files}\nThey were published at (users report both hosts dead):\n{hosts}\n"
         f"Licence: {LICENCE}."
     )
 

@@ -52,8 +52,8 @@ def vgg(features, beliefs, center, *, channels, width, name):
 def residual(features, beliefs, center, *, channels, width, name):
     """The classic stage in residual units, as footnote 2 of the paper announces.
 
-    A 1x1 convolution to `width` channels, then three units of a 7x7 and a 5x5 convolution, each of which
-    sees what one 11x11 kernel sees; together 31x31 cells like the classic stage.
+    A 1x1 convolution to `width` channels, then three units of a 7x7 and a 5x5 convolution, each of
+    which sees what one 11x11 kernel sees; together 31x31 cells like the classic stage.
     """
     x = _concatenate(features, beliefs, center, name=name)
     x = conv_norm(x, width, 1, name=f"Mconv1_{name}")
@@ -69,9 +69,9 @@ def light(features, beliefs, center, *, channels, width, name):
     """A stage for CPUs and phones: 3x3 convolutions, most of them on cells twice as wide, which see
     far for a quarter of the time.
 
-    Dense ones: TensorFlow trains depthwise ones several times slower on a CPU (136 against 27 images a
-    second for networks of 0.4 M parameters, 192 pixels, bfloat16), and dilated ones at a third of
-    the speed.
+    Dense ones: TensorFlow trains depthwise ones several times slower on a CPU (136 against 27
+    images a second for networks of 0.4 M parameters, 192 pixels, bfloat16), and dilated ones at a
+    third of the speed.
     """
     x = _concatenate(features, beliefs, center, name=name)
     x = conv_norm(x, width, 1, name=f"Mconv1_{name}")

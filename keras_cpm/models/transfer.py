@@ -11,8 +11,8 @@ def transfer_weights(source, target, *, same_parts=True):
     Args:
         source: trained `keras.Model`.
         target: `keras.Model`; changed in place.
-        same_parts: whether the channels of both mean the same parts. If not, the layers that depend on
-            them are left alone even where their shapes agree.
+        same_parts: whether the channels of both mean the same parts. If not, the layers that depend
+            on them are left alone even where their shapes agree.
 
     Returns:
         Names of the layers of `target` that have weights and got none.
@@ -39,8 +39,9 @@ def transfer_weights(source, target, *, same_parts=True):
             fresh.append(layer.name)
     if len(fresh) == len(weighted):
         raise ValueError(
-            "`source` and `target` must share layers of the same name and shape; build the target with the source's "
-            f"backbone, stage block and width. Received: none in common, {fresh[0]!r} is the first"
+            "`source` and `target` must share layers of the same name and shape; build the target "
+            "with the source's backbone, stage block and width. Received: none in common, "
+            f"{fresh[0]!r} is the first"
         )
     return fresh
 

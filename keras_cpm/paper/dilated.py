@@ -1,10 +1,12 @@
-"""Networks that differ in what they can see, and not in how many parameters they have (Figure 4)."""
+"""Networks that differ in what they can see, not in how many parameters they have (Figure 4)."""
 
 import keras
 
 from ..models.cpm import build_cpm
 from ..models.layers import conv_beliefs, conv_norm
 
+# of four convolutions: 15 to 111 pixels; wider kernels read little but a box's padding
+DILATIONS = ((0, 0, 0, 0), (0, 0, 0, 1), (0, 0, 1, 1), (0, 1, 1, 1), (1, 1, 1, 1), (1, 1, 2, 2))
 _WIDTH = 32
 
 

@@ -1,5 +1,5 @@
-"""The experiments of the paper's Section 4.1 on small networks: each leaves a picture, its numbers, and a
-conclusion drawn from them.
+"""The experiments of the paper's Section 4.1 on small networks: each leaves a picture, its numbers,
+and a verdict.
 """
 
 import dataclasses
@@ -10,21 +10,20 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from ..data import pipeline
+from ..data import pipeline, placement
 from ..data.augment import AugmentSpec
 from ..data.records import skeleton_of_records
 from ..data.synthetic.draw import draw_records
-from ..evaluation import evaluate
+from ..evaluation.evaluate import evaluate, predictor_for
 from ..images import decode
 from ..models import bundle
 from ..models.receptive_field import receptive_field
 from ..pose.spec import PoseSpec
-from ..training import train as training
 from ..training.recipes import RELEASE, SCHEMES
+from ..training.train import compile_cpm
 from ..visualization import beliefs, canvas, plots
-from . import figures as paper_figures
-from . import gradients, verdicts
-from .dilated import build_dilated
+from . import figures, gradients, verdicts
+from .dilated import DILATIONS, build_dilated
 from .trial import ALPHA, Trial, distances, last_stages, noise, totals
 
 SPEC = PoseSpec(box_size=96, person_height=70.0, part_sigma=8.0, center_sigma=9.0)
@@ -38,8 +37,6 @@ _LIGHT = {"backbone": "light", "stage_block": "light", "width": 32}
 _CLASSIC = {"backbone": "light", "stage_block": "classic", "width": 32}
 # all of it as in the paper, and narrow
 _PAPER = {"backbone": "cpm", "stage_block": "classic", "width": 16}
-# 15 to 111 pixels, which is more than the box; wider kernels read little but its padding
-_DILATIONS = ((0, 0, 0, 0), (0, 0, 0, 1), (0, 0, 1, 1), (0, 1, 1, 1), (1, 1, 1, 1), (1, 1, 2, 2))
 _ALPHAS = np.linspace(0, ALPHA, 21)
 _TITLES = {
     "joint": "(i) joint",
@@ -78,16 +75,16 @@ def reproduce(
         say: called with a line about the scale, and one after each training.
 
     Returns:
-        The conclusion, one line; "As in the paper: ..." or "Not as in the paper: ...".
+        The verdict, one line; "As in the paper: ..." or "Not as in the paper: ...".
 
     Raises:
         ValueError: unknown figure, records without test records, settings that do not fit.
 
     Example:
-        >>> from keras_cpm.paper.experiments import reproduce
-        >>> reproduce("fig2", "runs/reproduce")
-        Traceback (most recent call last):
-        ValueError: `figure` must be one of ['fig1', 'fig4', 'fig5', 'fig6b', 'fig6c', 'fig7']. Received: figure='fig2'
+        >>> from keras_cpm.paper.experiments import EXPERIMENTS, reproduce
+        >>> sorted(EXPERIMENTS)
+        ['fig1', 'fig4', 'fig5', 'fig6b', 'fig6c', 'fig7']
+        >>> reproduce("fig7", "runs/reproduce")  # doctest: +SKIP
     """
     if figure not in EXPERIMENTS:
         raise ValueError(
@@ -121,13 +118,13 @@ def reproduce(
     )
     if not model:
         say(
-            f"{figure}: {experiment.network}, box of {spec.box_size} pixels, {len(records)} people, "
-            f"{trial.epochs} epochs, {len(tests)} other people for the test, seed {seed}"
+            f"{figure}: {experiment.network}, box of {spec.box_size} pixels, {len(records)} "
+            f"people, {trial.epochs} epochs, {len(tests)} other people for the test, seed {seed}"
         )
-    conclusion = experiment.run(trial)
+    verdict = experiment.run(trial)
     seconds = time.monotonic() - start
     say(f"{trial.path('png')} and {trial.path('csv')} after {seconds:.0f} seconds")
-    return conclusion
+    return verdict
 
 
 def _check(figure, records, test_records, model):
@@ -144,7 +141,7 @@ def _check(figure, records, test_records, model):
 
 def _fig4(trial):
     rows, results = [], {}
-    for dilations in _DILATIONS:
+    for dilations in DILATIONS:
         keras.utils.set_random_seed(trial.seed)
         model = build_dilated(dilations, trial.spec)
         field = receptive_field(model, "stage2", "image")
@@ -154,7 +151,7 @@ def _fig4(trial):
     curve = totals(merged)
     table = [(*row, score) for row, score in zip(rows, curve.values(), strict=True)]
     trial.write_csv(("receptive_field_pixels", "parameters", "pck@0.2"), table)
-    paper_figures.plot_receptive_fields(curve, trial.path("png"))
+    figures.plot_receptive_fields(curve, trial.path("png"))
     return verdicts.of_receptive_fields(curve, noise(merged))
 
 
@@ -173,7 +170,7 @@ def _fig5(trial):
         for name, pair in layers.items()
     ]
     trial.write_csv(("epoch", "layer", "std_with", "std_without"), table)
-    paper_figures.plot_gradients(supervised, alone, trial.path("png"))
+    figures.plot_gradients(supervised, alone, trial.path("png"))
     return verdicts.of_gradients(deviations[1], epoch=1)
 
 
@@ -184,7 +181,7 @@ def _track_gradients(trial, scheme):
     layers = gradients.layers_in_depth(model)
     # the release's optimiser: Adam would undo that gradients are small
     recipe = dataclasses.replace(RELEASE, scheme=scheme, schedule="constant")
-    training.compile_cpm(model, recipe, trial.spec, total_steps=1)
+    compile_cpm(model, recipe, trial.spec, total_steps=1)
     shared = {"stages": 3, "batch_size": trial.recipe().batch_size}
     measured = pipeline.make_dataset(trial.people[:_MEASURED], trial.spec, **shared).cache()
     shared |= {"augment": trial.augment, "shuffle": True, "seed": trial.seed}
@@ -235,22 +232,22 @@ def _fig7(trial):
 
 
 def _show_beliefs(trial, wanted, people):
-    """The beliefs of all stages for the people and parts whose first guess was mended most, and surely.
+    """The beliefs of all stages for the people and parts whose first guess was mended most.
 
     Of people alone in their pictures, if any: that stage 1 finds a neighbour is what it learnt.
     """
     model, spec = _model_to_show(trial)
     tests = [record for record in trial.tests if len(record.people) == 1] or trial.tests
-    result = evaluate.evaluate(model, tests, spec)
+    result = evaluate(model, tests, spec)
     names = [name for name in wanted if name in spec.skeleton.parts] or list(spec.skeleton.parts)
     columns = [spec.skeleton.index(name) for name in names]
     off = np.stack([distances(result, row)[:, columns] for row in result.predicted])
     first, last = np.nan_to_num(off[0], nan=0.0), np.nan_to_num(off[-1], nan=np.inf)
     mended = np.where(last < ALPHA / 2, first, 0.0)
-    poses, find = {}, evaluate.predictor_for(model, spec)
+    poses, predictor = {}, predictor_for(model, spec)
     for number in np.argsort(-mended.sum(axis=1), kind="stable")[:_LOOKED_AT]:
-        center, height = pipeline.where_is(tests[number])
-        pose = find(tests[number].image, center=center, person_height=height)
+        center, height = placement.where_is(tests[number])
+        pose = predictor(tests[number].image, center=center, person_height=height)
         poses[number] = pose
         # a right place that the last stage hardly believes in is no good picture
         mended[number] *= np.clip(pose.stage_scores[-1, columns], 0.0, 1.0)
@@ -273,7 +270,7 @@ def _show_beliefs(trial, wanted, people):
             for stage, score in enumerate(pose.stage_scores[:, spec.skeleton.index(name)], 1)
         ]
     trial.write_csv(("image", "part", "stage", "distance_in_normalizers", "belief"), rows)
-    beliefs.save_image(trial.path("png"), canvas.grid(sheets))
+    canvas.save_image(trial.path("png"), canvas.grid(sheets))
     found = np.stack([off[0] <= ALPHA, off[-1] <= ALPHA])
     counts = [int((found[a] & ~found[b] & np.isfinite(off[0])).sum()) for a, b in ((1, 0), (0, 1))]
     return verdicts.of_beliefs(names, *counts, (names[best], off[:, numbers[0], best].tolist()))
@@ -290,7 +287,7 @@ def _model_to_show(trial):
 
 @dataclasses.dataclass(frozen=True)
 class _Experiment:
-    """How an experiment runs unless told otherwise; `shows` those that can look at a given model."""
+    """How an experiment runs unless told otherwise; `shows` those that look at a given model."""
 
     run: Callable
     network: str

@@ -1,4 +1,4 @@
-"""The plots of the paper's Figures 4 and 5; its PCK curves are `plots.plot_curves`."""
+"""The plots of the paper's Figures 4 and 5; its curves of PCK are `visualization.plots`."""
 
 import numpy as np
 

@@ -11,11 +11,11 @@ import keras
 import numpy as np
 
 from ..data.augment import AugmentSpec
-from ..evaluation import evaluate
+from ..evaluation.evaluate import evaluate
 from ..models.cpm import build_cpm
 from ..pose.spec import PoseSpec
-from ..training import train as training
 from ..training.recipes import MODERN
+from ..training.train import train
 
 ALPHA = 0.2
 RECIPE = dataclasses.replace(MODERN, learning_rate=3e-3, warmup_steps=50, batch_size=8, ema=0.99)
@@ -71,8 +71,8 @@ class Trial:
         start = time.monotonic()
         recipe, silent = self.recipe(**changes), {"augment": self.augment, "verbose": 0}
         with tempfile.TemporaryDirectory() as folder:
-            training.train(model, self.people, (), recipe, self.spec, directory=folder, **silent)
-        result = evaluate.evaluate(model, self.tests, self.spec)
+            train(model, self.people, (), recipe, self.spec, directory=folder, **silent)
+        result = evaluate(model, self.tests, self.spec)
         scores = ", ".join(f"{score:.1f}" for score in totals(result).values())
         self.say(
             f"{title}: {model.count_params():,} parameters, PCK@{ALPHA:g} of its stages {scores}; "
@@ -120,7 +120,7 @@ def distances(result, row):
 def noise(result, against=None):
     """Two standard errors of the difference of two rows' PCK@0.2, the largest there is.
 
-    From the differences person by person, so that people who are hard for all do not count as noise.
+    From the differences person by person, so that who is hard for all does not count as noise.
 
     Args:
         result: `Evaluation` of two rows or more.

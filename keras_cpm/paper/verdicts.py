@@ -1,8 +1,8 @@
 """What the numbers of the paper's experiments say, in one line each. Standard library only.
 
 Every function takes numbers and returns a sentence that begins with "As in the paper" or "Not as in
-the paper". Differences within the noise decide nothing: noise is two standard errors of a difference
-of PCK over the people tested, and knows nothing of another seed.
+the paper". Differences within the noise decide nothing: noise is two standard errors of a
+difference of PCK over the people tested, and knows nothing of another seed.
 """
 
 import itertools
@@ -31,8 +31,9 @@ def of_receptive_fields(curve, noise):
     rise = highest - curve[first]
     if rise <= noise:
         return (
-            f"Not as in the paper: PCK@0.2 does not rise with the receptive field, {curve[first]:.1f} at "
-            f"{first} pixels and at most {highest:.1f} up to {last} (noise {noise:.1f})."
+            "Not as in the paper: PCK@0.2 does not rise with the receptive field, "
+            f"{curve[first]:.1f} at {first} pixels and at most {highest:.1f} up to {last} (noise "
+            f"{noise:.1f})."
         )
     enough = highest - max(noise, _LEFT * rise)
     flat = next(field for field in fields if curve[field] >= enough)
@@ -41,8 +42,8 @@ def of_receptive_fields(curve, noise):
         return f"Not as in the paper: {rises} {curve[last]:.1f} at {last}, and does not saturate."
     if curve[last] < enough:
         return (
-            f"Not as in the paper: {rises} {highest:.1f} at {max(curve, key=curve.get)}, and then falls "
-            f"({curve[last]:.1f} at {last}; noise {noise:.1f})."
+            f"Not as in the paper: {rises} {highest:.1f} at {max(curve, key=curve.get)}, and then "
+            f"falls ({curve[last]:.1f} at {last}; noise {noise:.1f})."
         )
     return (
         f"As in the paper: {rises} {curve[flat]:.1f} at {flat}, and then saturates "
@@ -68,9 +69,10 @@ def of_gradients(deviations, epoch):
     ratios = [_ratio(*near), _ratio(*far)]
     vanish = ratios[0] >= _VANISHED and ratios[0] > ratios[1]
     return (
-        f"{_verdict(vanish)}: after epoch {epoch} gradients deviate {_times(ratios[0])} less without "
-        f"intermediate supervision near the input ({first}: {near[1]:.2g} against {near[0]:.2g}), "
-        f"{_times(ratios[1])} at the output ({last}: {far[1]:.2g} against {far[0]:.2g})."
+        f"{_verdict(vanish)}: after epoch {epoch} gradients deviate {_times(ratios[0])} less "
+        f"without intermediate supervision near the input ({first}: {near[1]:.2g} against "
+        f"{near[0]:.2g}), {_times(ratios[1])} at the output ({last}: {far[1]:.2g} against "
+        f"{far[0]:.2g})."
     )
 
 
@@ -86,7 +88,8 @@ def of_schemes(scores, noise):
 
     Example:
         >>> from keras_cpm.paper.verdicts import of_schemes
-        >>> scores = {"joint": 80.0, "stagewise": 71.0, "stagewise+joint": 79.5, "unsupervised": 75.0}
+        >>> scores = {"joint": 80.0, "stagewise": 71.0, "stagewise+joint": 79.5}
+        >>> scores["unsupervised"] = 75.0
         >>> of_schemes(scores, noise=1.0)[:82]
         'As in the paper: "joint" and "stagewise+joint" are best, within the noise of 1.0; '
     """
@@ -97,7 +100,7 @@ def of_schemes(scores, noise):
     if ahead:
         what = f'{_quoted(ahead)} ahead of "joint" by more than the noise of {noise:.1f}'
     elif equal:
-        what = f'{_quoted(["joint", *equal])} are best, within the noise of {noise:.1f}'
+        what = f"{_quoted(['joint', *equal])} are best, within the noise of {noise:.1f}"
     else:
         what = f'"joint" is best by more than the noise of {noise:.1f}'
     reached = not ahead and not {"stagewise", "unsupervised"} & set(equal)
@@ -151,10 +154,11 @@ def of_beliefs(parts, mended, lost, shown):
         'As in the paper: of right_elbow, the last stage finds 31'
     """
     name, distances = shown
+    off = ", ".join(f"{distance:.2f}" for distance in distances)
     return (
-        f"{_verdict(mended > lost)}: of {', '.join(parts)}, the last stage finds {mended} that stage 1 "
-        f"misses, and misses {lost} that it finds; the {name} shown is off by "
-        f"{', '.join(f'{distance:.2f}' for distance in distances)} of the normalizer, stage by stage."
+        f"{_verdict(mended > lost)}: of {', '.join(parts)}, the last stage finds {mended} that "
+        f"stage 1 misses, and misses {lost} that it finds; the {name} shown is off by {off} of the "
+        "normalizer, stage by stage."
     )
 
 

@@ -1,4 +1,5 @@
-"""Keypoints to belief maps and back. No other file converts between the two.
+"""Keypoints to belief maps and back. Beliefs of several zooms are read in `multiscale`; no other
+file converts between the two.
 
 Letters: N people, P parts, C channels (P, or P + 1 with background), h = w cells. `encode` runs
 inside tf.data and is TensorFlow; everything on beliefs is `keras.ops`, for any backend.
@@ -7,11 +8,11 @@ inside tf.data and is TensorFlow; everything on beliefs is `keras.ops`, for any 
 import math
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from ..images import sampling
 from . import geometry
+from .skeleton import Skeleton
+from .spec import Array, PoseSpec
 
 IGNORE = -1.0
 # putGaussianMaps leaves out what lies beyond an exponent of 4.6052 = ln 100.
@@ -19,7 +20,7 @@ PEAK_EXPONENT_CUT = 4.6052
 PEAK_CUT = math.exp(-PEAK_EXPONENT_CUT)
 
 
-def encode(keypoints, visible, spec, *, missing="ignore"):
+def encode(keypoints: Array, visible: Array, spec: PoseSpec, *, missing: str = "ignore") -> Array:
     """Ideal belief maps b* of Sec. 3.3: a Gaussian peak at each labelled part.
 
     Peaks of several people add and are clipped at 1; a peak ends where its exponent exceeds ln 100
@@ -64,14 +65,14 @@ def encode(keypoints, visible, spec, *, missing="ignore"):
     return tf.concat(channels, axis=-1)
 
 
-def _peaks(points, spec):
+def _peaks(points: Array, spec: PoseSpec) -> Array:
     """(..., P, 2) -> (..., P, h, w): a Gaussian is the product of its rows and its columns."""
     offset = geometry.belief_axis(spec) - points[..., None]  # (..., P, 2, w)
     profile = tf.exp(-tf.square(offset) / (2 * spec.part_sigma**2))
     return profile[..., 1, :, None] * profile[..., 0, None, :]
 
 
-def window(point, spec):
+def window(point: Array, spec: PoseSpec) -> Array:
     """Weights of the cells around a point, as a part's belief there, but made to sum to 1.
 
     Args:
@@ -91,7 +92,7 @@ def window(point, spec):
     return peak / tf.reduce_sum(peak)
 
 
-def encode_center(center, spec):
+def encode_center(center: Array, spec: PoseSpec) -> Array:
     """The center map: a Gaussian where the primary person is (Sec. 4.2), at full resolution.
 
     Not cut off, as in the release's test code; its training code cuts at 64 px, where 0.01 is left.
@@ -109,7 +110,7 @@ def encode_center(center, spec):
     return (profile[..., 1, :, None] * profile[..., 0, None, :])[..., None]
 
 
-def decode(beliefs, spec, *, refine="log"):
+def decode(beliefs: Array, spec: PoseSpec, *, refine: str = "log") -> tuple[Array, Array]:
     """Belief maps to keypoints: the highest cell of each part, moved by at most half a cell.
 
     Args:
@@ -147,19 +148,19 @@ def decode(beliefs, spec, *, refine="log"):
     scores, best = (ops.squeeze(top, axis=-1) for top in ops.top_k(flat, 1))
     best = ops.cast(best, "int32")
     row, column = best // width, best % width
-    offset = REFINEMENTS[refine](_neighbourhood(parts, row, column))
+    offset = REFINEMENTS[refine](neighbourhood(parts, row, column))
     cells = ops.stack([ops.cast(column, "float32"), ops.cast(row, "float32")], axis=-1) + offset
     return geometry.network_from_cells(cells, spec), scores
 
 
-def _neighbourhood(parts, row, column):
+def neighbourhood(parts: Array, row: Array, column: Array) -> Array:
     """(B, P, h, w) -> (B, P, 3, 3) around each peak; mirrored at the border, so that it pulls
     nowhere.
     """
     ops = keras.ops
     maps, height, width = ops.shape(parts)[1:]
 
-    def mirrored(index, length):
+    def mirrored(index: Array, length: Array) -> Array:
         # of a single pixel all neighbours are itself
         return ops.maximum(length - 1 - ops.abs(length - 1 - ops.abs(index)), 0)
 
@@ -170,11 +171,11 @@ def _neighbourhood(parts, row, column):
     return ops.reshape(values, (-1, maps, 3, 3))
 
 
-def _refine_none(patch):
+def _refine_none(patch: Array) -> Array:
     return keras.ops.zeros_like(patch[..., 0, :2])
 
 
-def _refine_quarter(patch):
+def _refine_quarter(patch: Array) -> Array:
     return 0.25 * keras.ops.stack(
         [
             keras.ops.sign(patch[..., 1, 2] - patch[..., 1, 0]),
@@ -184,7 +185,7 @@ def _refine_quarter(patch):
     )
 
 
-def _refine_log(patch):
+def _refine_log(patch: Array) -> Array:
     # Real beliefs go below zero. Targets hold nothing under PEAK_CUT, so what lies there is noise.
     logs = keras.ops.log(keras.ops.maximum(patch, PEAK_CUT))
     middle = logs[..., 1, 1]
@@ -197,7 +198,7 @@ def _refine_log(patch):
     )
 
 
-def _parabola_top(before, middle, after):
+def _parabola_top(before: Array, middle: Array, after: Array) -> Array:
     curvature = before - 2 * middle + after
     peaked = curvature < -1e-6
     top = 0.5 * (before - after) / keras.ops.where(peaked, curvature, -1.0)
@@ -209,7 +210,7 @@ def _parabola_top(before, middle, after):
 REFINEMENTS = {"none": _refine_none, "quarter": _refine_quarter, "log": _refine_log}
 
 
-def swap_left_right(array, skeleton, axis):
+def swap_left_right(array: Array, skeleton: Skeleton, axis: int) -> Array:
     """Permutes parts after a mirror; used for targets and for flip tests.
 
     Args:
@@ -228,154 +229,8 @@ def swap_left_right(array, skeleton, axis):
     return take(array, permutation, axis=axis)
 
 
-def mirror(beliefs, spec):
+def mirror(beliefs: Array, spec: PoseSpec) -> Array:
     """(B, h, w, C) beliefs of the mirrored box -> beliefs of the box: columns turned, sides
     swapped.
     """
     return swap_left_right(keras.ops.flip(beliefs, axis=2), spec.skeleton, axis=-1)
-
-
-def merge_zooms(beliefs_by_zoom, zooms, spec):
-    """Adds up the beliefs of one box seen at several zooms, as the release's benchmark does.
-
-    Each is read with cubic interpolation on a grid of a quarter of the stride. Cells that a zoomed
-    box did not see count as 0 for parts and 1 for background (resizeIntoScaledImg).
-
-    Args:
-        beliefs_by_zoom: list of (B, h, w, C).
-        zooms: list of floats; 1.25 sees the person a quarter larger.
-        spec: `PoseSpec` of the beliefs.
-
-    Returns:
-        (B, 4 h, 4 w, C) float32, the mean, and the `PoseSpec` to decode it with.
-    """
-    if len(beliefs_by_zoom) != len(zooms):
-        raise ValueError(
-            f"`zooms` must have a factor for each of {len(beliefs_by_zoom)} beliefs. Received: {zooms}"
-        )
-    fine = _finer(spec)
-    return _merge(_float32(beliefs_by_zoom), tuple(map(float, zooms)), spec), fine
-
-
-def _finer(spec):
-    return spec.replace(stride=max(1, spec.stride // 4))
-
-
-def _float32(arrays):
-    # a list, so that a function is traced for each number of zooms
-    return [tf.cast(array, tf.float32) for array in arrays]
-
-
-@tf.function(reduce_retracing=True)
-def _merge(beliefs_by_zoom, zooms, spec):
-    """List of (B, h, w, C) -> (B, 4 h, 4 w, C)."""
-    fine = _finer(spec)
-    weights, seen = zip(*(sampling.zoom_axis(zoom, spec, fine) for zoom in zooms), strict=True)
-    beliefs = tf.stack(beliefs_by_zoom)
-    cells, batch = spec.grid_size, tf.shape(beliefs)[1]
-    maps = tf.reshape(tf.transpose(beliefs, (0, 2, 3, 1, 4)), (len(zooms), cells, cells, -1))
-    merged = sampling.enlarge(maps, tf.stack(weights), tf.stack(weights))
-    merged = tf.reshape(merged, (batch, spec.num_channels, fine.grid_size, fine.grid_size))
-    merged = tf.transpose(merged, (0, 3, 2, 1))
-    if spec.background:
-        seen = tf.cast(tf.stack(seen), tf.float32)
-        unseen = len(zooms) - tf.matmul(seen, seen, transpose_a=True)
-        merged += unseen[..., None] * tf.one_hot(spec.num_parts, spec.num_channels)
-    return merged / len(zooms)
-
-
-def decode_on_image(beliefs_by_zoom, network_from_image_by_zoom, size, spec, *, refine="none"):
-    """Reads beliefs as the release's benchmark does: enlarged to the pixels of the photograph, added
-    up over the zooms, and the highest pixel of each part (run_benchmark.m, resizeIntoScaledImg).
-
-    A zoom that does not show a pixel adds 0 there. Each belief is enlarged in one cubic step; the
-    release takes two, eightfold and then to the photograph.
-
-    Args:
-        beliefs_by_zoom: list of (B, h, w, C).
-        network_from_image_by_zoom: list of (3, 3), without rotation.
-        size: (height, width) of the photograph.
-        spec: `PoseSpec` of the beliefs.
-        refine: as in `decode`, a quarter of a pixel or half a pixel at most.
-
-    Returns:
-        keypoints (B, P, 2) float32, image frame, pixels, and scores (B, P), the mean over the zooms.
-        Of equal pixels the first in column order wins, as in MATLAB. Where no zoom shows anything of
-        the photograph, NaN and 0.
-    """
-    axes = sampling.pixel_axes(_float32(network_from_image_by_zoom), tf.cast(size, tf.int32), spec)
-    # what no zoom shows needs no reading
-    extents = [_extent(seen) for _, seen in axes]
-    if None in extents:
-        nothing = tf.zeros((tf.shape(beliefs_by_zoom[0])[0], spec.num_parts))
-        return tf.stack([nothing * math.nan] * 2, axis=-1), nothing
-    first, last = zip(*extents, strict=True)
-    columns, rows = (axes[axis][0][:, first[axis] : last[axis]] for axis in (0, 1))
-    beliefs = [zoom[..., : spec.num_parts] for zoom in _float32(beliefs_by_zoom)]
-    keypoints, scores = _highest_pixels(beliefs, columns, rows, refine)
-    return keypoints + tf.constant(first, tf.float32), scores / len(beliefs_by_zoom)
-
-
-@tf.function(reduce_retracing=True)
-def _highest_pixels(beliefs_by_zoom, columns, rows, refine):
-    """List of (B, h, w, P) -> (B, P, 2) and (B, P), see `_highest_pixel`."""
-    return tf.map_fn(
-        lambda beliefs: _highest_pixel(sampling.enlarge(beliefs, columns, rows), refine),
-        tf.stack(beliefs_by_zoom, axis=1),
-        fn_output_signature=(tf.float32, tf.float32),
-        # the maps of each have as many pixels as the photograph
-        parallel_iterations=1,
-    )
-
-
-def find_peaks(belief_map, spec, *, threshold):
-    """Every local maximum of one belief map, for networks that mark many people (demo.ipynb).
-
-    The map is enlarged to network pixels by one cubic step; a pixel is a peak if none of its eight
-    neighbours is higher, of equal ones the first in row order.
-
-    Args:
-        belief_map: (h, w), of any size.
-        spec: `PoseSpec`; its stride.
-        threshold: peaks are higher than that.
-
-    Returns:
-        (N, 2) float32 network frame, pixels, and (N,) heights, the highest first.
-    """
-    axes = []
-    for axis, cells in ((1, belief_map.shape[0]), (0, belief_map.shape[1])):
-        length = cells * spec.stride
-        axes.append(sampling.pixel_axis(tf.eye(3), axis, length, spec, cells=cells)[0])
-    values = tf.einsum("yh,hw,xw->yx", axes[0], tf.cast(belief_map, tf.float32), axes[1]).numpy()
-    padded = np.pad(values, 1, constant_values=-np.inf)
-    height, width = values.shape
-    is_peak = values > threshold
-    for dy, dx in [(y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1)]:
-        neighbour = padded[dy : dy + height, dx : dx + width]
-        earlier = (dy, dx) < (1, 1)
-        is_peak &= values > neighbour if earlier else values >= neighbour
-    rows, columns = np.nonzero(is_peak)
-    order = np.argsort(-values[rows, columns], kind="stable")
-    points = np.stack([columns, rows], axis=-1).astype(np.float32)
-    return points[order], values[rows, columns][order]
-
-
-def _extent(seen_by_zoom):
-    """First pixel that any zoom shows, and the one after the last; `None` where there is none."""
-    shown = tf.where(tf.reduce_any(seen_by_zoom, axis=0))[:, 0]
-    if len(shown) == 0:
-        return None
-    return int(shown[0]), int(shown[-1]) + 1
-
-
-def _highest_pixel(maps, refine):
-    """(B, x, y) -> (B, 2) positions (x, y) and (B,) heights; of equal ones the first column's first."""
-    # the largest of each column is found several times faster than where it is
-    by_column = tf.reduce_max(maps, axis=2)
-    column = tf.argmax(by_column, axis=1, output_type=tf.int32)
-    row = tf.argmax(tf.gather(maps, column, axis=1, batch_dims=1), axis=1, output_type=tf.int32)
-    position = tf.cast(tf.stack([column, row], axis=-1), tf.float32)
-    if refine != "none":
-        patch = _neighbourhood(maps[:, None], column[:, None], row[:, None])
-        position += REFINEMENTS[refine](tf.transpose(patch, (0, 1, 3, 2)))[:, 0]
-    return position, tf.reduce_max(by_column, axis=1)

@@ -1,7 +1,7 @@
 """The three frames and every map between them. No other file changes the frame of a coordinate.
 
-The line to `sampling`: every formula for a position is here and takes positions to positions, never
-a pixel's value; which pixels or cells around a position count, and how much, is said there.
+The line to `sampling` and `multiscale`: every formula for a position is here and takes positions to
+positions; which pixels or cells around a position count, and how much, is said there.
 
 Frames
     image    the upright photograph in pixels
@@ -10,17 +10,17 @@ Frames
     stored   the photograph as its file stores it; EXIF says how to turn it upright
 
 Convention
-    Points are (x, y), float32. Arrays are [row = y, column = x, channel]. Sizes are (height,
-    width). (0, 0) is the *centre* of the top-left pixel or cell; an image spans [-0.5, width -
-    0.5]. resize by s   x' = s (x + 0.5) - 0.5
+    Points are (x, y), float32; arrays [row = y, column = x, channel]; sizes (height, width).
+    (0, 0) is the *centre* of the top-left pixel or cell; an image spans [-0.5, width - 0.5].
+        resize by s   x' = s (x + 0.5) - 0.5
         mirror        x' = width - 1 - x
         box centre    (box_size - 1) / 2 = 183.5
     Cell i sits at network pixel stride * i + (stride - 1) / 2 = 8 i + 3.5. It is the convention of
     the release's target code, of cv2.warpAffine and of TensorFlow's projective transform. Mirroring
     cells equals mirroring pixels, so a flip test needs no shift.
 
-Matrices are (3, 3) and named by frames, right to left. A product is legal when the inner names
-    meet: belief_from_image = compose(belief_from_network, network_from_image)
+Matrices are (3, 3), named by frames, right to left; a product is legal when the inner names meet:
+    belief_from_image = compose(belief_from_network, network_from_image)
 
 Everything is TensorFlow operations, so the same function runs eagerly, in tf.data and in a
 SavedModel. Small products are written out: matrix units, and the matrix kernels of some versions of
@@ -31,14 +31,23 @@ import math
 
 import tensorflow as tf
 
-# run_benchmark.m: LSP has no person scale at test time, the image's height stands in for it: it becomes
-# 0.8 of a box in which people are 234.3 of 368 pixels tall. The person is the same for every network.
+from .spec import Array, PoseSpec
+
+# run_benchmark.m: LSP has no person scale at test time, the image's height stands in for it: it
+# becomes 0.8 of a box in which people are 234.3 of 368 pixels tall, the same for every network.
 PERSON_SHARE_OF_IMAGE = (234.2857142857143 / 368) / 0.8
 
 
 def network_from_image(
-    center, person_height, spec, *, rotation=0.0, scale=1.0, flip=False, shift=(0.0, 0.0)
-):
+    center: Array,
+    person_height: Array,
+    spec: PoseSpec,
+    *,
+    rotation: Array = 0.0,
+    scale: Array = 1.0,
+    flip: Array = False,
+    shift: Array = (0.0, 0.0),
+) -> Array:
     """Affine map that puts one person into the network box.
 
     Args:
@@ -69,7 +78,7 @@ def network_from_image(
     return _affine(linear, target - tf.reduce_sum(linear * center, axis=-1))
 
 
-def network_from_box(box, spec):
+def network_from_box(box: Array, spec: PoseSpec) -> Array:
     """Like `network_from_image`, when all you have is a detector's box.
 
     Args:
@@ -83,18 +92,18 @@ def network_from_box(box, spec):
     return network_from_image(*center_and_height(box), spec)
 
 
-def center_and_height(box):
+def center_and_height(box: Array) -> tuple[Array, Array]:
     """(2,) the middle of a box x0, y0, x1, y1, and its longest side, which counts as the height."""
     box = tf.cast(box, tf.float32)
     return (box[:2] + box[2:]) / 2, tf.reduce_max(box[2:] - box[:2])
 
 
-def network_from_size(size, spec):
+def network_from_size(size: Array, spec: PoseSpec) -> Array:
     """Affine map for a photograph that one person fills.
 
     Args:
-        size: (2,) height and width of the image. Its centre lands on the middle of the box; its height
-            becomes 0.8 of the release's box, more where people stand taller in the box.
+        size: (2,) height and width of the image. Its centre lands on the middle of the box; its
+            height becomes 0.8 of the release's box, more where people stand taller in the box.
         spec: `PoseSpec`.
 
     Returns:
@@ -103,27 +112,29 @@ def network_from_size(size, spec):
     return network_from_image(image_center(size), whole_image_height(size), spec)
 
 
-def image_center(size):
+def image_center(size: Array) -> Array:
     """(2,) the middle of an image of `size` (height, width)."""
     return (tf.cast(size, tf.float32)[::-1] - 1) / 2
 
 
-def mirrored(points, size):
+def mirrored(points: Array, size: Array) -> Array:
     """Points of an image of `size` (height, width), mirrored left-right; the caller swaps parts."""
     return points * (-1.0, 1.0) + (size[1] - 1.0, 0.0)
 
 
-def whole_image_height(size):
+def whole_image_height(size: Array) -> Array:
     """The `person_height` of whoever fills an image of `size` (height, width), pixels."""
     return tf.cast(size, tf.float32)[0] * PERSON_SHARE_OF_IMAGE
 
 
-def height_in_whole_image(size, spec, *, zoom=1.0):
-    """The height, image frame, of people whom a network finds that looks by `network_from_whole_image`."""
+def height_in_whole_image(size: Array, spec: PoseSpec, *, zoom: float = 1.0) -> Array:
+    """The height, image frame, of people found by a network behind `network_from_whole_image`."""
     return tf.cast(size, tf.float32)[0] * (spec.person_height / (spec.box_size * zoom))
 
 
-def network_from_whole_image(size, spec, *, zoom=1.0):
+def network_from_whole_image(
+    size: Array, spec: PoseSpec, *, zoom: float = 1.0
+) -> tuple[Array, tuple[int, int]]:
     """For a network that looks at a whole image of any width, `zoom * spec.box_size` pixels high.
 
     Args:
@@ -141,34 +152,34 @@ def network_from_whole_image(size, spec, *, zoom=1.0):
     return resize_matrix(factor), (rows, 8 * max(1, math.ceil(factor * width / 8 - 1e-6)))
 
 
-def zoomed_from_network(zoom, spec):
+def zoomed_from_network(zoom: Array, spec: PoseSpec) -> Array:
     """(3, 3) the box seen `zoom` times as large, about its middle: for tests at several scales."""
     zoom = tf.cast(zoom, tf.float32)
     return _affine(zoom * tf.eye(2), tf.fill([2], (1.0 - zoom) * spec.center))
 
 
-def belief_from_network(spec):
+def belief_from_network(spec: PoseSpec) -> Array:
     """(3, 3) network pixels to belief cells: a resize by 1 / stride."""
     return resize_matrix(1.0 / spec.stride)
 
 
-def resize_matrix(factor):
+def resize_matrix(factor: Array) -> Array:
     """(3, 3) the map of a resize by `factor`: x' = s (x + 0.5) - 0.5 on both axes."""
     factor = tf.cast(factor, tf.float32)
     return _affine(factor * tf.eye(2), tf.fill([2], 0.5 * factor - 0.5))
 
 
-def shift_matrix(offset):
+def shift_matrix(offset: Array) -> Array:
     """(3, 3) the map of a move by `offset` (x, y)."""
     return _affine(tf.eye(2), tf.cast(offset, tf.float32))
 
 
-def network_from_cells(cells, spec):
+def network_from_cells(cells: Array, spec: PoseSpec) -> Array:
     """Belief cells to network pixels, 8 i + 3.5, by plain arithmetic, for any Keras backend."""
     return cells * spec.stride + (spec.stride - 1) / 2
 
 
-def cells_from_network(network, spec):
+def cells_from_network(network: Array, spec: PoseSpec) -> Array:
     """Network pixels to belief cells, the way back of `network_from_cells`.
 
     Example:
@@ -179,7 +190,7 @@ def cells_from_network(network, spec):
     return (network - (spec.stride - 1) / 2) / spec.stride
 
 
-def zoomed(network, zoom, spec):
+def zoomed(network: Array, zoom: Array, spec: PoseSpec) -> Array:
     """What `zoomed_from_network` does, to x or y alone, by plain arithmetic.
 
     Example:
@@ -190,7 +201,7 @@ def zoomed(network, zoom, spec):
     return (network - spec.center) * zoom + spec.center
 
 
-def upright_from_stored(orientation, size):
+def upright_from_stored(orientation: Array, size: Array) -> Array:
     """The turn that EXIF asks for.
 
     Args:
@@ -217,21 +228,21 @@ def upright_from_stored(orientation, size):
     return tf.gather(by_orientation, tf.where(known, orientation - 1, 0))
 
 
-def upright_size(size, matrix):
+def upright_size(size: Array, matrix: Array) -> Array:
     """(2,) int32 height and width upright, from the stored `size` and `upright_from_stored`."""
     size = tf.cast(size, tf.int32)
     return tf.where(tf.abs(matrix[0, 0]) < 0.5, size[::-1], size)
 
 
-def compose(*matrices):
-    """Product of (..., 3, 3) matrices, the leftmost applied last; neighbouring frame names must meet."""
+def compose(*matrices: Array) -> Array:
+    """Product of (..., 3, 3) matrices, the leftmost applied last; inner frame names must meet."""
     product = matrices[0]
     for matrix in matrices[1:]:
         product = tf.reduce_sum(product[..., :, :, None] * matrix[..., None, :, :], axis=-2)
     return product
 
 
-def invert(matrix):
+def invert(matrix: Array) -> Array:
     """The way back: image_from_network = invert(network_from_image). (..., 3, 3), affine."""
     matrix = tf.cast(matrix, tf.float32)
     (a, b, x), (c, d, y), _ = (tf.unstack(row, axis=-1) for row in tf.unstack(matrix, axis=-2))
@@ -242,7 +253,7 @@ def invert(matrix):
     return tf.stack([tf.stack(row, axis=-1) for row in rows], axis=-2)
 
 
-def apply(matrix, points):
+def apply(matrix: Array, points: Array) -> Array:
     """Points through a matrix.
 
     Args:
@@ -259,16 +270,8 @@ def apply(matrix, points):
     return tf.reshape(moved, tf.shape(points))
 
 
-def apply_along(matrix, axis, positions):
-    """Positions along one axis through a matrix that does not turn.
-
-    Args:
-        matrix: (3, 3), without rotation.
-        axis: 0 for x, 1 for y.
-        positions: (...,) float32.
-
-    Returns:
-        float32, shaped like `positions`.
+def apply_along(matrix: Array, axis: int, positions: Array) -> Array:
+    """(...,) float32 positions along an axis, 0 for x and 1 for y; (3, 3) `matrix` must not turn.
 
     Example:
         >>> from keras_cpm import geometry
@@ -278,15 +281,12 @@ def apply_along(matrix, axis, positions):
     return matrix[axis, axis] * positions + matrix[axis, 2]
 
 
-def apply_to_grid(matrix, size):
+def apply_to_grid(matrix: Array, size: Array) -> tuple[Array, Array]:
     """All pixels of an image through a matrix: `apply`, but x and y apart, as samplers want them.
 
     Args:
         matrix: (3, 3).
-        size: (height, width) of the image.
-
-    Returns:
-        x (height, width) and y (height, width) float32.
+        size: (height, width) of the image, as of both results, x and y, float32.
 
     Example:
         >>> from keras_cpm import geometry
@@ -298,7 +298,7 @@ def apply_to_grid(matrix, size):
     return tuple(matrix[row, 0] * x + matrix[row, 1] * y + matrix[row, 2] for row in (0, 1))
 
 
-def box_corners(spec):
+def box_corners(spec: PoseSpec) -> Array:
     """(4, 2) float32 the pixels in the corners of the box, network frame.
 
     Example:
@@ -310,21 +310,21 @@ def box_corners(spec):
     return tf.constant([[0.0, 0.0], [last, 0.0], [0.0, last], [last, last]])
 
 
-def belief_axis(spec):
+def belief_axis(spec: PoseSpec) -> Array:
     """(w,) float32 network-frame position of the cells along one axis: 3.5, 11.5, ..."""
     return network_from_cells(tf.range(spec.grid_size, dtype=tf.float32), spec)
 
 
-def inside_box(points, spec, *, margin=0.0):
+def inside_box(points: Array, spec: PoseSpec, *, margin: float = 0.0) -> Array:
     """(...,) bool: which points of the network frame lie in the box, or `margin` pixels from it."""
     low, high = -0.5 - margin, spec.box_size - 0.5 + margin
     return tf.reduce_all((points >= low) & (points <= high), axis=-1)
 
 
-def _affine(linear, translation):
+def _affine(linear: Array, translation: Array) -> Array:
     upper = tf.concat([linear, translation[:, None]], axis=1)
     return tf.concat([upper, [[0.0, 0.0, 1.0]]], axis=0)
 
 
-def _rows(first, second):
+def _rows(first: Array, second: Array) -> Array:
     return tf.stack([[tf.cast(v, tf.float32) for v in row] for row in (first, second, (0, 0, 1))])

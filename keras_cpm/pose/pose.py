@@ -38,11 +38,11 @@ class Pose:
     parts: tuple[str, ...]
     stage_keypoints: np.ndarray | None = None
     stage_scores: np.ndarray | None = None
-    beliefs: list | None = None
+    beliefs: list[np.ndarray] | None = None
     network_from_image: np.ndarray | None = None
     spec: PoseSpec | None = None
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, dict[str, dict[str, float]]]:
         """JSON values: by part name x, y (image pixels) and score."""
         points = zip(self.parts, self.keypoints.tolist(), self.scores.tolist(), strict=True)
         return {

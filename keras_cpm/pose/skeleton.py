@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+# What makes a name the right one of a pair: the word, or its initial on its own, before a capital
+# or after a small letter at the end of a word, as in R_Eye, RShoulder and kneeR; and what its left
+# twin has in the same place.
+_RIGHT = re.compile(
+    r"right|Right|RIGHT|(?<![A-Za-z0-9])[Rr](?![a-z0-9])|(?<=[a-z])R(?![A-Za-z0-9])"
+)
+_LEFT = {"right": "left", "Right": "Left", "RIGHT": "LEFT", "R": "L", "r": "l"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +49,7 @@ class Skeleton:
     flip_pairs: tuple[tuple[str, str], ...] = ()
     torso: tuple[str, str] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "parts", tuple(self.parts))
         object.__setattr__(self, "limbs", tuple(tuple(limb) for limb in self.limbs))
         object.__setattr__(self, "flip_pairs", tuple(tuple(pair) for pair in self.flip_pairs))
@@ -47,24 +59,23 @@ class Skeleton:
         self._check_pairs("limbs", self.limbs)
         self._check_pairs("flip_pairs", self.flip_pairs)
         self._check_pairs("torso", () if self.torso is None else (self.torso,))
-        flipped = [part for pair in self.flip_pairs for part in pair]
-        repeated = sorted({part for part in flipped if flipped.count(part) > 1})
+        repeated = _repeated(part for pair in self.flip_pairs for part in pair)
         if repeated:
             raise ValueError(
                 f"Each part may stand in one pair of `flip_pairs` only. Received twice: {repeated}"
             )
 
-    def _check_parts(self):
+    def _check_parts(self) -> None:
         if not self.parts:
             raise ValueError("`parts` must name at least one part. Received: ()")
-        repeated = sorted({part for part in self.parts if self.parts.count(part) > 1})
+        repeated = _repeated(self.parts)
         if repeated:
             raise ValueError(f"`parts` must be unique. Received more than once: {repeated}")
 
-    def _check_pairs(self, field, pairs):
+    def _check_pairs(self, field: str, pairs: Iterable[tuple[str, str]]) -> None:
+        known = set(self.parts)
         for pair in pairs:
-            unknown = [part for part in pair if part not in self.parts]
-            if len(pair) != 2 or unknown:
+            if len(pair) != 2 or not known.issuperset(pair):
                 raise ValueError(
                     f"`{field}` must hold pairs of names from `parts` {list(self.parts)}. "
                     f"Received: {pair}"
@@ -78,11 +89,16 @@ class Skeleton:
     def flip_permutation(self) -> tuple[int, ...]:
         """(P,) for each part the index of its mirror image; applied twice it is the identity."""
         partner = {a: b for pair in self.flip_pairs for a, b in (pair, pair[::-1])}
-        return tuple(self.parts.index(partner.get(part, part)) for part in self.parts)
+        numbers = self._numbers()
+        return tuple(numbers[partner.get(part, part)] for part in self.parts)
 
     @property
     def limb_indices(self) -> tuple[tuple[int, int], ...]:
-        return tuple((self.parts.index(a), self.parts.index(b)) for a, b in self.limbs)
+        numbers = self._numbers()
+        return tuple((numbers[a], numbers[b]) for a, b in self.limbs)
+
+    def _numbers(self) -> dict[str, int]:
+        return {part: number for number, part in enumerate(self.parts)}
 
     def index(self, part: str) -> int:
         """Channel of `part`."""
@@ -90,7 +106,7 @@ class Skeleton:
             raise ValueError(f"`part` must be one of {list(self.parts)}. Received: part={part!r}")
         return self.parts.index(part)
 
-    def subset(self, parts) -> Skeleton:
+    def subset(self, parts: Iterable[str]) -> Skeleton:
         """The same skeleton with fewer parts, in the order given; broken limbs and pairs go.
 
         Example:
@@ -98,7 +114,8 @@ class Skeleton:
             >>> CPM14.subset(("neck", "left_elbow", "left_wrist")).limbs
             (('left_elbow', 'left_wrist'),)
         """
-        parts = tuple(self.parts[self.index(part)] for part in parts)
+        numbers = self._numbers()
+        parts = tuple(part if part in numbers else self.parts[self.index(part)] for part in parts)
         keep = set(parts).issuperset
         return Skeleton(
             name=f"{self.name}-{len(parts)}",
@@ -108,12 +125,12 @@ class Skeleton:
             torso=self.torso if self.torso and keep(self.torso) else None,
         )
 
-    def save(self, path):
+    def save(self, path: str | Path) -> None:
         """Writes the skeleton as JSON, for `keras-cpm train --skeleton FILE.json`."""
         Path(path).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, path) -> Skeleton:
+    def load(cls, path: str | Path) -> Skeleton:
         """Reads what `save` wrote.
 
         Example:
@@ -129,12 +146,12 @@ class Skeleton:
             raise FileNotFoundError(f"There is no skeleton at {path}.")
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise ValueError(
                 f"{path} must hold a skeleton as `Skeleton.save` writes it. {error}"
             ) from None
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "parts": list(self.parts),
@@ -144,7 +161,11 @@ class Skeleton:
         }
 
 
-def _pairs(*names):
+def _repeated(names: Iterable[str]) -> list[str]:
+    return sorted(name for name, count in Counter(names).items() if count > 1)
+
+
+def _pairs(*names: str) -> tuple[tuple[str, str], ...]:
     return tuple((f"right_{name}", f"left_{name}") for name in names)
 
 
@@ -210,7 +231,8 @@ COCO17 = Skeleton(
     "coco17",
     ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
     + tuple(f"{side}_{part}" for part in _BODY for side in ("left", "right")),
-    limbs=_LIMBS[1:] + (("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"))
+    limbs=_LIMBS[1:]
+    + (("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"))
     # one line a person recognises as a torso, and the face
     + (("left_shoulder", "left_hip"), ("right_shoulder", "right_hip"))
     + (("nose", "left_eye"), ("nose", "right_eye"), ("left_eye", "left_ear"))
@@ -244,32 +266,52 @@ QUADRUPED17 = Skeleton(
     torso=("neck", "rump"),
 )
 
-_BUILT_IN = {s.name: s for s in (CPM14, LSP14, MPII16, FLIC9, COCO17, HAND21, QUADRUPED17)}
+BUILT_IN = {s.name: s for s in (CPM14, LSP14, MPII16, FLIC9, COCO17, HAND21, QUADRUPED17)}
 
 
 def built_in(name: str) -> Skeleton:
     """The built-in skeleton called `name`, such as "cpm14"."""
-    if name not in _BUILT_IN:
-        raise ValueError(
-            f"`skeleton` must be one of {list(_BUILT_IN)}. Received: skeleton={name!r}"
-        )
-    return _BUILT_IN[name]
+    if name not in BUILT_IN:
+        raise ValueError(f"`skeleton` must be one of {list(BUILT_IN)}. Received: skeleton={name!r}")
+    return BUILT_IN[name]
 
 
-def skeleton_of(parts, preferred: Skeleton | None = None) -> Skeleton:
+def mirror_pairs(parts: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Pairs (right, left) of names that differ in their side only; the one rule for all readers.
+
+    The side is the word right or left, in small letters, capitals or with one capital, anywhere in
+    the name; or its initial, on its own (R_Fin, fin.R, r fin), before a capital (RFin) or after a
+    small letter at the end (finR). Each part stands in one pair at most.
+
+    Example:
+        >>> from keras_cpm.pose.skeleton import mirror_pairs
+        >>> mirror_pairs(("nose", "Left_Fin", "Right_Fin", "eye.R", "eye.L"))
+        (('Right_Fin', 'Left_Fin'), ('eye.R', 'eye.L'))
+    """
+    parts = tuple(parts)
+    known, pairs = set(parts), []
+    for right in parts:
+        left = _RIGHT.sub(lambda match: _LEFT[match[0]], right)
+        if right in known and left in known and left != right:
+            pairs.append((right, left))
+            known -= {right, left}
+    return tuple(pairs)
+
+
+def skeleton_of(parts: Collection[str], preferred: Skeleton | None = None) -> Skeleton:
     """A skeleton with exactly these part names, in any order.
 
-    `preferred` if it has them, else a built-in one (CPM14, the order of the released networks, before
-    LSP14, which has the same parts), else a plain one without limbs, in which parts called right... and
-    left... are each other's mirror images.
+    `preferred` if it has them, else a built-in one (CPM14, the order of the released networks,
+    before LSP14, which has the same parts), else a plain one without limbs, whose mirror images are
+    `mirror_pairs`.
 
     Example:
         >>> from keras_cpm.pose.skeleton import skeleton_of
         >>> skeleton_of(("nose", "right_fin", "left_fin")).flip_pairs
         (('right_fin', 'left_fin'),)
     """
-    for known in [*([preferred] if preferred else []), *_BUILT_IN.values()]:
-        if set(known.parts) == set(parts):
+    names = set(parts)
+    for known in [*([preferred] if preferred else []), *BUILT_IN.values()]:
+        if set(known.parts) == names:
             return known
-    twins = [(part, part.replace("right", "left")) for part in parts if "right" in part]
-    return Skeleton("custom", tuple(parts), flip_pairs=tuple(t for t in twins if t[1] in parts))
+    return Skeleton("custom", tuple(parts), flip_pairs=mirror_pairs(parts))

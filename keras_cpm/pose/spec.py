@@ -8,8 +8,13 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from .skeleton import CPM14, Skeleton
+
+# A tensor, an array, or numbers that become one. TensorFlow and Keras tell a type checker nothing
+# about theirs, so docstrings say shape, frame and unit.
+Array: TypeAlias = Any
 
 SPEC_VERSION = 1
 
@@ -19,7 +24,7 @@ _PERSON_SHARE = 200 * (41 / 35) / 368
 
 @dataclass(frozen=True)
 class PoseSpec:
-    """What a network input and a belief map mean. Shared by training, prediction, serving and mobile.
+    """What a network input and a belief map mean, for training, prediction, serving and mobile.
 
     Saved as spec.json beside every model and every export.
 
@@ -51,14 +56,14 @@ class PoseSpec:
     skeleton: Skeleton = CPM14
     box_size: int = 368
     stride: int = 8
-    person_height: float | None = None
+    person_height: float = None  # type: ignore[assignment]  # a number from `__post_init__` on
     background: bool = True
     part_sigma: float = 7.0
     center_sigma: float = 21.0
     pad_value: int = 128
     version: int = SPEC_VERSION
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.person_height is None:
             object.__setattr__(self, "person_height", self.box_size * _PERSON_SHARE)
         if self.version != SPEC_VERSION:
@@ -119,7 +124,7 @@ class PoseSpec:
         """Middle of the box in the network frame, the same in x and y: 183.5."""
         return (self.box_size - 1) / 2
 
-    def replace(self, **changes) -> PoseSpec:
+    def replace(self, **changes: Any) -> PoseSpec:
         """A copy with some fields changed. A new `box_size` keeps the person's share of the box."""
         if "box_size" in changes and "person_height" not in changes:
             changes["person_height"] = self.person_height * changes["box_size"] / self.box_size
@@ -162,11 +167,11 @@ class PoseSpec:
         except TypeError as error:
             raise ValueError(f"A spec must hold what `PoseSpec.to_json` writes. {error}") from None
 
-    def save(self, path):
+    def save(self, path: str | Path) -> None:
         Path(path).write_text(self.to_json(), encoding="utf-8")
 
     @classmethod
-    def load(cls, path) -> PoseSpec:
+    def load(cls, path: str | Path) -> PoseSpec:
         """Reads a spec.json; errors name the file."""
         path = Path(path)
         if not path.is_file():

@@ -24,8 +24,8 @@ class Client:
         spec: `PoseSpec` of the served model, or the path of its spec.json.
         model: its name on the server.
         timeout: seconds that one request may take, all tries together over gRPC, each over REST.
-        retries: how often a request is sent again when the server is not to be reached or overloaded;
-            gRPC takes at most 4.
+        retries: how often a request is sent again when the server is not to be reached or
+            overloaded; gRPC takes at most 4.
 
     Raises:
         ValueError: another kind of `url`.
@@ -55,7 +55,7 @@ class Client:
 
         Args:
             image: path, or the bytes of an image file.
-            box: (x0, y0, x1, y1) around the person, image frame; without, the person fills the image.
+            box: (x0, y0, x1, y1) around the person, image frame; who has none fills the image.
 
         Returns:
             `Pose` with keypoints and scores of the last stage, image frame, pixels.
@@ -75,11 +75,11 @@ class Client:
         Args:
             images: list of paths or bytes.
             boxes: (N, 4), or `None`.
-            batch: up to 64, see `endpoints.MAX_ROWS`.
+            batch: up to 64, see `signatures.MAX_ROWS`.
             progress: wraps the list of batches, such as `tqdm.tqdm`.
 
         Returns:
-            list of `Pose`, and of `ValueError` where an image or box is bad: the others do not suffer.
+            list of `Pose`, and of `ValueError` where an image or box is bad.
 
         Raises:
             ValueError: another number of boxes.
@@ -88,7 +88,8 @@ class Client:
         """
         if boxes is not None and len(boxes) != len(images):
             raise ValueError(
-                f"`boxes` must hold one box an image. Received: {len(boxes)} boxes, {len(images)} images"
+                f"`boxes` must hold one box an image. Received: {len(boxes)} boxes, {len(images)} "
+                "images"
             )
         poses = []
         for start in progress(range(0, len(images), batch)):

@@ -1,63 +1,57 @@
-"""A running server against the golden vectors of its export, and its latency under load."""
+"""Whether a running server is right: the golden vectors of its export, and latency under load."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from ..export.artefact import BOUNDS, SURE, Artefact
+from ..export import golden
+from ..export.artefact import LITERT, Artefact
+from ..export.displacement import BOUNDS, displacements
 
 CONCURRENT = (1, 2, 4, 8, 16, 32, 64)
 
 
-def golden_requests(artefact):
-    """What the golden file of a SavedModel asks and expects.
-
-    Args:
-        artefact: path, see `manifest.Artefact`.
-
-    Returns:
-        list of (bytes of an image, box (4,) or `None`, keypoints (P, 2), scores (P,)), image frame.
-    """
-    with np.load(Artefact(artefact).golden, allow_pickle=False) as file:
-        golden = dict(file)
-    ends = np.cumsum(golden["lengths"])
-    data = golden["encoded"].tobytes()
-    images = [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
-    rows = []
-    for name, boxes in (("serving_default", [None] * len(images)), ("boxes", golden["box"])):
-        rows += zip(
-            images, boxes, golden[f"{name}_keypoints"], golden[f"{name}_scores"], strict=True
-        )
-    return rows
-
-
-def displacement(client, artefact):
+def displacement(client, path):
     """The largest displacement of a keypoint that the Keras model is sure of, pixels.
 
     Args:
         client: `Client`.
-        artefact: path of the export that the server was given.
+        path: of the export that the server was given, a SavedModel.
 
     Raises:
+        FileNotFoundError, ValueError: no SavedModel at `path`.
         ValueError: the server gives poses of other parts, or refuses a golden image.
         ConnectionError: see `Client`.
     """
+    artefact = Artefact(path)
+    if artefact.kind == LITERT:
+        raise ValueError(
+            "`path` must be the folder of the SavedModel that the server was given. Received: "
+            f"{path}, a file for phones"
+        )
     worst = 0.0
-    for image, box, keypoints, scores in golden_requests(artefact):
-        found = client(image, box=box).keypoints
-        if found.shape != keypoints.shape:
-            raise ValueError(
-                f"The server gives {len(found)} keypoints where {artefact} has {len(keypoints)}: it serves "
-                "another model."
-            )
-        moved = np.hypot(*(found - keypoints).T)[scores >= SURE]
-        worst = np.maximum(worst, moved.max(initial=0))
+    for asked in golden.read(artefact):
+        boxes = asked.inputs.get("box", [None] * len(asked.scores))
+        rows = zip(asked.inputs["image"], boxes, asked.keypoints, asked.scores, strict=True)
+        for image, box, keypoints, scores in rows:
+            found = client(image, box=box).keypoints
+            if found.shape != keypoints.shape:
+                raise ValueError(
+                    f"The server gives {len(found)} keypoints where {path} has {len(keypoints)}: "
+                    "it serves another model."
+                )
+            worst = max(worst, displacements(found, keypoints, scores).max(initial=0))
     return float(worst)
 
 
+def is_right(moved):
+    """Whether a displacement is as small as a SavedModel's must be."""
+    return moved <= BOUNDS["none"]
+
+
 def latency(make_client, image, concurrent, requests):
-    """Milliseconds of a request, of `concurrent` clients that each send `requests`, one after the other.
+    """Milliseconds of a request where `concurrent` clients send `requests` each, one by one.
 
     Args:
         make_client: function without arguments to a `Client`.
@@ -85,8 +79,3 @@ def latency(make_client, image, concurrent, requests):
         "p95": float(np.quantile(taken, 0.95)),
         "per_second": len(taken) / seconds,
     }
-
-
-def is_right(moved):
-    """Whether a displacement is as small as a SavedModel's must be."""
-    return moved <= BOUNDS["none"]

@@ -1,15 +1,23 @@
 """What happens between the steps and epochs of a training: Keras callbacks."""
 
 import contextlib
+import importlib.util
 import time
 import warnings
+from pathlib import Path
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from ..data import pipeline
+from ..data.crop import network_box
 from ..evaluation.metrics import belief_response
 from ..models import bundle
+from ..models.stage_beliefs import StageBeliefs, stages_of
 from ..pose.codec import IGNORE
+from ..pose.pose import Pose
+from ..visualization.beliefs import draw_stages
 from . import checkpoints
 
 
@@ -27,13 +35,14 @@ class ValidateAverages(keras.callbacks.Callback):
 class SaveBest(keras.callbacks.Callback):
     """Keeps the bundle of the best validation PCK of the last stage.
 
-    Without validation, or with one stage, whose target holds everybody, the bundle is the last epoch.
+    Without validation, or with one stage, whose target holds everybody, the bundle is the last
+    epoch.
     """
 
-    def __init__(self, directory, spec, state, *, averages):
+    def __init__(self, directory, spec, network, state, *, averages):
         super().__init__()
-        self.directory, self.spec, self.state = directory, spec, state
-        self.averages = averages
+        self.directory, self.spec, self.network = directory, spec, network
+        self.state, self.averages = state, averages
 
     def on_epoch_end(self, epoch, logs=None):
         value = (logs or {}).get(f"val_{self.model.output_names[-1]}_pck")
@@ -42,7 +51,7 @@ class SaveBest(keras.callbacks.Callback):
         self.state["best"] = float(value or 0.0)
         averaged = checkpoints.averaged if self.averages else contextlib.nullcontext
         with averaged(self.model), computing_in(self.model, "float32"):
-            bundle.save_bundle(self.directory, self.model, self.spec)
+            bundle.save_bundle(self.directory, self.model, self.spec, self.network)
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -87,33 +96,40 @@ class StopOnBadLoss(keras.callbacks.Callback):
                 self.records, self.recipe.batch_size, self.recipe.seed, one
             )
         raise ValueError(
-            f"The loss became {loss:.3g} at step {step + 1} (epoch {self.epoch + 1}, step {batch + 1}); "
-            f"it began with {self.first:.3g}. Lower `learning_rate` ({self.recipe.learning_rate}), or look "
-            f"for damage in the files of this step and of the one before, if any: {', '.join(files)}. The "
-            "checkpoints before stay."
+            f"The loss became {loss:.3g} at step {step + 1} (epoch {self.epoch + 1}, step "
+            f"{batch + 1}); it began with {self.first:.3g}. Lower `learning_rate` "
+            f"({self.recipe.learning_rate}), or look for damage in the files of this step and of "
+            f"the one before, if any: {', '.join(files)}. The checkpoints before stay."
         )
 
 
 class WatchBeliefs(keras.callbacks.Callback):
-    """Warns of belief maps that are still flat after the first few hundred steps, and of the likely cause.
+    """Warns of belief maps that are still flat after the first few hundred steps, and of the likely
+    cause.
 
     Most cells of an ideal belief map are empty, so that an empty one has a small loss already.
+
+    Args:
+        dataset: batches as `make_dataset` makes them; the first is looked at.
+        stage: 1..T, whose belief maps these are.
+        recipe: `TrainSpec`.
+        spec: `PoseSpec`.
+        after: steps.
     """
 
-    # Healthy trainings had a response of 0.04 or more by then, those that got nowhere 0.011 or less:
-    # networks of 16 to 128 filters, boxes of 64 to 192 pixels, drawn people and LSPET.
-    _STEP, _LEAST = 300, 0.02
+    # Healthy trainings had a response of 0.04 or more after 300 steps, those that got nowhere 0.011
+    # or less: networks of 16 to 128 filters, boxes of 64 to 192 pixels, drawn people and LSPET.
+    _LEAST = 0.02
     _FEW_PARTS, _THIN_PEAK, _JUMP = 0.5, 0.5, 3.0
 
-    def __init__(self, dataset, stage, recipe, spec):
+    def __init__(self, dataset, stage, recipe, spec, *, after=300):
         super().__init__()
         self.dataset, self.stage, self.recipe, self.spec = dataset, stage, recipe, spec
-        self.count, self.losses = 0, []
+        self.after, self.losses = after, []
 
     def on_train_batch_end(self, batch, logs=None):
-        self.count += 1
         self.losses.append(float(logs["loss"]))
-        if self.count == self._STEP:
+        if len(self.losses) == self.after:
             self._look()
 
     def _look(self):
@@ -121,18 +137,16 @@ class WatchBeliefs(keras.callbacks.Callback):
             self.model.jax_state_sync()
         inputs, targets = next(iter(self.dataset))
         inputs = {name: keras.ops.convert_to_numpy(value) for name, value in inputs.items()}
-        beliefs = self.model(inputs, training=False)
-        if isinstance(beliefs, list):
-            ideal, beliefs = targets[f"stage{self.stage}"], beliefs[self.stage - 1]
-        else:
-            ideal = targets
+        beliefs = stages_of(self.model(inputs, training=False))[self.stage - 1]
+        # as Keras takes it, the target of a single stage has no name
+        ideal = targets[f"stage{self.stage}"] if isinstance(targets, dict) else targets
         ideal, beliefs = (keras.ops.convert_to_numpy(maps) for maps in (ideal, beliefs))
         response = belief_response(ideal, beliefs, self.spec)
         if not response >= self._LEAST:
             warnings.warn(
-                f"After {self._STEP} steps the belief maps of stage {self.stage} are still flat: they show "
-                f"{response:.1%} of the ideal peaks, where a training that gets somewhere shows more than "
-                f"{self._LEAST:.0%}. {self._cause(ideal)}",
+                f"After {self.after} steps the belief maps of stage {self.stage} are still flat: "
+                f"they show {response:.1%} of the ideal peaks, where a training that gets "
+                f"somewhere shows more than {self._LEAST:.0%}. {self._cause(ideal)}",
                 stacklevel=2,
             )
 
@@ -140,27 +154,28 @@ class WatchBeliefs(keras.callbacks.Callback):
         spec = self.spec
         if spec.part_sigma / spec.stride < self._THIN_PEAK:
             return (
-                f"The likely cause: peaks of `part_sigma` {spec.part_sigma:.4g} pixels are lost between the "
-                f"cells, which are {spec.stride} apart; take at least {self._THIN_PEAK * spec.stride:.4g}."
+                f"The likely cause: peaks of `part_sigma` {spec.part_sigma:.4g} pixels are lost "
+                f"between the cells, which are {spec.stride} apart; take at least "
+                f"{self._THIN_PEAK * spec.stride:.4g}."
             )
         parts = ideal[..., : spec.num_parts]
         labelled = parts.min((1, 2)) > IGNORE / 2
         in_box = parts.max((1, 2))[labelled] > self._FEW_PARTS
         if in_box.mean() < self._FEW_PARTS:
             return (
-                f"The likely cause: of the labelled parts only {in_box.mean():.0%} lie in the box; look at "
-                "`center` and `height` of the records (`keras-cpm check-data` draws them) and at "
-                f"`person_height` ({spec.person_height:.4g})."
+                f"The likely cause: of the labelled parts only {in_box.mean():.0%} lie in the box; "
+                "look at `center` and `height` of the records (`keras-cpm check-data` draws them) "
+                f"and at `person_height` ({spec.person_height:.4g})."
             )
         rate = f"`learning_rate` ({self.recipe.learning_rate:.4g})"
         if max(self.losses) > self._JUMP * self.losses[0]:
             return (
-                f"The likely cause: the loss jumped to {max(self.losses):.4g} from {self.losses[0]:.4g}, and "
-                f"rectifiers died; lower {rate}."
+                f"The likely cause: the loss jumped to {max(self.losses):.4g} from "
+                f"{self.losses[0]:.4g}, and rectifiers died; lower {rate}."
             )
         return (
-            f"The likely cause: {rate} is small for this loss and this start; raise it, or be patient: "
-            "the release's own recipe takes tens of thousands of steps."
+            f"The likely cause: {rate} is small for this loss and this start; raise it, or be "
+            "patient: the release's own recipe takes tens of thousands of steps."
         )
 
 
@@ -182,7 +197,7 @@ class TimeLimit(keras.callbacks.Callback):
 
 @contextlib.contextmanager
 def deterministic(wanted):
-    """Within it TensorFlow's operations give the same bits every time. Other backends are as they are."""
+    """Within it TensorFlow's operations give the same bits every time; others stay as they are."""
     config = _determinism() if keras.backend.backend() == "tensorflow" else None
     if not wanted or config is None or config.is_op_determinism_enabled():
         yield
@@ -216,3 +231,71 @@ def computing_in(model, name):
     finally:
         for layer, policy in zip(inner, before, strict=True):
             layer.dtype_policy = policy
+
+
+def tensorboard_callbacks(directory, records, spec, *, parts=None, every=5):
+    """A training in TensorBoard: losses and PCK of every stage, and pictures of belief maps.
+
+    Callbacks for `train` or `fit`. They need `pip install tensorboard`, which TensorFlow does not
+    bring from 2.21 on.
+
+    Args:
+        directory: of the logs; `tensorboard --logdir` shows them.
+        records: list of `Record` whose first three are drawn; people held out, best.
+        spec: `PoseSpec` of the model.
+        parts: names of the parts to draw; the last three of the skeleton unless given.
+        every: epochs between two pictures.
+
+    Raises:
+        ImportError: without tensorboard.
+        ValueError: no records, `every` below 1, or a part that is none.
+
+    Example:
+        >>> import tempfile, keras_cpm
+        >>> from keras_cpm.training.callbacks import tensorboard_callbacks
+        >>> people = keras_cpm.draw_records(tempfile.mkdtemp(), 3)
+        >>> len(tensorboard_callbacks(tempfile.mkdtemp(), people, keras_cpm.PoseSpec()))
+        2
+    """
+    if importlib.util.find_spec("tensorboard") is None:
+        raise ImportError("To log for TensorBoard takes it: pip install tensorboard")
+    if every < 1:
+        raise ValueError(f"`every` must be at least 1. Received: every={every}")
+    if not records:
+        raise ValueError("`records` must hold at least one person to draw. Received: none")
+    parts = list(parts or spec.skeleton.parts[-3:])
+    for part in parts:
+        spec.channel(part)
+    return [
+        keras.callbacks.TensorBoard(directory, write_graph=False),
+        BeliefPictures(directory, records[:3], spec, parts, every),
+    ]
+
+
+class BeliefPictures(keras.callbacks.Callback):
+    """Draws the beliefs of some parts at all stages every few epochs."""
+
+    def __init__(self, directory, records, spec, parts, every):
+        super().__init__()
+        self.spec, self.parts, self.every = spec, parts, every
+        self._boxes = [network_box(record, spec)[0] for record in records]
+        self._writer = tf.summary.create_file_writer(str(Path(directory) / "beliefs"))
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch % self.every:
+            return
+        with self._writer.as_default(step=epoch):
+            for number, box in enumerate(self._boxes, 1):
+                tf.summary.image(f"person {number}", self._draw(box)[None])
+        self._writer.flush()
+
+    def on_train_end(self, logs=None):
+        self._writer.close()
+
+    def _draw(self, box):
+        stages = StageBeliefs(self.model, self.spec)(box[None].astype(np.float32))
+        beliefs = [np.asarray(keras.ops.convert_to_numpy(stage), np.float32)[0] for stage in stages]
+        names = self.spec.skeleton.parts
+        points = np.zeros((len(names), 2), np.float32)
+        pose = Pose(points, points[:, 0], names, None, None, beliefs, np.eye(3), self.spec)
+        return draw_stages(box, pose, self.parts)

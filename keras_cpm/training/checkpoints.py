@@ -1,7 +1,7 @@
 """Checkpoints of a training: everything that the next step depends on, to the last bit.
 
-A checkpoint is one .npz file, so that a kill leaves a whole one or none; its parts carry checksums, so
-that damage is seen. The newest two are kept.
+A checkpoint is one .npz file, so that a kill leaves a whole one or none; its parts carry checksums,
+so that damage is seen. The newest two are kept.
 """
 
 import contextlib
@@ -26,8 +26,8 @@ def save(directory, model, state):
 
     Args:
         directory: of the training.
-        model: compiled `keras.Model`, its optimiser built: its variables, random generators and those
-            of its optimiser.
+        model: compiled `keras.Model`, its optimiser built: its variables, random generators and
+            those of its optimiser.
         state: dict of JSON values, with "epoch", the number of finished epochs.
 
     Raises:
@@ -73,8 +73,8 @@ def load(directory):
     """The newest checkpoint that is whole.
 
     Returns:
-        state and arrays for `restore_model`, or `None` where there is no checkpoint. Damaged ones are
-        passed over with a warning.
+        state and arrays for `restore_model`, or `None` where there is no checkpoint. Damaged ones
+        are passed over with a warning.
 
     Raises:
         ValueError: there are checkpoints, and all are damaged.
@@ -86,10 +86,8 @@ def load(directory):
                 arrays = dict(file)
             return json.loads(str(arrays.pop(_STATE))), arrays
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            warnings.warn(
-                f"{path} is damaged and is passed over ({(str(error) or repr(error)).splitlines()[0]})",
-                stacklevel=2,
-            )
+            reason = (str(error) or repr(error)).splitlines()[0]
+            warnings.warn(f"{path} is damaged and is passed over ({reason})", stacklevel=2)
     if files:
         raise ValueError(
             f"All checkpoints in {files[0].parent} are damaged; delete the folder to begin anew."
@@ -121,8 +119,8 @@ def _restore(part, variables, arrays):
     named = _named(part, variables)
     if {n: v.shape for n, v in saved.items()} != {n: tuple(v.shape) for n, v in named.items()}:
         raise ValueError(
-            f"The checkpoint is of another {part}; name another `directory`, or delete it. Received: "
-            f"{len(named)} variables, in the checkpoint: {len(saved)}"
+            f"The checkpoint is of another {part}; name another `directory`, or delete it. "
+            f"Received: {len(named)} variables, in the checkpoint: {len(saved)}"
         )
     for name, variable in named.items():
         variable.assign(saved[name])

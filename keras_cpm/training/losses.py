@@ -6,7 +6,8 @@ from ..pose.codec import IGNORE
 
 
 def belief_l2(y_true, y_pred):
-    """Half the squared distance of a sample, summed over cells and channels (Eq. 4, Caffe's EuclideanLoss).
+    """Half the squared distance of a sample, summed over cells and channels (Eq. 4, Caffe's
+    EuclideanLoss).
 
     A sum, not a mean: the published learning rate of 8e-5 belongs to it. With a mean the rate would
     have to grow by the number of cells times channels (46 * 46 * 15).

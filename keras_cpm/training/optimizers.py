@@ -1,4 +1,4 @@
-"""The optimisers that recipes name. Keras only."""
+"""The optimisers that recipes name."""
 
 import re
 
@@ -29,18 +29,12 @@ def make_optimizer(recipe, total_steps):
             bias_multiplier=recipe.bias_multiplier,
             **ema,
         )
-    optimizer = _adamw()(rate, weight_decay=recipe.weight_decay, **ema)
+    on_tensorflow = keras.backend.backend() == "tensorflow"
+    adamw = FusedAdamW if on_tensorflow else keras.optimizers.AdamW
+    optimizer = adamw(rate, weight_decay=recipe.weight_decay, **ema)
     if not recipe.decay_biases:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
-
-
-def _adamw():
-    if keras.backend.backend() != "tensorflow":
-        return keras.optimizers.AdamW
-    from .fused_adamw import FusedAdamW  # asks for TensorFlow
-
-    return FusedAdamW
 
 
 def _schedule(recipe, total_steps):
@@ -113,3 +107,37 @@ class ReleaseSGD(keras.optimizers.SGD):
     def get_config(self):
         names = ("kernel_decay", "decay_biases", "stage1_multiplier", "bias_multiplier")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+@keras.saving.register_keras_serializable(package="keras_cpm")
+class FusedAdamW(keras.optimizers.AdamW):
+    """`keras.optimizers.AdamW` for TensorFlow, its arithmetic in one operation instead of a dozen.
+
+    With decay and moving average it takes 70 ms instead of 139 for the 31 million weights of the
+    6-stage network on two cores, where a mixed_bfloat16 step of two images takes 1.2 s.
+
+    Example:
+        >>> from keras_cpm.training.optimizers import FusedAdamW
+        >>> FusedAdamW(1e-3, weight_decay=0.5).weight_decay
+        0.5
+    """
+
+    def update_step(self, gradient, variable, learning_rate):
+        import tensorflow as tf
+
+        if tf.distribute.has_strategy() or isinstance(gradient, tf.IndexedSlices) or self.amsgrad:
+            return super().update_step(gradient, variable, learning_rate)
+        index = self._get_variable_index(variable)
+        step = tf.cast(self.iterations + 1, variable.dtype)
+        return tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=self.beta_1**step,
+            beta2_power=self.beta_2**step,
+            lr=tf.cast(learning_rate, variable.dtype),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=tf.cast(gradient, variable.dtype),
+        )

@@ -25,10 +25,11 @@ class TrainSpec:
         decay_biases: also on biases and normalisation.
         momentum: of "sgd".
         ema: momentum of the moving average of the weights that is validated and saved; 0 = none.
-        scheme: of Figure 6b: "joint" trains all stages at once, each with its loss; "stagewise" one after
-            the other, those before fixed; "stagewise+joint" first the one, then the other;
+        scheme: of Figure 6b: "joint" trains all stages at once, each with its loss; "stagewise" one
+            after the other, those before fixed; "stagewise+joint" first the one, then the other;
             "unsupervised" all at once by the loss of the last alone.
-        stage_weights: factor of each stage's loss, the first stage's first, or `None` for 1 each (Eq. 5).
+        stage_weights: factor of each stage's loss, the first stage's first, or `None` for 1 each
+            (Eq. 5).
         stage1_multiplier: factor of the rate of stage 1 ("sgd").
         bias_multiplier: factor of the rate of biases ("sgd").
         missing: what a part without label teaches: "ignore" nothing, "zero" that it is not there.
@@ -83,8 +84,9 @@ class TrainSpec:
             raise ValueError(f"`ema` must be in [0, 1). Received: ema={self.ema!r}")
         if self.optimizer == "adamw" and (self.stage1_multiplier, self.bias_multiplier) != (1, 1):
             raise ValueError(
-                '`stage1_multiplier` and `bias_multiplier` need optimizer="sgd": Adam undoes a factor on '
-                f"the gradient. Received: {self.stage1_multiplier} and {self.bias_multiplier}"
+                '`stage1_multiplier` and `bias_multiplier` need optimizer="sgd": Adam undoes a '
+                f"factor on the gradient. Received: {self.stage1_multiplier} and "
+                f"{self.bias_multiplier}"
             )
         if self.schedule == "step" and self.step_size < 1:
             raise ValueError(
@@ -111,3 +113,5 @@ RELEASE = TrainSpec(
     missing="zero",
     epochs=370,  # 600,000 steps
 )
+
+RECIPES = {"modern": MODERN, "release": RELEASE}

@@ -25,8 +25,9 @@ class Phase(NamedTuple):
 def phases(scheme, stages, epochs):
     """The phases of a scheme (Sec. 4.1, "Comparison on training schemes").
 
-    "joint" is scheme (i) of the paper, "stagewise" (ii), "stagewise+joint" (iii), "unsupervised" (iv).
-    The stages of (ii) share the epochs evenly; (iii) is (ii) for the first half and (i) for the rest.
+    "joint" is scheme (i) of the paper, "stagewise" (ii), "stagewise+joint" (iii), "unsupervised"
+    (iv). The stages of (ii) share the epochs evenly; (iii) is (ii) for the first half and (i) for
+    the rest.
 
     Args:
         scheme: one of `recipes.SCHEMES`.

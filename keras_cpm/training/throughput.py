@@ -1,11 +1,12 @@
 """How fast a training is: images a second, and how much of the device's arithmetic that uses."""
 
-import math
 import re
 import sys
 import time
 
 import keras
+
+from ..models.multiply_adds import multiply_adds
 
 # Dense bfloat16 products summed in float32, TFLOP/s, by the device's name, from the vendors' data
 # sheets; these often give twice as much, "with sparsity". The first that matches counts.
@@ -31,13 +32,14 @@ _PASSES = 3
 class Throughput(keras.callbacks.Callback):
     """Prints a line after each epoch: images a second, TFLOP/s, and the share of the device's peak.
 
-    The first step of an epoch, in which the first epoch compiles, is left out, and so is validation.
-    A step counts as three times `multiply_adds`, also where some stages do not learn; models with
-    layers that `multiply_adds` does not know get the images only.
+    The first step of an epoch, in which the first epoch compiles, is left out, and so is
+    validation. A step counts as three times `multiply_adds`, also where some stages do not learn;
+    models with layers that `multiply_adds` does not know get the images only.
 
     Args:
         model: functional `keras.Model` that is trained.
         batch_size: images a step.
+        device: name of the accelerator, see `PEAKS`; that on which Keras computes unless given.
 
     Example:
         >>> import keras_cpm
@@ -47,9 +49,9 @@ class Throughput(keras.callbacks.Callback):
         '50.0 images/s'
     """
 
-    def __init__(self, model, batch_size):
+    def __init__(self, model, batch_size, *, device=None):
         super().__init__()
-        self._batch_size, self._device = batch_size, device_name()
+        self._batch_size, self._device = batch_size, device or device_name()
         try:
             self._flop = 2 * _PASSES * multiply_adds(model)
         except ValueError:
@@ -108,77 +110,3 @@ def peak_of(device):
         if re.search(rf"\b(?:{pattern})(?!\w)", device):
             return peak
     return None
-
-
-def multiply_adds(model, size=None):
-    """Multiplications, each with an addition, that one image takes on its way through a network.
-
-    Those of convolutions and dense layers by their definition: zeros around an image count, biases,
-    norms and pools do not, and Fourier tiles take fewer.
-
-    Args:
-        model: functional `keras.Model`.
-        size: (height, width) of the image; that of the model unless given.
-
-    Returns:
-        int; in FLOP, twice that.
-
-    Raises:
-        ValueError: the model takes images of any size, and `size` is not given; a layer with kernels
-            that is not known here.
-
-    Example:
-        >>> from keras_cpm import build_cpm
-        >>> from keras_cpm.training.throughput import multiply_adds
-        >>> round(multiply_adds(build_cpm(stages=6)) / 1e9, 3)
-        175.438
-    """
-    total = 0
-
-    def counting(layer):
-        def call(*args, **kwargs):
-            nonlocal total
-            if hasattr(layer, "_run_through_graph"):
-                return layer._run_through_graph(args, operation_fn=counting)
-            outputs = layer.compute_output_spec(*args, **kwargs)
-            total += _of_layer(layer, args, outputs)
-            return outputs
-
-        return call
-
-    inputs = []
-    for one in model.inputs:
-        shape = (1, *(size or one.shape[1:3]), one.shape[-1])
-        if None in shape:
-            raise ValueError(
-                "`size` must be (height, width) for a model that takes images of any size. "
-                f"Received: size={size!r}"
-            )
-        inputs.append(keras.KerasTensor(shape, one.dtype))
-    model._run_through_graph(inputs, operation_fn=counting)
-    return total
-
-
-def _of_layer(layer, inputs, outputs):
-    layers = keras.layers
-    if isinstance(layer, layers.SeparableConv2D):
-        kernels = math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape)
-        return kernels * _cells(layer, outputs)
-    if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D)):
-        return math.prod(layer.kernel.shape) * _cells(layer, outputs)
-    if isinstance(layer, layers.Conv2DTranspose):
-        # each cell of the input is spread by the kernel
-        return math.prod(layer.kernel.shape) * _cells(layer, inputs[0])
-    if isinstance(layer, layers.Dense):
-        return math.prod(layer.kernel.shape) * math.prod(outputs.shape[1:-1])
-    if any(len(weight.shape) > 1 for weight in getattr(layer, "weights", ())):
-        raise ValueError(
-            "Only convolutions and dense layers are counted. "
-            f"Received: layer {layer.name!r} of type {type(layer).__name__}"
-        )
-    return 0
-
-
-def _cells(layer, tensor):
-    channels_last = layer.data_format == "channels_last"
-    return math.prod(tensor.shape[1:-1] if channels_last else tensor.shape[2:])

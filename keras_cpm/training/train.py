@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
@@ -13,6 +14,7 @@ from ..data import pipeline
 from ..data.augment import AugmentSpec
 from ..evaluation.metrics import BeliefPCK
 from ..models import bundle
+from ..models.stage_beliefs import takes_center_map
 from ..pose.spec import PoseSpec
 from . import checkpoints, schemes
 from .callbacks import (
@@ -27,7 +29,7 @@ from .callbacks import (
 )
 from .losses import stage_losses
 from .optimizers import make_optimizer
-from .recipes import MODERN
+from .recipes import MODERN, TrainSpec
 from .throughput import Throughput
 
 LOG_FILE = "log.csv"
@@ -50,7 +52,8 @@ def compile_cpm(
         recipe: `TrainSpec`.
         spec: `PoseSpec` of the model.
         total_steps: of the whole training, for the schedule.
-        losses: stages whose losses count, from 1; `None` for those with which the recipe's scheme ends.
+        losses: stages whose losses count, from 1; `None` for those with which the recipe's scheme
+            ends.
 
     Raises:
         ValueError: model and spec do not belong together, or as many `stage_weights` as stages are
@@ -69,7 +72,8 @@ def compile_cpm(
     weights = recipe.stage_weights or (1.0,) * len(names)
     if len(weights) != len(names):
         raise ValueError(
-            f"`stage_weights` must have one factor for each of the {len(names)} stages. Received: {weights}"
+            f"`stage_weights` must have one factor for each of the {len(names)} stages. "
+            f"Received: {weights}"
         )
     if losses is None:
         losses = schemes.phases(recipe.scheme, len(names), 2 * len(names))[-1].losses
@@ -92,15 +96,17 @@ def train(
     *,
     directory,
     augment=AugmentSpec(),  # noqa: B008 frozen
+    network=None,
     verbose="auto",
     callbacks=(),
 ):
     """Trains `model` on `records` and leaves a bundle in `directory`.
 
-    After every epoch the folder holds a checkpoint; the same call again goes on from there, and ends
-    with the same weights, bit for bit, as a call that was never interrupted (same machine, same
-    versions). The bundle is the epoch with the best validation PCK of the last stage, or the last
-    epoch where there are no validation records or only one stage; `model` ends with its weights.
+    After every epoch the folder holds a checkpoint; the same call again goes on from there, and
+    ends with the same weights, bit for bit, as a call that was never interrupted (same machine,
+    same versions). The bundle is the epoch with the best validation PCK of the last stage, or the
+    last epoch where there are no validation records or only one stage; `model` ends with its
+    weights. `plan_training` says what to give here for records unless one knows better.
 
     Args:
         model: `keras.Model` as `build_cpm` makes it.
@@ -110,11 +116,15 @@ def train(
         spec: `PoseSpec` of the model.
         directory: gets model.keras, spec.json, log.csv and the checkpoints.
         augment: `AugmentSpec`.
+        network: dict of the arguments of `build_cpm` that made the model, kept in the bundle, see
+            `save_bundle`; `TrainingPlan.train` gives them.
         verbose: as in `fit`.
-        callbacks: of `fit`, besides those that this needs, such as `tensorboard.tensorboard_callbacks`.
+        callbacks: of `fit`, besides those that this needs, such as
+            `tensorboard.tensorboard_callbacks`.
 
     Returns:
-        `keras.callbacks.History` of this call; empty where the folder's training has finished already.
+        `keras.callbacks.History` of this call; empty where the folder's training has finished
+        already.
 
     Raises:
         ValueError: settings or records that do not fit; an image that cannot be decoded, by name;
@@ -133,26 +143,45 @@ def train(
         >>> sorted(history.history)
         ['loss', 'stage1_loss', 'stage2_loss', 'stage2_pck']
     """
+    folder = Path(directory)
+    job = _Job(model, records, validation_records, recipe, spec, augment, folder, network)
     with checkpoints.lock(directory):
-        people = records, validation_records
-        return _train(model, *people, recipe, spec, Path(directory), augment, verbose, callbacks)
+        return _train(job, verbose, callbacks)
 
 
-def _train(model, records, validation_records, recipe, spec, directory, augment, verbose, extra):
-    steps = pipeline.num_steps(len(records), recipe.batch_size, shuffle=True)
-    state, arrays = _found(directory, _settings(recipe, augment, spec, records))
+class _Job(NamedTuple):
+    """What `train` is asked for; see there."""
+
+    model: keras.Model
+    records: list
+    validation_records: list
+    recipe: TrainSpec
+    spec: PoseSpec
+    augment: AugmentSpec
+    directory: Path
+    network: dict | None
+
+    @property
+    def steps(self):
+        """Of an epoch."""
+        return pipeline.num_steps(len(self.records), self.recipe.batch_size, shuffle=True)
+
+
+def _train(job, verbose, extra):
+    model, recipe, spec, steps = job.model, job.recipe, job.spec, job.steps
+    state, arrays = _found(job)
     if arrays is not None:
         checkpoints.restore_model(model, arrays)
     shared = {
         "stages": len(model.outputs),
         "batch_size": recipe.batch_size,
-        "center_map": bundle.takes_center_map(model),
+        "center_map": takes_center_map(model),
         "missing": recipe.missing,
     }
-    validation = (
-        pipeline.make_dataset(validation_records, spec, **shared) if validation_records else None
-    )
-    shared |= {"augment": augment, "shuffle": True, "seed": recipe.seed}
+    validation = None
+    if job.validation_records:
+        validation = pipeline.make_dataset(job.validation_records, spec, **shared)
+    shared |= {"augment": job.augment, "shuffle": True, "seed": recipe.seed}
     history, limit = keras.callbacks.History(), TimeLimit(recipe.max_minutes)
     history.on_train_begin()
     for phase in schemes.phases(recipe.scheme, len(model.outputs), recipe.epochs):
@@ -162,15 +191,15 @@ def _train(model, records, validation_records, recipe, spec, directory, augment,
             schemes.learning(model, phase),
             computing_in(model, recipe.precision),
             deterministic(recipe.deterministic),
-            _naming_unreadable([*records, *validation_records]),
+            _naming_unreadable([*job.records, *job.validation_records]),
         ):
             total = steps * (phase.last - phase.first)
             compile_cpm(model, recipe, spec, total_steps=total, losses=phase.losses)
             if arrays is not None and state["epoch"] > phase.first:
                 checkpoints.restore_optimizer(model, arrays)
             arrays, first_step = None, state["epoch"] * steps
-            dataset = pipeline.make_dataset(records, spec, first_step=first_step, **shared)
-            callbacks = _callbacks(spec, recipe, directory, state, records, steps)
+            dataset = pipeline.make_dataset(job.records, spec, first_step=first_step, **shared)
+            callbacks = _callbacks(job, state)
             if verbose:
                 callbacks.append(Throughput(model, recipe.batch_size))
             if state["epoch"] == phase.first:
@@ -186,7 +215,7 @@ def _train(model, records, validation_records, recipe, spec, directory, augment,
                 shuffle=False,  # the dataset is shuffled already
             )
             _extend(history, more)
-    _take_bundle_weights(model, directory)
+    _take_bundle_weights(model, job.directory)
     return history
 
 
@@ -201,46 +230,47 @@ def _take_bundle_weights(model, directory):
     keras.Model(model.inputs, model.outputs).load_weights(directory / bundle.MODEL_FILE)
 
 
-def _callbacks(spec, recipe, directory, state, records, steps):
+def _callbacks(job, state):
+    averages = job.recipe.ema > 0
     # the order matters: a checkpoint says that all the rest of its epoch is done
     return [
-        StopOnBadLoss(records, recipe, steps),
-        *([ValidateAverages()] if recipe.ema else []),
-        keras.callbacks.CSVLogger(directory / LOG_FILE, append=state["epoch"] > 0),
-        SaveBest(directory, spec, state, averages=recipe.ema > 0),
-        Checkpoint(directory, state),
+        StopOnBadLoss(job.records, job.recipe, job.steps),
+        *([ValidateAverages()] if averages else []),
+        keras.callbacks.CSVLogger(job.directory / LOG_FILE, append=state["epoch"] > 0),
+        SaveBest(job.directory, job.spec, job.network, state, averages=averages),
+        Checkpoint(job.directory, state),
     ]
 
 
-def _settings(recipe, augment, spec, records):
+def _settings(job):
     """What must not change between the parts of one training."""
-    fields = dataclasses.asdict(recipe)
+    fields = dataclasses.asdict(job.recipe)
     # more epochs or another time limit are what a resumed training is for
     del fields["max_minutes"]
-    if not recipe.scheme.startswith("stagewise"):
+    if not job.recipe.scheme.startswith("stagewise"):
         del fields["epochs"]
     return {
         **fields,
-        **(dataclasses.asdict(augment) if augment else {"augment": None}),
-        **json.loads(spec.to_json()),
-        "number of records": len(records),
+        **(dataclasses.asdict(job.augment) if job.augment else {"augment": None}),
+        **json.loads(job.spec.to_json()),
+        "number of records": len(job.records),
     }
 
 
-def _found(directory, settings):
-    """The state of the training in `directory` and its arrays; a fresh state where there is none."""
-    found = checkpoints.load(directory)
+def _found(job):
+    """The state of the training in the folder and its arrays; a fresh state for a new one."""
+    settings, found = _settings(job), checkpoints.load(job.directory)
     if found is None:
         return {"epoch": 0, "best": 0.0, "settings": settings}, None
     state, arrays = found
     for name, value in json.loads(json.dumps(settings)).items():
         if state["settings"].get(name) != value:
             raise ValueError(
-                f"The training in {directory} began with another `{name}`; go on with the same, or "
-                f"name another `directory`. Received: {value!r}, began with: "
+                f"The training in {job.directory} began with another `{name}`; go on with the "
+                f"same, or name another `directory`. Received: {value!r}, began with: "
                 f"{state['settings'].get(name)!r}"
             )
-    _shorten_log(directory / LOG_FILE, state["epoch"])
+    _shorten_log(job.directory / LOG_FILE, state["epoch"])
     return state, arrays
 
 

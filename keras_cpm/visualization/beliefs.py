@@ -1,6 +1,6 @@
-"""Pictures of poses, beliefs and trainings.
+"""Belief maps over the photograph, the network box or the input of a training.
 
-Images are (H, W, 3) uint8 RGB, points (x, y) in their pixels. Every function returns a new image.
+Images are (H, W, 3) uint8 RGB. Every function returns a new image.
 """
 
 import cv2
@@ -9,11 +9,6 @@ import numpy as np
 from ..images import sampling
 from ..pose import geometry
 from .canvas import CAPTION, caption, copy_rgb, grid, shade
-from .canvas import save_image as save_image
-from .plots import plot_training as plot_training
-from .pose import draw_keypoints as draw_keypoints
-from .pose import draw_pose as draw_pose
-from .pose import part_colors as part_colors
 
 
 def draw_beliefs(image, pose, part, *, stage=None):
@@ -112,7 +107,7 @@ def draw_targets(image, beliefs, spec):
 
 
 def heat_over(image, heat):
-    """(H, W) values 0..1 over an image of that size: dimmed where they are low, covered where high."""
+    """(H, W) values 0..1 over an image of that size: dimmed where low, covered where high."""
     return _overlay(copy_rgb(image), heat, np.eye(3, dtype=np.float32))
 
 
@@ -130,51 +125,3 @@ def _overlay(image, belief, image_from_belief):
 
 def _to_uint8(image):
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
-
-
-def contact_sheet(images, *, columns=4, cell=256, titles=None):
-    """Pictures of any size in a grid of square cells.
-
-    Args:
-        images: list of (H, W, 3) uint8 RGB.
-        columns: pictures in a row.
-        cell: side of a cell in pixels; a picture is made as large as fits into it.
-        titles: one text a picture, written above it.
-
-    Returns:
-        (h, w, 3) uint8 on white.
-
-    Example:
-        >>> import numpy as np
-        >>> from keras_cpm.visualization import beliefs
-        >>> black = np.zeros((30, 40, 3), np.uint8)
-        >>> beliefs.contact_sheet([black] * 3, columns=2, cell=100).shape
-        (204, 204, 3)
-    """
-    for name, value in (("columns", columns), ("cell", cell)):
-        if value < 1:
-            raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}")
-    images = [_letterbox(copy_rgb(image), cell) for image in images]
-    if not images or (titles is not None and len(titles) != len(images)):
-        raise ValueError(
-            "`images` must hold at least one picture and `titles`, if given, one text for each. "
-            f"Received: {len(images)} images and {len(titles or ())} titles"
-        )
-    if titles is not None:
-        images = [
-            np.vstack([caption(title, cell), image])
-            for title, image in zip(titles, images, strict=True)
-        ]
-    columns = min(columns, len(images))
-    images += [np.full_like(images[0], 255)] * (-len(images) % columns)
-    return grid([images[i : i + columns] for i in range(0, len(images), columns)])
-
-
-def _letterbox(image, cell):
-    factor = cell / max(image.shape[:2])
-    height, width = (max(1, round(side * factor)) for side in image.shape[:2])
-    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-    boxed = np.full((cell, cell, 3), 255, np.uint8)
-    top, left = (cell - height) // 2, (cell - width) // 2
-    boxed[top : top + height, left : left + width] = cv2.resize(image, (width, height), method)
-    return boxed

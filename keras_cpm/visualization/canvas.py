@@ -27,7 +27,7 @@ def copy_rgb(image):
     image = np.array(image, order="C")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(
-            "`image` must be (height, width, 3) uint8 RGB; `images.upright_array` makes it from a "
+            "`image` must be (height, width, 3) uint8 RGB; `decode.upright_array` makes it from a "
             f"file or an array. Received: {image.dtype} of shape {image.shape}"
         )
     return image
@@ -72,13 +72,13 @@ def write_text(image, text, x, y, *, height=11, color=INK, align=0.5):
 
 
 def write_labels(image, texts, points, colors, gap, height):
-    """A text beside each point, with a dark edge, where it hides no other text or point and stays inside.
+    """A text beside each point, with a dark edge, where it hides no text or point and stays inside.
 
     Args:
         image: drawn on.
         texts: list of N.
-        points: (N, 2); texts of those right of the middle go to their right, the others to their left, if there
-            is room.
+        points: (N, 2); texts of those right of the middle go to their right, the others to their
+            left, if there is room.
         colors: N of the texts.
         gap: pixels between a point and its text.
         height: of a capital letter, pixels.
@@ -156,6 +156,59 @@ def grid(rows):
         line = np.hstack([piece for image in row for piece in (image, gap)][:-1])
         lines += [line, np.full((GAP, line.shape[1], 3), 255, np.uint8)]
     return np.vstack(lines[:-1])
+
+
+def tile(images, columns):
+    """Images of one size as a grid of `columns`, white where the last row is not full."""
+    columns = min(columns, len(images))
+    images = [*images, *[np.full_like(images[0], 255)] * (-len(images) % columns)]
+    return grid([images[i : i + columns] for i in range(0, len(images), columns)])
+
+
+def contact_sheet(images, *, columns=4, cell=256, titles=None):
+    """Pictures of any size in a grid of square cells.
+
+    Args:
+        images: list of (H, W, 3) uint8 RGB.
+        columns: pictures in a row.
+        cell: side of a cell in pixels; a picture is made as large as fits into it.
+        titles: one text a picture, written above it.
+
+    Returns:
+        (h, w, 3) uint8 on white.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_cpm.visualization import canvas
+        >>> black = np.zeros((30, 40, 3), np.uint8)
+        >>> canvas.contact_sheet([black] * 3, columns=2, cell=100).shape
+        (204, 204, 3)
+    """
+    for name, value in (("columns", columns), ("cell", cell)):
+        if value < 1:
+            raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}")
+    images = [_letterbox(copy_rgb(image), cell) for image in images]
+    if not images or (titles is not None and len(titles) != len(images)):
+        raise ValueError(
+            "`images` must hold at least one picture and `titles`, if given, one text for each. "
+            f"Received: {len(images)} images and {len(titles or ())} titles"
+        )
+    if titles is not None:
+        images = [
+            np.vstack([caption(title, cell), image])
+            for title, image in zip(titles, images, strict=True)
+        ]
+    return tile(images, columns)
+
+
+def _letterbox(image, cell):
+    factor = cell / max(image.shape[:2])
+    height, width = (max(1, round(side * factor)) for side in image.shape[:2])
+    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    boxed = np.full((cell, cell, 3), 255, np.uint8)
+    top, left = (cell - height) // 2, (cell - width) // 2
+    boxed[top : top + height, left : left + width] = cv2.resize(image, (width, height), method)
+    return boxed
 
 
 def shade(values, colormap):

@@ -21,6 +21,7 @@ from .canvas import (
     save_image,
     shade,
     ticks,
+    tile,
     write_text,
 )
 
@@ -72,9 +73,7 @@ def plot_curves(curves, alphas, path, metric="pck"):
     names = list(next(iter(curves.values())))
     colors = _row_colors(curves)
     plots = [_curve_plot(curves, name, alphas, metric, colors) for name in names]
-    plots += [np.full_like(plots[0], 255)] * (-len(plots) % min(_ACROSS, len(plots)))
-    across = min(_ACROSS, len(plots))
-    picture = grid([plots[i : i + across] for i in range(0, len(plots), across)])
+    picture = tile(plots, _ACROSS)
     save_image(path, picture)
     return picture
 

@@ -23,8 +23,8 @@ _DOT, _LETTER = 0.017, 0.021
 def draw_pose(image, pose, skeleton, *, threshold=0.15, names=False):
     """Limbs as lines, parts as dots; call it once a person.
 
-    The colored area of a dot is in proportion to its part's score, and is full from 1 on; a limb is as thin as
-    the less sure of its ends asks for.
+    The colored area of a dot is in proportion to its part's score, and is full from 1 on; a limb is
+    as thin as the less sure of its ends asks for.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -75,10 +75,10 @@ def draw_keypoints(image, keypoints, visible, skeleton, *, names=False):
     Example:
         >>> import numpy as np
         >>> from keras_cpm import CPM14
-        >>> from keras_cpm.visualization import beliefs
+        >>> from keras_cpm.visualization import pose
         >>> grey = np.full((64, 64, 3), 128, np.uint8)
-        >>> image = beliefs.draw_keypoints(grey, [[20, 30]] * 14, [2] + [0] * 13, CPM14)
-        >>> image[30, 20].tolist() == list(beliefs.part_colors(CPM14)[0])
+        >>> image = pose.draw_keypoints(grey, [[20, 30]] * 14, [2] + [0] * 13, CPM14)
+        >>> image[30, 20].tolist() == list(pose.part_colors(CPM14)[0])
         True
     """
     drawn = _draw_figure(image, keypoints, visible, skeleton, np.ones(skeleton.num_parts))

@@ -4,22 +4,24 @@ import dataclasses
 
 import numpy as np
 
-from ..data.pipeline import where_is
+from ..data.placement import where_is
 from ..images import sampling
-from ..images.decode import open_image, upright_array
+from ..images.decode import upright_array
 from ..pose import geometry
-from .beliefs import contact_sheet, draw_beliefs, draw_pose, draw_stages, heat_over, save_image
+from .beliefs import draw_beliefs, draw_stages, heat_over
+from .canvas import contact_sheet, save_image
+from .pose import draw_pose
 
 # pixels of the longer side that a drawing needs
 _READABLE = 480
 
 
-def draw_prediction(image, pose, path, part=None, **looks):
-    """Draws a pose on its photograph, and for `part` its belief map and its stages beside that.
+def draw_prediction(image, poses, path, part=None, **looks):
+    """Draws poses on their photograph, and for `part` its belief map and its stages beside that.
 
     Args:
         image: path of the photograph.
-        pose: `Pose`.
+        poses: list of `Pose`; for `part` of one.
         path: of the drawing, such as "out/pose.png"; the part's pictures are then
             "out/pose.PART.png" and "out/pose.PART.stages.png".
         part: name, or `None`.
@@ -28,35 +30,17 @@ def draw_prediction(image, pose, path, part=None, **looks):
     Returns:
         The paths written. Small photographs are enlarged, so that the drawing does not hide them.
     """
-    photograph, pose = _enlarged(upright_array(image), pose)
-    save_image(path, draw_pose(photograph, pose, pose.spec.skeleton, **looks))
-    if part:
-        beliefs, stages = (f"{path.stem}.{part}{kind}{path.suffix}" for kind in ("", ".stages"))
-        save_image(path.with_name(beliefs), draw_beliefs(photograph, pose, part))
-        save_image(path.with_name(stages), draw_stages(photograph, pose, part))
-        return [path, path.with_name(beliefs), path.with_name(stages)]
-    return [path]
-
-
-def draw_people(image, poses, path, **looks):
-    """Draws several poses on their photograph.
-
-    Args:
-        image: path of the photograph.
-        poses: list of `Pose`.
-        path: of the drawing.
-        looks: `threshold` and `names` as in `draw_pose`.
-
-    Returns:
-        The paths written. Small photographs are enlarged.
-    """
-    upright = upright_array(image)
-    drawn = _enlarged_photograph(upright)
-    for pose in poses:
-        pose = _enlarged_pose(pose, _factor(upright))
-        drawn = draw_pose(drawn, pose, pose.spec.skeleton, **looks)
-    save_image(path, drawn)
-    return [path]
+    photograph, poses = _enlarged(image, poses)
+    save_image(path, _draw_all(photograph, poses, **looks))
+    if not part:
+        return [path]
+    (pose,) = poses
+    beliefs, stages = (
+        path.with_name(f"{path.stem}.{part}{kind}{path.suffix}") for kind in ("", ".stages")
+    )
+    save_image(beliefs, draw_beliefs(photograph, pose, part))
+    save_image(stages, draw_stages(photograph, pose, part))
+    return [path, beliefs, stages]
 
 
 def draw_predictions(predictor, records, path):
@@ -74,18 +58,9 @@ def draw_predictions(predictor, records, path):
     for record in records:
         center, height = where_is(record)
         pose = predictor(record.image, center=center, person_height=height)
-        photograph, pose = _enlarged(upright_array(record.image), pose)
-        drawn.append(draw_pose(photograph, pose, predictor.spec.skeleton))
+        drawn.append(_draw_all(*_enlarged(record.image, [pose])))
     save_image(path, contact_sheet(drawn))
     return path
-
-
-def network_box(image, pose):
-    """The network box (H, W, 3) uint8 RGB in which `pose` was found in `image`."""
-    pixels, upright_from_stored = open_image(image)
-    spec = pose.spec
-    box = sampling.crop(pixels, upright_from_stored, np.float32(pose.network_from_image), spec)
-    return np.rint(box.numpy()).astype(np.uint8)
 
 
 def peak_in_box(pose, part, stage):
@@ -98,10 +73,10 @@ def draw_explained(crop, pose, part, heats):
     """A part's beliefs over the network box, and below them what made them, a column a stage.
 
     Args:
-        crop: (H, W, 3) uint8 RGB, see `network_box`.
+        crop: (H, W, 3) uint8 RGB, see `images.crop.cut_box`.
         pose: `Pose`.
         part: its name.
-        heats: stage -> (H, W) 0..1, see `explaining.explain`.
+        heats: stage -> (H, W) 0..1, see `saliency.explain`.
 
     Returns:
         (h, w, 3) uint8 RGB.
@@ -120,29 +95,27 @@ def draw_explained(crop, pose, part, heats):
     )
 
 
-def _enlarged(photograph, pose):
-    """Photograph and pose, a whole number of times as large where the photograph is small."""
-    return _enlarged_photograph(photograph), _enlarged_pose(pose, _factor(photograph))
+def _draw_all(photograph, poses, **looks):
+    for pose in poses:
+        photograph = draw_pose(photograph, pose, pose.spec.skeleton, **looks)
+    return photograph
 
 
-def _enlarged_pose(pose, factor):
+def _enlarged(image, poses):
+    """Photograph and poses, a whole number of times as large where the photograph is small."""
+    photograph = upright_array(image)
+    height, width = photograph.shape[:2]
+    factor = max(1, round(_READABLE / max(height, width)))
     larger_from_image = geometry.resize_matrix(factor)
-    network_from_larger = geometry.compose(
-        pose.network_from_image, geometry.invert(larger_from_image)
-    )
-    return dataclasses.replace(
-        pose,
-        keypoints=geometry.apply(larger_from_image, pose.keypoints).numpy(),
-        network_from_image=network_from_larger.numpy(),
-    )
-
-
-def _enlarged_photograph(photograph):
-    factor = _factor(photograph)
-    size = (photograph.shape[0] * factor, photograph.shape[1] * factor)
-    larger = sampling.warp(photograph, geometry.resize_matrix(factor), size, fill=None)
-    return np.rint(larger.numpy()).astype(np.uint8)
-
-
-def _factor(photograph):
-    return max(1, round(_READABLE / max(photograph.shape[:2])))
+    image_from_larger = geometry.invert(larger_from_image)
+    size = (height * factor, width * factor)
+    larger = sampling.warp(photograph, larger_from_image, size, fill=None)
+    moved = [
+        dataclasses.replace(
+            pose,
+            keypoints=geometry.apply(larger_from_image, pose.keypoints).numpy(),
+            network_from_image=geometry.compose(pose.network_from_image, image_from_larger).numpy(),
+        )
+        for pose in poses
+    ]
+    return np.rint(larger.numpy()).astype(np.uint8), moved

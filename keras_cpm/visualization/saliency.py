@@ -1,6 +1,6 @@
 """What one part at one stage looks at, with tf-keras-vis: `pip install 'keras-cpm[vis]'`.
 
-A belief map is not a class: its mean says nothing. What is explained here is one number of one part's map:
+A belief map is not a class: its mean says nothing. What is explained is one number of a part's map:
     "peak"      its highest cell
     (x, y)      the belief at a point of the network box, in a Gaussian window of `spec.part_sigma`
 """
@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..models import bundle
+from ..models.stage_beliefs import StageBeliefs
 from ..pose import codec, geometry
 
 METHODS = ("saliency", "smoothgrad", "gradcam++", "scorecam")
@@ -27,7 +27,7 @@ def explain(model, spec, box, part, *, stage=None, method="saliency", at="peak")
     Args:
         model: `keras.Model` as `build_cpm` makes it.
         spec: `PoseSpec` of it.
-        box: (H, W, 3) network box, RGB 0..255, such as `golden.network_box` cuts.
+        box: (H, W, 3) network box, RGB 0..255, such as `data.crop.network_box` cuts.
         part: its name, or "background".
         stage: 1..T as in the paper; `None` is the last.
         method: "saliency" (gradients), "smoothgrad" (their mean under noise, the same each time),
@@ -38,8 +38,8 @@ def explain(model, spec, box, part, *, stage=None, method="saliency", at="peak")
         (H, W) float32, 0..1.
 
     Raises:
-        ValueError: unknown part, stage, method, a box of another size, a point outside, or a stage that does not
-            end in a convolution.
+        ValueError: unknown part, stage, method, a box of another size, a point outside, or a stage
+            that does not end in a convolution.
         ImportError: without tf-keras-vis.
         RuntimeError: under another backend of Keras than TensorFlow.
 
@@ -61,13 +61,13 @@ def explain(model, spec, box, part, *, stage=None, method="saliency", at="peak")
 def scored_model(model, spec, part, *, stage=None, at="peak"):
     """A model of the image whose output (B, 1) is the number that is explained.
 
-    The center map of a centred person is inside, so that methods that change inputs leave it alone. Its layer
-    "features" is what the stage's belief convolution reads.
+    The center map of a centred person is inside, so that methods that change inputs leave it alone.
+    Its layer "features" gives what the stage's belief convolution reads.
     """
     if keras.config.backend() != "tensorflow":
         raise RuntimeError(
-            "To look inside takes the TensorFlow backend; start Python with KERAS_BACKEND=tensorflow. "
-            f"Received: {keras.config.backend()}"
+            "To look inside takes the TensorFlow backend; start Python with "
+            f"KERAS_BACKEND=tensorflow. Received: {keras.config.backend()}"
         )
     stages = model.output_names
     if stage is not None and stage not in range(1, len(stages) + 1):
@@ -76,16 +76,11 @@ def scored_model(model, spec, part, *, stage=None, at="peak"):
         )
     convolution = _belief_convolution(model.outputs[(stage or len(stages)) - 1])
     image = keras.Input(model.inputs[0].shape[1:], name="image")
-    inputs = [image]
-    if bundle.takes_center_map(model):
-        center = codec.encode_center([spec.center] * 2, spec).numpy()[None]
-        tile = keras.layers.Lambda(
-            lambda pixels: ops.tile(center, [ops.shape(pixels)[0], 1, 1, 1]),
-            output_shape=center.shape[1:],
-        )
-        inputs.append(tile(image))
-    below = keras.Model(model.inputs, convolution.input)
-    belief = convolution(keras.layers.Identity(name="features")(below(inputs)))
+    below = StageBeliefs(keras.Model(model.inputs, convolution.input), spec)
+    features = keras.layers.Lambda(
+        lambda boxes: below(boxes)[0], output_shape=convolution.input.shape[1:], name="features"
+    )
+    belief = convolution(features(image))
     channel = spec.channel(part)
     score = keras.layers.Lambda(
         lambda maps: _score(maps[..., channel], at, spec), output_shape=(1,)
@@ -122,10 +117,11 @@ def maximize(model, spec, part, *, stage=None, steps=100, seed=0):
 
 
 def effective_receptive_field(model, spec, part, boxes, *, stage=None):
-    """Where the pixels are that move the belief of the cell in the middle: gradient energy, summed over boxes.
+    """Where the pixels are that move the belief of the cell in the middle: gradient energy, summed
+    over boxes.
 
-    Luo et al., "Understanding the Effective Receptive Field", NIPS 2016. The theoretical one of Sec. 3.2.1 is
-    `models.receptive_field.receptive_field`; this one is smaller, and bell-shaped.
+    Luo et al., "Understanding the Effective Receptive Field", NIPS 2016. The theoretical one of
+    Sec. 3.2.1 is `models.receptive_field.receptive_field`; this one is smaller, and bell-shaped.
 
     Args:
         boxes: (N, H, W, 3) network boxes, RGB 0..255.
@@ -244,8 +240,8 @@ def _checked(box, spec):
     box = np.asarray(box, np.float32)
     if box.shape != (spec.box_size, spec.box_size, 3):
         raise ValueError(
-            f"`box` must be the network box, {(spec.box_size, spec.box_size, 3)}; `golden.network_box` cuts "
-            f"it. Received: {box.shape}"
+            f"`box` must be the network box, {(spec.box_size, spec.box_size, 3)}; "
+            f"`data.crop.network_box` cuts it. Received: {box.shape}"
         )
     return box[None]
 
@@ -258,8 +254,8 @@ def _score(belief, at, spec):
         return ops.max(belief, axis=(1, 2))[:, None]
     if not geometry.inside_box(np.float32(at), spec):
         raise ValueError(
-            f"`at` must be a point of the network box, 0..{spec.box_size - 1}; `geometry.apply` takes points of "
-            f"the image there. Received: {at!r}"
+            f"`at` must be a point of the network box, 0..{spec.box_size - 1}; `geometry.apply` "
+            f"takes points of the image there. Received: {at!r}"
         )
     return ops.sum(belief * codec.window(at, spec), axis=(1, 2))[:, None]
 
@@ -270,8 +266,8 @@ def _belief_convolution(beliefs):
     while not isinstance(layer, keras.layers.Conv2D):
         if isinstance(layer.input, (list, tuple)):
             raise ValueError(
-                "`model` must make the beliefs of a stage with one convolution, whose features are looked at. "
-                f"Received: a stage that ends in {layer.name!r}, which joins several"
+                "`model` must make the beliefs of a stage with one convolution, whose features are "
+                f"looked at. Received: a stage that ends in {layer.name!r}, which joins several"
             )
         layer = layer.input._keras_history.operation
     return layer

@@ -30,29 +30,46 @@ def test_a_c_program_gives_the_predictors_points(program, backbone, drawn_record
     torn = tmp_path / "torn.jpg"
     torn.write_bytes(Path(drawn_records[0].image).read_bytes()[:300])
     images = [drawn_records[0].image, torn, drawn_records[1].image]
-    rows, milliseconds = c_program.run_program(program, tmp_path / "1", images)
+    version = tmp_path / "1"
+    names = c_program.tensor_names(version)
+    rows, milliseconds = c_program.run_program(program, version, names, images)
     assert rows[1] == signatures.UNREADABLE and milliseconds > 0
-    find = keras_cpm.Predictor(model, spec)
+    predictor = keras_cpm.Predictor(model, spec)
     for image, found in zip(images, rows, strict=True):
         if image != torn:
-            pose = find(image)
+            pose = predictor(image)
             np.testing.assert_allclose(found[:, :2], pose.keypoints, atol=0.01)
             np.testing.assert_allclose(found[:, 2], pose.scores, atol=1e-4)
 
 
-def test_what_goes_wrong_is_said(
-    program, drawn_records, tiny_model, tiny_spec, tmp_path, monkeypatch
-):
+def test_what_goes_wrong_is_said(program, drawn_records, tiny_model, tiny_spec, tmp_path):
     keras_cpm.export_saved_model(tiny_model, tiny_spec, tmp_path)
+    version, image = tmp_path / "1", drawn_records[0].image
+    names = c_program.tensor_names(version)
     with pytest.raises(RuntimeError, match="cannot be read"):
-        c_program.run_program(program, tmp_path / "1", [tmp_path / "absent.jpg"])
-    names = c_program.tensor_names(tmp_path / "1")
-    monkeypatch.setattr(c_program, "tensor_names", lambda version: ["no_such_tensor", *names[1:]])
+        c_program.run_program(program, version, names, [tmp_path / "absent.jpg"])
     with pytest.raises(RuntimeError, match="no such tensor in the model"):
-        c_program.run_program(program, tmp_path / "1", [drawn_records[0].image])
-    (tmp_path / "1/saved_model.pb").write_bytes(b"?")
+        c_program.run_program(program, version, ["no_such_tensor", *names[1:]], [image])
+    (version / "saved_model.pb").write_bytes(b"?")
     with pytest.raises(RuntimeError, match="cannot be loaded"):
-        c_program.run_program(program, tmp_path / "1", [drawn_records[0].image])
-    monkeypatch.setattr(c_program, "SOURCE", tmp_path / "predict.c")
-    with pytest.raises(RuntimeError, match="comes with the repository"):
-        c_program.compile_program(tmp_path)
+        c_program.run_program(program, version, names, [image])
+    with pytest.raises(RuntimeError, match="cannot be compiled"):
+        c_program.compile_program(tmp_path, source=tmp_path / "predict.c")
+
+
+@pytest.mark.slow
+def test_the_command_compares_it_with_the_keras_model(
+    program, drawn_records, tiny_spec, tmp_path, capsys
+):
+    model = keras_cpm.build_cpm(1, tiny_spec, backbone="light", stage_block="light", width=8)
+    # sure of every part
+    model.get_layer("conv7_2_CPM").bias.assign([0.5] * tiny_spec.num_channels)
+    keras_cpm.save_bundle(tmp_path / "bundle", model, tiny_spec)
+    keras_cpm.write_records(drawn_records[:2], tmp_path / "people.jsonl")
+    arguments = [str(tmp_path / "bundle"), "--records", str(tmp_path / "people.jsonl")]
+    assert c_program.main(arguments) == 0
+    first, heads, keras, found = capsys.readouterr().out.splitlines()
+    assert "2 photographs of" in first and "28 keypoints" in first and "MB" in heads
+    assert keras.split()[0] == "Keras" and found.startswith("savedmodel in C")
+    median, largest, megabytes, milliseconds = map(float, found.split()[3:])
+    assert median <= largest < 0.05 and megabytes > 0.01 and milliseconds > 0

@@ -33,7 +33,7 @@ def test_released_size(name, size):
 
 
 def test_border_windows_of_the_center_pool(tmp_path):
-    """OpenCV and Keras divide by the pixels inside the image, as pooling_layer.cpp of Caffe does."""
+    """OpenCV and Keras divide by the pixels in the image, as pooling_layer.cpp of Caffe does."""
     size = (40, 56)
     center = np.random.default_rng(0).random(size, np.float32)
     mean = lambda y, x: center[8 * y : 8 * y + 9, 8 * x : 8 * x + 9].mean()  # noqa: E731

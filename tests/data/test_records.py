@@ -1,19 +1,16 @@
-"""The annotation format: what is refused and how, and that nothing changes on the way through a
-file.
-"""
+"""`Person` and `Record`: what is converted, and what is refused and how."""
 
-import json
 import re
 
 import numpy as np
 import pytest
 
-from keras_cpm import Person, Record, read_records, write_records
+from keras_cpm import Person, Record
 
 PARTS = ("head", "tail", "paw")
 
 
-def _person(**changes):
+def person_with(**changes):
     fields = {
         "keypoints": [(10.5, 20.125), (12, 40), (0, 0)],
         "visible": [2, 1, 0],
@@ -26,40 +23,15 @@ def _person(**changes):
     return Person(**(fields | changes))
 
 
-def _record(image="images/a.jpg", people=None, **changes):
+def record_with(image="images/a.jpg", people=None, **changes):
     fields = {"size": (96, 128), "split": "test", "dataset": "zoo", "attributes": {"index": 7}}
-    return Record(image, parts=PARTS, people=people or (_person(),), **(fields | changes))
-
-
-def _line(**changes):
-    """A valid line as a dictionary; `person` merges into its only person."""
-    person = {"keypoints": [[1, 2, 2], [3, 4, 1], [0, 0, 0]]} | changes.pop("person", {})
-    return {"image": "a.jpg", "parts": list(PARTS), "people": [person]} | changes
-
-
-def _write(path, *lines):
-    text = "".join((x if isinstance(x, str) else json.dumps(x)) + "\n" for x in lines)
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def _same(a, b):
-    """Whether two records say the same, without their `to_dict`."""
-    fields = ("size", "parts", "split", "dataset", "attributes", "version")
-    assert [getattr(a, f) for f in fields] == [getattr(b, f) for f in fields]
-    assert len(a.people) == len(b.people)
-    for p, q in zip(a.people, b.people, strict=True):
-        np.testing.assert_array_equal(p.keypoints, q.keypoints)
-        np.testing.assert_array_equal(p.visible, q.visible)
-        fields = ("center", "height", "box", "head_size", "attributes")
-        assert [getattr(p, f) for f in fields] == [getattr(q, f) for f in fields]
-
-
-# Person and Record
+    return Record(image, parts=PARTS, people=people or (person_with(),), **(fields | changes))
 
 
 def test_person_converts_its_values():
-    person = _person(center=np.array([1, 2]), height=np.float32(3), box=[1, 2, 3, 4], head_size=5)
+    person = person_with(
+        center=np.array([1, 2]), height=np.float32(3), box=[1, 2, 3, 4], head_size=5
+    )
     assert person.keypoints.dtype == np.float32 and person.keypoints.shape == (3, 2)
     assert person.visible.dtype == np.int32
     assert person.labelled.tolist() == [True, True, False]
@@ -69,7 +41,7 @@ def test_person_converts_its_values():
 
 
 def test_what_an_unlabelled_point_holds_is_gone():
-    person = _person(keypoints=[(1, 2), (np.nan, -7), (-300, np.inf)], visible=[2, 0, 0])
+    person = person_with(keypoints=[(1, 2), (np.nan, -7), (-300, np.inf)], visible=[2, 0, 0])
     assert person.keypoints.tolist() == [[1, 2], [0, 0], [0, 0]]
 
 
@@ -125,7 +97,7 @@ def test_person_of_wrong_shape(keypoints, visible, shapes):
 )
 def test_record_refuses_and_names_the_person(changes, message):
     with pytest.raises(ValueError, match="person 1.*" + re.escape(message)):
-        _record(people=(_person(), _person(**changes)))
+        record_with(people=(person_with(), person_with(**changes)))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +110,7 @@ def test_record_refuses_and_names_the_person(changes, message):
 )
 def test_person_refuses_other_lengths(changes, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        _person(**changes)
+        person_with(**changes)
 
 
 def test_record_needs_people_with_all_parts():
@@ -146,155 +118,3 @@ def test_record_needs_people_with_all_parts():
         Record("a.jpg", None, PARTS, ())
     with pytest.raises(ValueError, match=r"person 0 .* 3 parts. Received: 2 keypoints"):
         Record("a.jpg", None, PARTS, (Person([(1, 2), (3, 4)], [2, 2]),))
-
-
-# Files
-
-
-def test_round_trip(tmp_path):
-    path = tmp_path / "deep/records.jsonl"
-    bare = Person([(1, 2), (3, 4), (5, 6)], [0, 0, 0])
-    records = [
-        _record(str(tmp_path / "deep/images/a.jpg"), (_person(), bare, _person(visible=[0, 2, 1]))),
-        _record(str(tmp_path / "b.jpg"), (bare,), size=None, split="train", attributes={}),
-    ]
-    write_records(records, path)
-    back = read_records(path)
-    assert [r.image for r in back] == [r.image for r in records]
-    for before, after in zip(records, back, strict=True):
-        _same(before, after)
-    assert back[1].size is None and back[1].people[0].keypoints.tolist() == [[0, 0]] * 3
-    assert back[1].people[0].center is back[1].people[0].height is back[1].people[0].box is None
-
-
-def test_a_file_keeps_every_bit_of_a_keypoint(tmp_path):
-    """Rounded to three decimals, one keypoint of LSP crosses its threshold of PCK@0.1."""
-    points = np.random.default_rng(0).uniform(-5, 2000, (3, 2)).astype(np.float32)
-    write_records(
-        [_record(str(tmp_path / "a.jpg"), (_person(keypoints=points, visible=[2] * 3),))],
-        tmp_path / "r.jsonl",
-    )
-    (back,) = read_records(tmp_path / "r.jsonl")
-    np.testing.assert_array_equal(back.people[0].keypoints, points)
-
-
-def test_a_line_is_documented_json(tmp_path):
-    write_records([_record(str(tmp_path / "images/a.jpg"))], tmp_path / "r.jsonl")
-    (line,) = (tmp_path / "r.jsonl").read_text(encoding="utf-8").splitlines()
-    fields = json.loads(line)
-    assert fields["image"] == "images/a.jpg" and fields["version"] == 1
-    assert fields["parts"] == list(PARTS) and fields["size"] == [96, 128]
-    assert fields["people"][0]["keypoints"] == [[10.5, 20.125, 2], [12, 40, 1], [0, 0, 0]]
-
-
-def test_paths_are_relative_in_the_file_and_absolute_out_of_it(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "lists").mkdir()
-    write_records([_record("images/a.jpg")], "lists/r.jsonl")
-    assert json.loads((tmp_path / "lists/r.jsonl").read_text())["image"] == "../images/a.jpg"
-    assert read_records("lists/r.jsonl")[0].image == str(tmp_path / "images/a.jpg")
-    # the folder moves with its images
-    (tmp_path / "lists").rename(tmp_path / "moved")
-    monkeypatch.chdir("/")
-    assert read_records(tmp_path / "moved/r.jsonl")[0].image == str(tmp_path / "images/a.jpg")
-
-
-def test_absolute_paths_in_a_file_stay(tmp_path):
-    path = _write(tmp_path / "r.jsonl", _line(image="/elsewhere/a.jpg"))
-    assert read_records(path)[0].image == "/elsewhere/a.jpg"
-
-
-def test_a_minimal_line_and_blank_lines_are_read(tmp_path):
-    path = _write(tmp_path / "r.jsonl", _line(), "", "   ", _line(image="b.jpg"))
-    first, second = read_records(path)
-    assert (first.size, first.split, first.version) == (None, "train", 1)
-    assert second.image == str(tmp_path / "b.jpg")
-
-
-@pytest.mark.parametrize(
-    "line, message",
-    [
-        (_line(person={"keypoints": [[1, 2, 2]]}), "person 0 .* 3 parts. Received: 1 keypoints"),
-        (
-            _line(person={"keypoints": [[1, 2, 2], [float("nan"), 4, 2], [0, 0, 0]]}),
-            r"person 0, part 'tail': the point is \[nan, 4, 2\]; give finite pixels, or \[0, 0, 0\]",
-        ),
-        (
-            _line(person={"keypoints": [[1, 2, 2], [3, 4], [0, 0, 0]]}),
-            r"part 'tail': a keypoint is three numbers \[x, y, visible\]. Received: \[3, 4\]",
-        ),
-        (
-            _line(person={"keypoints": [[1, 2, 2], ["3", 4, 2], [0, 0, 0]]}),
-            "'tail': .*three numbers",
-        ),
-        (
-            _line(person={"keypoints": [[1, 2, 2], [3, 4, 3], [0, 0, 0]]}),
-            r"person 0, part 'tail': visible must be 0 \(not labelled\).*Received: 3",
-        ),
-        (_line(person={"height": 0}), "person 0: `height` must be a positive .* or null"),
-        (_line(person={"height": -1.5}), "Received: height=-1.5"),
-        (_line(person={"box": [5, 2, 4, 9]}), "person 0: `box` must be .* with x0 < x1"),
-        (_line(person={"box": [5, 2, 4]}), "`box` must be 4 numbers"),
-        (
-            _line(person={"age": 5}),
-            "person 0 has no field 'age'; put other values under `attributes`",
-        ),
-        (_line(person={"visible": [2, 1, 0]}), "person 0: in a file `visible` is the third number"),
-        (_line(weather="dry"), "a record has no field 'weather'; put .* under `attributes`"),
-        (_line(version=2), "records of version 1 are read; install .* Received: version=2"),
-        (_line(people=[]), "at least the primary person"),
-        (_line(people=[3]), "person 0 must be a JSON object. Received: 3"),
-        ({"image": "a.jpg", "parts": []}, "a record needs the field 'people'"),
-        ([1, 2], "a record must be a JSON object"),
-        (_line(size=[1, 2, 3]), r"`size` must be \(height, width\).*Received: size=\[1, 2, 3\]"),
-        (_line(size=[0, 2]), r"`size` must be \(height, width\).*Received: size=\[0, 2\]"),
-        (_line(size="12"), r"`size` must be \(height, width\).*Received: size='12'"),
-        (json.dumps(_line())[:-9], "not a JSON object .* the file may be cut off: write it again"),
-    ],
-)
-def test_a_bad_line_is_named_with_its_remedy(tmp_path, line, message):
-    path = _write(tmp_path / "bad.jsonl", _line(), "", line)
-    with pytest.raises(ValueError, match=re.escape(f"{path}, line 3: ") + ".*" + message):
-        read_records(path)
-
-
-@pytest.mark.parametrize("text", ["", "\n \n"])
-def test_empty_file(tmp_path, text):
-    (tmp_path / "r.jsonl").write_text(text)
-    with pytest.raises(ValueError, match=r"r.jsonl holds no records; `keras-cpm prepare` makes"):
-        read_records(tmp_path / "r.jsonl")
-
-
-def test_missing_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no file of records at .*gone.jsonl; `keras-cpm"):
-        read_records(tmp_path / "gone.jsonl")
-    with pytest.raises(FileNotFoundError):
-        read_records(tmp_path)
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path):
-    path = tmp_path / "r.jsonl"
-    write_records([_record(str(tmp_path / "old.jpg"))], path)
-    before = path.read_bytes()
-    with pytest.raises(ValueError):
-        write_records([_record(), _record(attributes={"x": float("nan")})], path)
-    assert path.read_bytes() == before
-
-    def stopping():
-        yield _record()
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_records(stopping(), path)
-    assert path.read_bytes() == before
-    with pytest.raises(KeyboardInterrupt):
-        write_records(stopping(), tmp_path / "new.jsonl")
-    assert not (tmp_path / "new.jsonl").exists()
-
-
-def test_a_write_replaces_the_old_file_and_leaves_nothing_else(tmp_path):
-    path = tmp_path / "r.jsonl"
-    write_records([_record(), _record()], path)
-    write_records([_record(str(tmp_path / "new.jpg"))], path)
-    assert [r.image for r in read_records(path)] == [str(tmp_path / "new.jpg")]
-    assert [p.name for p in tmp_path.iterdir()] == ["r.jsonl"]

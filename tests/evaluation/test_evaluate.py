@@ -1,52 +1,36 @@
+"""`evaluate`, `evaluate_predictions` and `mean_pose`: what is compared with which labels."""
+
 import dataclasses
 
 import numpy as np
 import pytest
 
 import keras_cpm
-from keras_cpm.evaluation.evaluate import Evaluation, mean_pose
+from keras_cpm import evaluate_predictions, mean_pose
 from keras_cpm.pose import geometry
-
-
-def evaluation(predicted, **changes):
-    fields = {
-        "predicted": {"stage1": np.array(predicted, float)},
-        "truth": np.zeros((2, 3, 2)),
-        "labelled": np.array([[True, True, True], [True, False, True]]),
-        "normalizer": np.array([10.0, 20.0]),
-        "metric": "pck",
-        "skeleton": keras_cpm.Skeleton("three", ("a", "b", "c")),
-    }
-    return Evaluation(**{**fields, **changes})
-
-
-def test_scores_by_hand():
-    # distances 2, 3, 0 of 10 px, and 4, (unlabelled), 4.1 of 20 px, at alpha 0.2
-    result = evaluation([[[2, 0], [0, 3], [0, 0]], [[4, 0], [0, 0], [0, 4.1]]])
-    entry = result.scores(0.2)["stage1"]["pck@0.2"]
-    assert entry["parts"] == {"a": 100.0, "b": 0.0, "c": 50.0}
-    assert entry["total"] == pytest.approx(60.0)
-
-
-def test_a_part_without_labels_has_no_score():
-    labelled = np.array([[True, False, True]] * 2)
-    entry = evaluation(np.zeros((2, 3, 2)), labelled=labelled).scores()["stage1"]["pck@0.2"]
-    assert entry["parts"] == {"a": 100.0, "b": None, "c": 100.0} and entry["total"] == 100
-
-
-def test_areas_name_their_range():
-    areas = evaluation(np.zeros((2, 3, 2))).areas(np.linspace(0, 0.2, 21))
-    assert areas["stage1"]["auc@0.2"]["total"] == pytest.approx(100)
+from tests.evaluation.people import hand_made, moved
 
 
 def test_evaluate_equals_predictor_and_pck(tiny_model, tiny_spec, drawn_records):
     result = keras_cpm.evaluate(tiny_model, drawn_records, tiny_spec)
-    find = keras_cpm.Predictor(tiny_model, tiny_spec)
-    for i, record in enumerate(drawn_records):
-        person = record.people[0]
-        pose = find(record.image, center=person.center, person_height=person.height)
-        np.testing.assert_allclose(result.predicted["stage2"][i], pose.keypoints, atol=1e-4)
-        np.testing.assert_array_equal(result.truth[i], person.keypoints)
+    predictor = keras_cpm.Predictor(tiny_model, tiny_spec)
+    people = [record.people[0] for record in drawn_records]
+    found = [
+        predictor(record.image, center=person.center, person_height=person.height).stage_keypoints
+        for record, person in zip(drawn_records, people, strict=True)
+    ]
+    truth = np.stack([person.keypoints for person in people])
+    labelled = np.stack([person.labelled for person in people])
+    torsos = keras_cpm.reference_length(truth, labelled, tiny_spec.skeleton)
+    # where an untrained network is right about some
+    for alpha in (0.2, 0.5, 1.0):
+        for stage, points in enumerate(np.stack(found, axis=1), 1):
+            np.testing.assert_allclose(result.predicted[f"stage{stage}"], points, atol=1e-4)
+            shares, total = keras_cpm.pck(points, truth, labelled, torsos, alpha)
+            entry = result.scores(alpha)[f"stage{stage}"][f"pck@{alpha:g}"]
+            assert entry["total"] == pytest.approx(100 * total)
+            assert list(entry["parts"].values()) == pytest.approx((100 * shares).tolist())
+    assert 0 < total < 1
 
 
 def test_the_baseline_row_is_the_mean_of_the_training_people(tiny_model, tiny_spec, drawn_records):
@@ -102,3 +86,62 @@ def test_progress_sees_every_record(tiny_model, tiny_spec, drawn_records):
         progress=lambda items: (seen.append(i) or i for i in items),
     )
     assert seen == drawn_records
+
+
+def test_parts_are_matched_by_name_and_only_shared_ones_count():
+    records = hand_made(1)
+    points = records[0].people[0].keypoints[None, ::-1]
+    result = evaluate_predictions({"turned": (points, records[0].parts[::-1])}, records)
+    assert result.scores(0.0)["turned"]["pck@0"]["total"] == 100.0
+    few = evaluate_predictions(
+        {"few": (points[:, :2], ("head", "neck"))}, records, normalizer="box"
+    )
+    assert few.skeleton.num_parts == 2
+
+
+def test_predictions_that_do_not_fit_are_refused():
+    records = hand_made(2)
+    with pytest.raises(ValueError, match=r"must be \(2, 14, 2\), one pose a record"):
+        evaluate_predictions({"one": (np.zeros((1, 14, 2)), records[0].parts)}, records)
+    with pytest.raises(ValueError, match="must share parts"):
+        evaluate_predictions({"other": (np.zeros((2, 1, 2)), ("fin",))}, records)
+    with pytest.raises(ValueError, match="leave `normalizer` out"):
+        evaluate_predictions(moved(records, 0), records, metric="pckh", normalizer="box")
+
+
+def test_the_predicted_torso_as_normalizer():
+    """A wrong hip makes the release's FLIC normalizer longer, and so forgives more."""
+    records = hand_made(1, keras_cpm.FLIC9)
+    points, parts = moved(records, [25.0])["moved"]
+    points[0, parts.index("right_hip")] = 130, 0
+    predictions = {"moved": (points, parts)}
+    by = {
+        name: evaluate_predictions(predictions, records, protocol="flic", normalizer=name).scores(
+            0.2
+        )["moved"]["pck@0.2"]["parts"]["left_wrist"]
+        for name in ("torso", "predicted-torso")
+    }
+    assert by == {"torso": 0.0, "predicted-torso": 100.0}
+
+
+def test_who_predicts_no_torso_is_wrong_not_left_out():
+    records = hand_made(2)
+    points, parts = moved(records, [0, 0])["moved"]
+    points[1] = 7.0
+    result = evaluate_predictions({"dot": (points, parts)}, records, normalizer="predicted-torso")
+    assert result.scores(0.2)["dot"]["pck@0.2"]["total"] == 50.0
+
+
+def test_the_normalizer_does_not_depend_on_who_predicts_what():
+    """A second file without a shoulder once turned the torso into a box, for both."""
+    records = hand_made(1)
+    both = moved(records, [21.0])
+    few = (both["moved"][0][:, :3], records[0].parts[:3])
+    wrist = records[0].parts.index("left_wrist")
+    half = (both["moved"][0][:, wrist : wrist + 1], ("left_wrist",))
+    for others in ({}, {"half": half}):
+        result = evaluate_predictions(both | others, records)
+        assert result.normalizer.tolist() == [100.0]
+    assert evaluate_predictions({"few": few}, records, protocol="lsp").normalizer.tolist() == [
+        100.0
+    ]

@@ -1,11 +1,13 @@
 """PCK and its relatives: by hand, against a slow loop, and read off belief maps."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 
 from keras_cpm import HAND21, BeliefPCK, PoseSpec, Skeleton, auc, pck, pckh, reference_length
-from keras_cpm.evaluation.metrics import belief_response
+from keras_cpm.evaluation.metrics import belief_response, normalizer_lengths
 from keras_cpm.pose import codec
 
 TRIO = Skeleton("trio", ("left", "middle", "right"), torso=("left", "right"))
@@ -241,7 +243,7 @@ def test_belief_pck_is_saved_with_its_spec():
     assert by_hand.spec == SPEC and by_hand.alpha == 0.4
 
 
-# how much of the peaks belief maps show ------------------------------------------------------------
+# how much of the peaks belief maps show ----------------------------------------------------------
 
 
 def test_belief_response_of_flat_scaled_and_mixed_maps():
@@ -267,3 +269,28 @@ def test_belief_response_skips_what_is_not_labelled():
         ideal[sample, ..., part], belief[sample, ..., part] = codec.IGNORE, 7.0
     assert belief_response(ideal, belief, spec) == pytest.approx(0.3)
     assert np.isnan(belief_response(np.full_like(ideal, codec.IGNORE), belief, spec))
+
+
+def test_named_normalizers():
+    truth, labelled = [[[0, 0], [30, 40], [0, 90]]], [[True, True, True]]
+    fish = Skeleton("fish", ("a", "b", "c"), torso=("a", "b"))
+    lengths = {
+        name: normalizer_lengths(
+            name, truth, labelled, fish, predicted=[[[0, 0], [6, 8], [0, 0]]], head_sizes=[7]
+        ).tolist()
+        for name in (None, "torso", "box", "head", "predicted-torso")
+    }
+    assert lengths == {
+        None: [50.0],
+        "torso": [50.0],
+        "box": [90.0],
+        "head": [7.0],
+        "predicted-torso": [10.0],
+    }
+    snake = replace(fish, torso=None)
+    with pytest.raises(ValueError, match='needs a skeleton with a `torso`; take "box"'):
+        normalizer_lengths("torso", truth, labelled, snake)
+    with pytest.raises(ValueError, match="`normalizer` must be one of"):
+        normalizer_lengths("height", truth, labelled, fish)
+    with pytest.raises(ValueError, match="needs records with `head_size`"):
+        normalizer_lengths("head", truth, labelled, fish, head_sizes=[None])

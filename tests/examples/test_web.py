@@ -34,7 +34,7 @@ const answers = JSON.parse(Buffer.concat(chunks)).map(({width, height, data, box
 console.log(JSON.stringify(answers));
 """
 
-# (height, width) and box: as it is, halved once and twice with odd sides, magnified, over the border
+# (height, width) and box: as it is, halved once and twice with odd sides, magnified, over the edge
 CASES = [
     ((60, 90), None),
     ((301, 203), None),
@@ -116,9 +116,9 @@ def test_the_page_gives_the_predictors_points(tmp_path):
         server.shutdown()
         server.server_close()
     assert done.returncode == 0, done.stderr
-    find, sure = keras_cpm.Predictor(model, spec), 0
+    predictor, sure = keras_cpm.Predictor(model, spec), 0
     for record, line in zip(people, done.stdout.splitlines(), strict=True):
-        answer, pose = json.loads(line), find(record.image)
+        answer, pose = json.loads(line), predictor(record.image)
         chosen = pose.scores >= 0.3
         moved = np.reshape(answer["keypoints"], (-1, 2)) - pose.keypoints
         assert np.abs(moved)[chosen].max() < 0.5

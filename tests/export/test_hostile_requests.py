@@ -3,26 +3,14 @@
 import itertools
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-import keras_cpm
 from keras_cpm.export.signatures import UNREADABLE, UNSOUND_BOX
 
 STATUS = Path("/proc/self/status")
 GOOD_BOX = [1.0, 1.0, 40.0, 50.0]
-
-
-@pytest.fixture(scope="module")
-def signatures(tmp_path_factory):
-    keras.utils.set_random_seed(1)
-    spec = keras_cpm.PoseSpec(box_size=64)
-    model = keras_cpm.build_cpm(1, spec, backbone="light", stage_block="light", width=8)
-    folder = tmp_path_factory.mktemp("served")
-    keras_cpm.export_saved_model(model, spec, folder)
-    return tf.saved_model.load(str(folder / "1")).signatures
 
 
 def encoded():

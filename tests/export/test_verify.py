@@ -1,11 +1,10 @@
-"""An export proves itself where it runs, and says what is wrong with it."""
+"""An export is tested where it runs, and what is wrong with it is said."""
 
 import json
 import shutil
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -15,22 +14,9 @@ from keras_cpm.cli.main import main
 from keras_cpm.export.artefact import Artefact
 
 
-@pytest.fixture(scope="module")
-def model():
-    """Weights of a stage's last layer that make it sure of many peaks."""
-    keras.utils.set_random_seed(3)
-    spec = keras_cpm.PoseSpec(box_size=64)
-    model = keras_cpm.build_cpm(2, spec, backbone="light", stage_block="light", width=8)
-    model.get_layer("Mconv6_stage2").bias.assign([0.5] * 15)
-    return model, spec
-
-
-@pytest.fixture(scope="module", params=["cpm.tflite", "served"])
-def made(request, model, tmp_path_factory):
-    path = tmp_path_factory.mktemp("made") / request.param
-    write = keras_cpm.export_tflite if path.suffix == ".tflite" else keras_cpm.export_saved_model
-    write(*model, path)
-    return path
+@pytest.fixture(params=["phone_file", "served"])
+def made(request):
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
@@ -56,9 +42,9 @@ def test_a_moved_export_passes(artefact):
     assert count == (42 if artefact.kind == "litert" else 84)
 
 
-def test_the_version_folder_will_do(artefact):
-    if artefact.kind == "savedmodel":
-        assert run(artefact.path / "1")[0] == 0
+def test_the_version_folder_will_do(served):
+    code, output = run(served / "1")
+    assert code == 0 and output == run(served)[1]
 
 
 def test_a_changed_byte_is_found(artefact):
@@ -73,14 +59,17 @@ def test_a_changed_byte_is_found(artefact):
     assert run(artefact.path)[0] == 0
 
 
-def test_a_missing_and_a_foreign_file_are_found(artefact):
-    kept = artefact.spec.read_bytes()
+def test_a_missing_file_is_found(artefact):
     artefact.spec.unlink()
-    assert "spec.json is missing" in run(artefact.path)[1]
-    artefact.spec.write_bytes(kept)
-    if artefact.kind == "savedmodel":
-        (artefact.model / "variables/more").write_text("?")
-        assert "1/variables/more is not of this export" in run(artefact.path)[1]
+    code, output = run(artefact.path)
+    assert code == 1 and "spec.json is missing" in output
+
+
+@pytest.mark.parametrize("made", ["served"], indirect=True)
+def test_a_foreign_file_is_found(artefact):
+    (artefact.model / "variables/more").write_text("?")
+    code, output = run(artefact.path)
+    assert code == 1 and "1/variables/more is not of this export" in output
 
 
 def change_manifest(artefact, change):
@@ -129,18 +118,53 @@ def test_what_cannot_be_tested_is_said_in_one_sentence(artefact, tmp_path):
     assert code == 1 and "There is no export at" in output
 
 
-def test_a_litert_file_is_verified_without_tensorflow(made):
-    if made.suffix != ".tflite":
-        return
+def without_tensorflow(path):
     script = (
         "import sys; sys.modules.update(tensorflow=None, keras=None); "
         "from keras_cpm.cli.main import main; main()"
     )
-    pytest.importorskip("ai_edge_litert")
-    done = subprocess.run(
-        [sys.executable, "-c", script, "verify", str(made)],
+    return subprocess.run(
+        [sys.executable, "-c", script, "verify", str(path)],
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_a_litert_file_is_tested_without_tensorflow(phone_file):
+    pytest.importorskip("ai_edge_litert")
+    done = without_tensorflow(phone_file)
     assert done.returncode == 0 and "ok     golden" in done.stdout, done.stderr
+
+
+def test_a_saved_model_says_that_it_needs_tensorflow(served):
+    done = without_tensorflow(served)
+    assert done.returncode == 1 and "pip install tensorflow" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_all_exports_of_a_bundle_are_made_and_compared(model, tiny_spec, drawn_records, tmp_path):
+    pytest.importorskip("ai_edge_quantizer")
+    keras_cpm.save_bundle(tmp_path / "bundle", model, tiny_spec)
+    for name, records in (("seen", drawn_records[:2]), ("others", drawn_records[2:])):
+        keras_cpm.write_records(records, tmp_path / f"{name}.jsonl")
+    arguments = ["--records", tmp_path / "seen.jsonl", "--calibrate", tmp_path / "others.jsonl"]
+    arguments += ["--out", tmp_path / "out", "--json", tmp_path / "tables.json"]
+    result = CliRunner().invoke(
+        main, ["verify", str(tmp_path / "bundle"), "--all", *map(str, arguments)]
+    )
+    tables = json.loads((tmp_path / "tables.json").read_text())
+    names = [row["name"] for row in tables["rows"]]
+    kinds = ("none", "float16", "dynamic", "int8")
+    assert names == ["Keras", "savedmodel", *(f"{kind}.tflite" for kind in kinds)]
+    assert all(row["within"] and row["keypoints"] == 28 for row in tables["rows"][:3])
+    assert result.exit_code == (not all(row["within"] for row in tables["rows"])), result.output
+    assert "2 photographs of" in result.output and "28 keypoints with a score" in result.output
+    assert set(tables["parts"]) == set(names) and "none.tflite: PCK@0.2" in result.output
+    assert (tmp_path / "out/savedmodel/1/saved_model.pb").is_file()
+
+
+def test_flags_of_all_need_all(served, tmp_path):
+    result = CliRunner().invoke(main, ["verify", str(served), "--out", str(tmp_path)])
+    assert result.exit_code == 2 and "need --all" in result.output

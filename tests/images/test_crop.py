@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_cpm import PoseSpec
 from keras_cpm.images import crop, decode, sampling
 from keras_cpm.pose import geometry
+from tests import places
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow writes the files")
 
@@ -157,17 +158,28 @@ def test_outside_is_the_pad_value(pad_value):
 @pytest.mark.parametrize(
     "zoom, ratio", [(3.0, 1), (0.51, 1), (0.49, 2), (0.26, 2), (0.24, 4), (0.124, 8), (0.05, 8)]
 )
-def test_only_what_the_box_can_see_is_decoded_and_no_finer_than_it_needs(zoom, ratio):
+def test_only_what_the_box_can_see_is_decoded_and_no_finer_than_it_needs(zoom, ratio, monkeypatch):
     data, center = encoded(photograph((1501, 1999))), (1000.0, 750.0)
-    matrix = matrix_of((center, zoom, 0.0, False))
-    pixels, network_from_pixels = crop._decode(tf.constant(data), matrix, SPEC)
-    assert network_from_pixels[0, 0].numpy() == pytest.approx(ratio * zoom, rel=1e-5)
+    matrix, decode_window, seen = matrix_of((center, zoom, 0.0, False)), decode.decode_window, []
+
+    def noting(data, window, ratio):
+        seen.append((window.numpy(), ratio))
+        return decode_window(data, window, ratio)
+
+    monkeypatch.setattr(decode, "decode_window", noting)
+    crop.read_box(tf.constant(data), matrix, SPEC)
+    (((top, left, *size), found),) = seen
+    assert found == ratio
     # 64 pixels of the box, a margin on both sides and the block where the window starts
     halved_again = 2 if zoom < 1 / 16 else 1
     margin = 3 * halved_again + 1
-    assert max(pixels.shape[:2]) <= 64 / (ratio * zoom) + 2 * margin + 16
-    corners = geometry.apply(geometry.invert(network_from_pixels), [[0.0, 0.0], [63.0, 63.0]])
-    assert np.all(corners[0] >= 2) and np.all(corners[1] <= np.array(pixels.shape[1::-1]) - 3)
+    assert max(size) <= 64 / (ratio * zoom) + 2 * margin + 16
+    pixels_from_image = geometry.compose(
+        geometry.shift_matrix((-left, -top)), geometry.resize_matrix(1 / ratio)
+    )
+    pixels_from_network = geometry.compose(pixels_from_image, geometry.invert(matrix))
+    corners = geometry.apply(pixels_from_network, [[0.0, 0.0], [63.0, 63.0]])
+    assert np.all(corners[0] >= 2) and np.all(corners[1] <= np.array(size[::-1]) - 3)
 
 
 def test_the_dataset_traces_it():
@@ -179,6 +191,38 @@ def test_the_dataset_traces_it():
     assert dataset.element_spec.shape.as_list() == [64, 64, 3]
     for matrix, box in zip(matrices, dataset, strict=True):
         np.testing.assert_array_equal(box, crop.read_box(tf.constant(data), matrix, SPEC))
+
+
+# the window that is decoded ----------------------------------------------------------------------
+
+
+@places.PLACED
+@pytest.mark.parametrize("block", [1, 16])
+def test_the_seen_window_is_all_that_a_warp_reads(place, block):
+    image, matrix = places.smooth_picture(140, 160).astype(np.float32), places.matrix_of(place)
+    start, end = crop.seen_window(matrix, image.shape[:2], SPEC, margin=1, block=block)
+    assert not np.any(start % block)
+    part = image[start[0] : end[0], start[1] : end[1]]
+    assert part.size < image.size
+    from_part = geometry.compose(matrix, geometry.shift_matrix(start[::-1]))
+    seen = sampling.warp(part, from_part, (64, 64), fill=128)
+    np.testing.assert_allclose(seen, sampling.warp(image, matrix, (64, 64), fill=128), atol=0.02)
+
+
+@pytest.mark.parametrize("move", [(-1e4, 0), (1e4, 0), (0, -1e4), (0, 1e4), (-1e6, 1e6)])
+def test_the_window_of_a_box_that_sees_nothing_is_not_empty(move):
+    matrix = geometry.shift_matrix(move)
+    start, end = crop.seen_window(matrix, (30, 50), SPEC, margin=1, block=16)
+    assert np.all(start >= 0) and np.all(start < end) and np.all(end <= [30, 50])
+
+
+def test_a_cut_box_is_the_whole_rounded(tmp_path):
+    data, matrix = encoded(photograph()), matrix_of("turned")
+    (tmp_path / "a.jpg").write_bytes(data)
+    box = crop.cut_box(tmp_path / "a.jpg", matrix, SPEC)
+    assert box.dtype == np.uint8
+    np.testing.assert_array_equal(box, np.rint(both(data, matrix)[1]))
+    np.testing.assert_array_equal(box, crop.cut_box(data, matrix.numpy(), SPEC))
 
 
 # files that are not right ------------------------------------------------------------------------

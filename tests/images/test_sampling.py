@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_cpm import PoseSpec
 from keras_cpm.images import sampling
 from keras_cpm.pose import geometry
 from tests.places import PLACED, PLACES, SPEC, matrix_of, smooth_picture
@@ -188,39 +187,3 @@ def test_num_halvings(factor, count):
     assert sampling.num_halvings(geometry.resize_matrix(factor), (65, 99)) == count
     # one pixel cannot be halved
     assert sampling.num_halvings(geometry.resize_matrix(factor), (1, 900)) == 0
-
-
-# zooms -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("zoom", [0.7, 1.0, 1.3])
-@pytest.mark.parametrize("stride", [8, 2])
-def test_zoom_axis_reads_constants_and_ramps(zoom, stride):
-    spec = PoseSpec(box_size=128)
-    fine = spec.replace(stride=stride)
-    weights, seen = sampling.zoom_axis(zoom, spec, fine)
-    assert weights.shape == (fine.grid_size, 16)
-    # where the cells of `fine` are in the zoomed box
-    position = (np.arange(stride / 2 - 0.5, 128, stride) - 63.5) * zoom + 63.5
-    np.testing.assert_array_equal(seen, (position >= -0.5) & (position <= 127.5))
-    np.testing.assert_allclose(tf.reduce_sum(weights, 1), seen, atol=1e-5)
-    # cells whose four neighbours exist
-    inner = (position >= 8 + 3.5) & (position < 128 - 8 - 4.5)
-    assert inner.sum() > 4
-    ramp = tf.linalg.matvec(weights, 8 * np.arange(16, dtype=np.float32) + 3.5).numpy()
-    np.testing.assert_allclose(ramp[inner], position[inner], atol=1e-3)
-
-
-def test_zoom_axis_of_the_same_grid_is_the_identity():
-    weights, seen = sampling.zoom_axis(1.0, SPEC, SPEC)
-    np.testing.assert_allclose(weights, np.eye(8), atol=1e-6)
-    assert seen.numpy().all()
-
-
-def test_zoom_axis_is_keys_cubic_between_cells():
-    spec = PoseSpec(box_size=128)
-    weights, _ = sampling.zoom_axis(1.0, spec, spec.replace(stride=4))
-    # cell 17 of the finer grid is at pixel 69.5: a quarter of a cell after cell 8, which is at 67.5
-    expected = [-0.0703125, 0.8671875, 0.2265625, -0.0234375]
-    np.testing.assert_allclose(weights[17, 7:11], expected, atol=1e-6)
-    assert np.count_nonzero(np.abs(weights[17]) > 1e-6) == 4

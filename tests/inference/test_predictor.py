@@ -1,5 +1,5 @@
 """The whole loop, image -> network -> belief -> network -> image, with a network that is always
-right.
+right; and several people of one photograph.
 """
 
 import keras
@@ -17,20 +17,16 @@ SIZE = (480, 640)
 class PerfectModel:
     """Answers with the ideal beliefs of known points, whatever crop it is shown.
 
-    It finds out which crop that is by replaying the predictor's placement, so every half pixel that
-    the predictor loses
-    on its way shows.
+    It is told where the predictor is to look, so every half pixel that is lost on the way shows.
     """
 
     output_names = ("stage1", "stage2")
 
-    def __init__(self, points, spec, flip=False, scales=(1.0,)):
-        self.points, self.spec, self.flip, self.scales = points, spec, flip, scales
+    def __init__(self, points, network_from_image, spec, flip=False, scales=(1.0,)):
+        self.points, self.network_from_image = points, network_from_image
+        self.spec, self.flip, self.scales = spec, flip, scales
         self.inputs = [tf.zeros([1, spec.box_size, spec.box_size, 3]), tf.zeros([1, 1, 1, 1])]
         self.outputs = [tf.zeros([1, 1, 1, spec.num_channels])] * 2
-
-    def place(self, network_from_image):
-        self.network_from_image = network_from_image
 
     def predict_on_batch(self, inputs):
         crops = []
@@ -50,21 +46,26 @@ class PerfectModel:
         return [np.stack(crops)] * 2
 
 
+def network_from_image(spec, center=None, person_height=None, box=None):
+    """Where the predictor is to look."""
+    if box:
+        return geometry.network_from_box(box, spec)
+    if center is None:
+        return geometry.network_from_size(tf.constant(SIZE), spec)
+    return geometry.network_from_image(center, person_height, spec)
+
+
 def perfect_error(spec, rng, flip=False, scales=(1.0,), **where):
     """Largest distance in image pixels between what was put in and what comes out."""
-    predictor = Predictor.__new__(Predictor)
-    probe = PerfectModel(np.zeros((spec.num_parts, 2)), spec, flip, scales)
-    Predictor.__init__(predictor, probe, spec, flip=flip, scales=scales)
-    matrix = predictor._place(
-        tf.constant(SIZE), where.get("center"), where.get("person_height"), where.get("box")
-    )
+    matrix = network_from_image(spec, **where)
     margin = 0.15 * spec.box_size * max(scales)
     inside = rng.uniform(margin, spec.box_size - 1 - margin, (spec.num_parts, 2))
-    probe.points = geometry.apply(geometry.invert(matrix), inside).numpy()
-    probe.place(matrix)
+    points = geometry.apply(geometry.invert(matrix), inside).numpy()
+    perfect = PerfectModel(points, matrix, spec, flip, scales)
+    predictor = Predictor(perfect, spec, flip=flip, scales=scales)
     pose = predictor(np.zeros((*SIZE, 3), np.uint8), **where)
     network_scale = np.sqrt(np.linalg.det(matrix.numpy()[:2, :2]))
-    return np.abs(pose.stage_keypoints - probe.points).max(), network_scale
+    return np.abs(pose.stage_keypoints - points).max(), network_scale
 
 
 @pytest.mark.parametrize("flip", [False, True])
@@ -197,3 +198,36 @@ def test_settings_must_make_sense(predictor):
         Predictor(predictor.model, keras_cpm.PoseSpec(box_size=64, skeleton=keras_cpm.FLIC9))
     with pytest.raises(ValueError, match="boxes of 128 pixels"):
         Predictor(predictor.model, keras_cpm.PoseSpec(box_size=128))
+
+
+# several people ----------------------------------------------------------------------------------
+
+
+def test_people_in_one_batch_are_people_one_by_one(tiny_model, tiny_spec, drawn_records):
+    predictor = Predictor(tiny_model, tiny_spec, scales=(0.8, 1.0), flip=True)
+    places = [
+        {"box": (10.0, 5.0, 60.0, 90.0)},
+        {"center": (70.0, 50.0), "person_height": 40.0},
+        {},
+    ]
+    together = predictor.predict_people(drawn_records[0].image, places)
+    for pose, place in zip(together, places, strict=True):
+        alone = predictor(drawn_records[0].image, **place)
+        np.testing.assert_allclose(pose.keypoints, alone.keypoints, atol=1e-3)
+        np.testing.assert_allclose(pose.beliefs[-1], alone.beliefs[-1], atol=1e-6)
+    assert predictor.predict_people(drawn_records[0].image, []) == []
+
+
+def test_a_wrong_place_among_several_is_named(tiny_model, tiny_spec, drawn_records):
+    places = [{"box": (10.0, 5.0, 60.0, 90.0)}, {"box": (500.0, 500.0, 600.0, 600.0)}]
+    with pytest.raises(ValueError, match="Person 2 of 2: `box` must overlap"):
+        Predictor(tiny_model, tiny_spec).predict_people(drawn_records[0].image, places)
+
+
+def test_more_people_than_a_batch_holds(tiny_model, tiny_spec, drawn_records):
+    predictor = Predictor(tiny_model, tiny_spec)
+    places = [{"center": (20.0 + 3 * i, 50.0), "person_height": 40.0} for i in range(19)]
+    poses = predictor.predict_people(drawn_records[0].image, places)
+    last = predictor(drawn_records[0].image, **places[-1])
+    assert len(poses) == 19
+    np.testing.assert_allclose(poses[-1].keypoints, last.keypoints, atol=1e-3)

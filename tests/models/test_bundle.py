@@ -1,12 +1,14 @@
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 import keras_cpm
-from keras_cpm.inference.person_finder import PERSON_SPEC
 from keras_cpm.models import bundle
-from keras_cpm.pose import codec
+from keras_cpm.models.person import PERSON_SPEC
+from keras_cpm.models.stage_beliefs import StageBeliefs
 
 
 @pytest.fixture
@@ -30,6 +32,15 @@ def test_a_compiled_model_leaves_its_optimiser_behind(tiny_model, tiny_spec, tmp
     keras_cpm.save_bundle(tmp_path / "compiled", tiny_model, tiny_spec)
     sizes = [(tmp_path / name / "model.keras").stat().st_size for name in ("plain", "compiled")]
     assert abs(sizes[0] - sizes[1]) < 2000
+
+
+def test_what_is_saved_needs_keras_only(tiny_spec, tmp_path):
+    options = {"backbone": "light", "stage_block": "light", "width": 8}
+    keras_cpm.save_bundle(tmp_path, keras_cpm.build_cpm(2, tiny_spec, **options), tiny_spec)
+    path = str(tmp_path / "model.keras")
+    code = f"import keras; print(keras.saving.load_model({path!r}).output_names)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout.strip() == "['stage1', 'stage2']", run.stderr
 
 
 def test_missing_parts_are_named(folder, tmp_path):
@@ -63,6 +74,19 @@ def test_model_and_spec_must_belong_together(tiny_model, tiny_spec, folder):
         keras_cpm.load(folder)
 
 
+def test_the_arguments_of_the_network_are_kept_beside(folder, tiny_model, tiny_spec):
+    assert bundle.describe(folder) == (tiny_spec, None)
+    keras_cpm.save_bundle(folder, tiny_model, tiny_spec, {"stages": 2, "width": 8})
+    assert bundle.describe(folder) == (tiny_spec, {"stages": 2, "width": 8})
+    keras_cpm.save_bundle(folder, tiny_model, tiny_spec)
+    assert bundle.describe(folder)[1] == {"stages": 2, "width": 8}
+    (folder / bundle.NETWORK_FILE).write_text("{")
+    with pytest.raises(ValueError, match=r"network\.json is damaged"):
+        bundle.describe(folder)
+    # who only looks at a model needs no such file
+    keras_cpm.load(folder)
+
+
 SHIPPED_FILES = [
     file for path in bundle.shipped_bundles().values() for file in path.glob("*.tflite")
 ]
@@ -75,16 +99,10 @@ def test_shipped_litert_files_are_of_the_weights_beside_them(file):
     model, spec = keras_cpm.load(file.parent)
     assert keras_cpm.PoseSpec.load(file.with_suffix(".spec.json")) == spec
     golden = np.load(file.with_suffix(".golden.npz"))
-    center = np.asarray(codec.encode_center([spec.center] * 2, spec))[None]
+    beliefs_of = StageBeliefs(model, spec)
     for image, beliefs in zip(golden["image"], golden["beliefs"], strict=True):
-        stages = model([image[None].astype(np.float32), center], training=False)
+        stages = beliefs_of(image[None].astype(np.float32))
         np.testing.assert_allclose(np.asarray(stages[-1])[0], beliefs, atol=1e-4)
-
-
-def test_shipped_bundles_load_by_name():
-    for name in bundle.shipped_bundles():
-        model, spec = keras_cpm.load(name)
-        assert model.outputs[0].shape[-1] == spec.num_channels
 
 
 def test_what_is_used_where_no_bundle_is_named(tiny_spec, tmp_path, monkeypatch):

@@ -9,48 +9,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_cpm import FLIC9, HAND21, PoseSpec, build_cpm, initialize_release, stage_losses
-from keras_cpm.pose import codec
+from keras_cpm import FLIC9, HAND21, PoseSpec, initialize_release, stage_losses
+from tests.models.networks import SPEC, build, input_names, layers_of, run, some_inputs
 
-SPEC = PoseSpec(box_size=64)
 BACKBONES, BLOCKS = ("cpm", "vgg19", "light"), ("classic", "vgg", "residual", "light")
 PAIRS = list(itertools.product(BACKBONES, BLOCKS))
 COMBINATIONS = pytest.mark.parametrize("backbone, block", PAIRS, ids=map("-".join, PAIRS))
-
-
-def build(stages=2, spec=SPEC, **options):
-    keras.utils.set_random_seed(0)
-    return build_cpm(stages, spec, **{"width": 8, **options})
-
-
-def some_inputs(count=2, height=64, width=64):
-    rng = np.random.default_rng(0)
-    return {
-        "image": rng.uniform(0, 255, (count, height, width, 3)).astype(np.float32),
-        "center_map": rng.uniform(0, 1, (count, height, width, 1)).astype(np.float32),
-    }
-
-
-def input_names(model):
-    return [tensor.name for tensor in model.inputs]
-
-
-def run(model, inputs, **options):
-    outputs = model([inputs[name] for name in input_names(model)], **options)
-    # Keras returns the only output of a model without its list
-    return [
-        np.asarray(beliefs) for beliefs in (outputs if isinstance(outputs, list) else [outputs])
-    ]
-
-
-def makers(layer):
-    """Names of the layers whose outputs `layer` reads, in order."""
-    tensors = layer.input if isinstance(layer.input, list) else [layer.input]
-    return [tensor._keras_history.operation.name for tensor in tensors]
-
-
-def layers_of(model, kind):
-    return [layer for layer in model.layers if isinstance(layer, kind)]
 
 
 # every combination -------------------------------------------------------------------------------
@@ -159,132 +123,7 @@ def test_layers_of_the_six_stage_network():
     assert tuple(model.outputs[5].shape) == (None, 46, 46, 15)
 
 
-def test_layers_of_the_vgg_network():
-    model = build(2, backbone="vgg19", stage_block="vgg", width=128)
-    three = lambda i, o: 9 * i * o + o  # noqa: E731
-    expected = {
-        "conv1_1": three(3, 64),
-        "conv1_2": three(64, 64),
-        "conv2_1": three(64, 128),
-        "conv2_2": three(128, 128),
-        "conv3_1": three(128, 256),
-        **{f"conv3_{i}": three(256, 256) for i in (2, 3, 4)},
-        "conv4_1": three(256, 512),
-        "conv4_2": three(512, 512),
-        "conv4_3_CPM": three(512, 256),
-        **{f"conv4_{i}_CPM": three(256, 256) for i in (4, 5, 6)},
-        "conv4_7_CPM": three(256, 128),
-        "conv5_1_CPM": 129 * 512,
-        "conv5_2_CPM": 513 * 15,
-        "Mconv1_stage2": 49 * 144 * 128 + 128,
-        **{f"Mconv{i}_stage2": 49 * 128 * 128 + 128 for i in (2, 3, 4, 5)},
-        "Mconv6_stage2": 129 * 128,
-        "Mconv7_stage2": 129 * 15,
-    }
-    found = {layer.name: layer.count_params() for layer in model.layers if layer.weights}
-    assert found == expected
-
-
-def test_relu_everywhere_but_on_the_beliefs():
-    for options in ({}, {"backbone": "vgg19", "stage_block": "vgg"}):
-        model = build(3, **options)
-        linear = [
-            layer.name
-            for layer in layers_of(model, keras.layers.Conv2D)
-            if layer.activation is keras.activations.linear
-        ]
-        assert linear == [makers(model.get_layer(f"stage{t}"))[0] for t in (1, 2, 3)]
-
-
-def test_order_of_the_concatenations():
-    model = build(3)
-    assert makers(model.get_layer("concat_stage2")) == [
-        "conv4_stage2",
-        "conv7_stage1",
-        "pool_center_lower",
-    ]
-    assert makers(model.get_layer("concat_stage3")) == [
-        "conv1_stage3",
-        "Mconv5_stage2",
-        "pool_center_lower",
-    ]
-    model = build(3, backbone="vgg19", stage_block="vgg")
-    assert makers(model.get_layer("concat_stage2")) == [
-        "conv5_2_CPM",
-        "conv4_7_CPM",
-        "pool_center_lower",
-    ]
-    assert makers(model.get_layer("concat_stage3")) == [
-        "Mconv7_stage2",
-        "conv4_7_CPM",
-        "pool_center_lower",
-    ]
-
-
-def test_the_tower_is_shared_by_the_later_stages():
-    model = build(6)
-    assert {makers(model.get_layer(f"conv1_stage{t}"))[0] for t in (3, 4, 5, 6)} == {"pool3_stage2"}
-    assert makers(model.get_layer("conv4_stage2")) == ["pool3_stage2"]
-    assert makers(model.get_layer("conv4_stage1")) == ["pool3_stage1"]
-    nines = [
-        layer.name for layer in layers_of(model, keras.layers.Conv2D) if layer.kernel_size[0] == 9
-    ]
-    tower = {f"conv{i}_stage{t}" for i in (1, 2, 3) for t in (1, 2)}
-    assert set(nines) == tower | {"conv5_stage1"}
-    # shared with stage 1 too, where the network says so
-    for backbone, first in (("vgg19", "conv5_1_CPM"), ("light", "conv7_1_CPM")):
-        model = build(4, backbone=backbone)
-        shared = makers(model.get_layer(first))
-        assert [makers(model.get_layer(n)) for n in ("conv4_stage2", "conv1_stage4")] == [
-            shared
-        ] * 2
-
-
-@pytest.mark.parametrize("block", ["classic", "residual"])
-def test_share_context(block):
-    apart, shared = build(4, stage_block=block), build(4, stage_block=block, share_context=True)
-    assert [makers(apart.get_layer(f"concat_stage{t}"))[0] for t in (2, 3, 4)] == [
-        "conv4_stage2",
-        "conv1_stage3",
-        "conv1_stage4",
-    ]
-    assert {makers(shared.get_layer(f"concat_stage{t}"))[0] for t in (2, 3, 4)} == {"conv4_stage2"}
-    one = apart.get_layer("conv1_stage3").count_params()
-    assert apart.count_params() - shared.count_params() == 2 * one
-
-
 # options -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "backbone, after",
-    [
-        ("cpm", ["conv5_stage1", "conv6_stage1"]),
-        ("vgg19", ["conv5_1_CPM"]),
-        ("light", ["conv7_1_CPM"]),
-    ],
-)
-def test_dropout_is_in_stage_1_only(backbone, after):
-    assert not layers_of(build(3, backbone=backbone), keras.layers.Dropout)
-    model = build(3, backbone=backbone, dropout=0.5)
-    drops = layers_of(model, keras.layers.Dropout)
-    assert [makers(drop)[0] for drop in drops] == after
-    assert {drop.rate for drop in drops} == {0.5}
-    assert makers(model.get_layer("stage1"))[0] in ("conv7_stage1", "conv5_2_CPM", "conv7_2_CPM")
-    calm, wild = (run(model, some_inputs(), training=training)[0] for training in (False, True))
-    assert (calm != wild).any()
-
-
-@pytest.mark.parametrize("block", BLOCKS)
-def test_without_center_map(block):
-    model = build(stage_block=block, center_map=False)
-    assert input_names(model) == ["image"]
-    # one channel less, the last
-    channels = [
-        m.get_layer("Mconv1_stage2").kernel.shape[2] for m in (model, build(stage_block=block))
-    ]
-    assert channels[1] - channels[0] == 1
-    assert [beliefs.shape for beliefs in run(model, some_inputs())] == [(2, 8, 8, 15)] * 2
 
 
 @pytest.mark.parametrize(
@@ -355,14 +194,6 @@ def test_errors(options, message):
         build(**options)
 
 
-def test_a_tower_of_another_stride():
-    def tower(image, *, width, name):
-        return keras.layers.Conv2D(width, 4, strides=4)(image)
-
-    with pytest.raises(ValueError, match=r"stride 8: 8 cells for 64 pixels.*Received: 16 cells"):
-        build(backbone=tower)
-
-
 # weights and arithmetic --------------------------------------------------------------------------
 
 
@@ -388,49 +219,3 @@ def test_initialize_release(options):
     np.testing.assert_array_equal(again.get_weights()[0], model.get_weights()[0])
     initialize_release(again, seed=4)
     assert (again.get_weights()[0] != model.get_weights()[0]).any()
-
-
-def test_grey_of_the_padding_becomes_zero():
-    layer = build(1).get_layer("normalize_stage1")
-    values = layer(np.array([[[[0.0, 128.0, 255.0]]]]))
-    np.testing.assert_array_equal(values, [[[[-0.5, 0.0, 127 / 256]]]])
-
-
-def caffe_pool(x, kernel, stride, reduce):
-    """Caffe's pooling without padding: sizes round up, windows are clipped to the image."""
-    sides = [-(-(n - kernel) // stride) + 1 for n in x.shape]
-    starts = [[i * stride for i in range(side)] for side in sides]
-    windows = [[x[r : r + kernel, c : c + kernel] for c in starts[1]] for r in starts[0]]
-    return np.array([[reduce(window) for window in row] for row in windows])
-
-
-@pytest.mark.parametrize("size", [(8, 8), (46, 24), (92, 2)])
-def test_max_pools_are_those_of_caffe(size):
-    model = build(1)
-    x = np.random.default_rng(0).normal(-5, 1, size).astype(np.float32)
-    for i in (1, 2, 3):
-        pooled = model.get_layer(f"pool{i}_stage1")(x[None, ..., None])
-        expected = caffe_pool(x, 3, 2, np.max)
-        assert expected.shape == (size[0] // 2, size[1] // 2)
-        np.testing.assert_array_equal(pooled[0, ..., 0], expected)
-
-
-@pytest.mark.parametrize("size", [(8, 8), (64, 24), (368, 368)])
-def test_the_center_pool_is_that_of_caffe(size):
-    x = np.random.default_rng(0).uniform(0, 1, size).astype(np.float32)
-    pooled = build(2).get_layer("pool_center_lower")(x[None, ..., None])
-    expected = caffe_pool(x, 9, 8, np.mean)
-    assert expected.shape == (size[0] // 8, size[1] // 8)
-    np.testing.assert_allclose(pooled[0, ..., 0], expected, rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    "center, peak, cells",
-    [(184.0, 0.9504, [(22, 22), (22, 23), (23, 22), (23, 23)]), (183.0, 0.9654, [(22, 22)])],
-)
-def test_the_pooled_center_map_of_the_release(center, peak, cells):
-    center_map = codec.encode_center([center, center], PoseSpec())
-    pooled = np.asarray(build(2).get_layer("pool_center_lower")(center_map[None]))[0, ..., 0]
-    assert pooled.max() == pytest.approx(peak, abs=1e-4)
-    highest = np.argwhere(pooled > pooled.max() - 1e-5)
-    assert [tuple(cell) for cell in highest] == cells

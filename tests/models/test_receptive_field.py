@@ -46,8 +46,8 @@ def test_inner_layers_and_the_center_map(released):
 
 
 def _measured(model, output, source, shift):
-    """Side of the support of the gradient of the cell `shift` from the middle; kernels and inputs must be
-    positive.
+    """Side of the support of the gradient of the cell `shift` from the middle; kernels and inputs
+    must be positive.
     """
     # the output "stage1" hangs beside the path to stage 2
     if source == "stage1":

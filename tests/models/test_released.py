@@ -139,7 +139,7 @@ def released(request):
 
 
 def reads(layer):
-    """Names of the layers that `layer` reads, in order; the normalised image counts as the image."""
+    """Names of the layers that `layer` reads, in order; the normalised image is the image."""
     tensors = layer.input if isinstance(layer.input, list) else [layer.input]
     for tensor in tensors:
         maker = tensor._keras_history.operation
@@ -156,7 +156,7 @@ def line(layer):
         read = sum(tensor.shape[-1] for tensor in layer.input)
         assert layer.axis in (-1, 3)
     else:
-        # half the kernel is what "same" pads at stride 1, and a pool's "same" is Caffe's rounding up
+        # half the kernel is what "same" pads at stride 1; a pool's "same" is Caffe's rounding up
         # for even sides; for a kernel of 1 there is nothing to pad
         sides = layer.kernel_size if kind == "conv" else layer.pool_size
         assert layer.padding == "same" or set(sides) == {1}

@@ -1,4 +1,4 @@
-"""Stands in for TensorFlow Serving: its messages over gRPC and REST, answered by the loaded SavedModel."""
+"""Stands in for TensorFlow Serving: its messages over gRPC and REST, answered by a SavedModel."""
 
 import base64
 import contextlib

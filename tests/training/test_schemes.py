@@ -66,8 +66,8 @@ def changed(before, after):
 
 @pytest.fixture
 def trained(tiny_spec, drawn_records, tmp_path):
-    """Function: trains two stages, in as many calls as numbers of epochs; the model and all weights on
-    the way.
+    """Function: trains two stages, in as many calls as numbers of epochs; the model and all weights
+    on the way.
     """
 
     def run(scheme, calls, folder="run"):

@@ -50,7 +50,7 @@ def small_model(spec):
 
 
 def fill_box(data, network_from_image, spec):
-    """In place of `cutout.read_box`: a number that tells samples and their augmentation apart.
+    """In place of `crop.read_box`: a number that tells samples and their augmentation apart.
 
     To trace the decoders would take most of the time of a process, and they have no state.
     """

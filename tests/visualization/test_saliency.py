@@ -22,7 +22,9 @@ SPEC = keras_cpm.PoseSpec(keras_cpm.Skeleton("two", ("a", "b")), box_size=64, ba
 
 @pytest.fixture(scope="module")
 def red_and_blue():
-    """Stage 1 believes in "a" where the box is red and in "b" where it is blue; stage 2 in "a" where it is blue."""
+    """Stage 1 believes in "a" where the box is red and in "b" where it is blue; stage 2 in "a"
+    where it is blue.
+    """
     image = keras.Input((64, 64, 3), name="image")
     center = keras.Input((64, 64, 1), name="center_map")
     cells = keras.layers.AveragePooling2D(8)(image)

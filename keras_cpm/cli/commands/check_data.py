@@ -30,7 +30,7 @@ def check_data(records, draw, count, json_path, **options):
     from ...data.records import skeleton_of_records
 
     loaded = read_records(records)
-    spec = PoseSpec(skeleton=skeleton_of_records(loaded), **given(PoseSpec, options))
+    spec = PoseSpec(skeleton=skeleton_of_records(loaded), **given(options))
     findings = check(loaded, progress=progress("checking"))
     write_json(json_path, {"records": len(loaded), "findings": findings})
     _print(findings, len(loaded))
@@ -48,17 +48,17 @@ def _print(findings, num_records):
         if total > _SHOWN:
             click.echo(f"... and {total - _SHOWN} more of this kind (all with --json)")
     kinds = ", ".join(f"{total} {kind}" for kind, total in totals.most_common())
-    counts = f"{num_records} {_plural('record', num_records)}, {len(findings)} {_plural('finding', len(findings))}"
+    counts = f"{_count(num_records, 'record')}, {_count(len(findings), 'finding')}"
     click.echo(counts + (f": {kinds}" if kinds else ""))
 
 
-def _plural(noun, count):
-    return noun if count == 1 else f"{noun}s"
+def _count(number, noun):
+    return f"{number} {noun if number == 1 else f'{noun}s'}"
 
 
 def _draw(records, findings, spec, folder, count):
-    from ...data.checks.check import draw_findings, draw_samples
-    from ...data.pipeline import is_placed
+    from ...data.placement import is_placed
+    from ...visualization.labels import draw_findings, draw_samples
 
     without = {finding["record"] for finding in findings if finding["kind"] == "image"}
     rest = [r for number, r in enumerate(records) if number not in without and is_placed(r)]

@@ -1,34 +1,25 @@
-"""`keras-cpm demo`, the whole journey on drawn people: draw, train, evaluate, look, export, compare. Minutes on two
-cores, offline.
+"""`keras-cpm demo`, the whole journey on drawn people: draw, train, evaluate, look, export and
+compare. Minutes on two cores, offline.
 """
 
-import dataclasses
 import shutil
 import time
 from pathlib import Path
 
 import click
 
-from ...data.augment import AugmentSpec
-from ...pose.spec import PoseSpec
-from ...training.recipes import MODERN
 from ..console import load_tensorflow, print_scores, progress, silent_stderr
 from ..options import PATH
 
-SPEC = PoseSpec(box_size=128, person_height=92.0, part_sigma=9.0, center_sigma=12.0)
-NETWORK = {"stages": 3, "backbone": "light", "stage_block": "light", "width": 32}
-RECIPE = dataclasses.replace(
-    MODERN,
-    learning_rate=3e-3,
-    warmup_steps=100,
-    epochs=10,
-    batch_size=8,
-    ema=0.99,
-)
-# no mirror: drawn people tell left from right by shade, which a mirror does not swap
-AUGMENT = AugmentSpec(
-    rotation_degrees=10.0, scale_range=(0.9, 1.1), flip_probability=0.0, shift=0.03
-)
+# of what `plan_training` has unless told otherwise
+CHANGES = {
+    **{"box_size": 128, "person_height": 92.0, "part_sigma": 9.0, "center_sigma": 12.0},
+    **{"width": 32, "epochs": 10, "batch_size": 8},
+    **{"learning_rate": 3e-3, "warmup_steps": 100, "ema": 0.99},
+    **{"rotation_degrees": 10.0, "scale_range": (0.9, 1.1), "shift": 0.03},
+    # drawn people tell left from right by shade, which a mirror does not swap
+    "flip_probability": 0.0,
+}
 TRAIN_COUNT, TEST_COUNT, COMPARED = 2400, 240, 20
 
 
@@ -41,55 +32,52 @@ TRAIN_COUNT, TEST_COUNT, COMPARED = 2400, 240, 20
     help="Folder for everything it makes.",
 )
 def demo(out):
-    """Trains on drawn people, evaluates, draws and exports: the whole journey in minutes, offline."""
+    """Trains on drawn people, evaluates, draws and exports: the whole journey, minutes, offline."""
     load_tensorflow()
     run_demo(out)
 
 
 def run_demo(out):
-    """Trains a small CPM on drawn people and leaves pictures, a bundle and both exports in the folder `out`.
+    """Trains a small CPM on drawn people and leaves pictures, a bundle and both exports in `out`.
 
     Returns:
         The PCK of every stage, as `Evaluation.scores(0.2)`.
 
     Raises:
-        RuntimeError: an export does not give the Keras model's keypoints; see `agreement`.
+        RuntimeError: an export does not give the Keras model's keypoints; see `compare`.
     """
-    import keras
-
     from ...data.synthetic.draw import draw_records
     from ...evaluation.evaluate import evaluate
-    from ...export import compare, saved_model
-    from ...models.cpm import build_cpm
+    from ...export import compare, saved_model, tflite
+    from ...inference.predictor import Predictor
     from ...training import checkpoints
-    from ...training.train import train
+    from ...training.plan import plan_training
 
     start, out = time.monotonic(), Path(out)
     click.echo(f"1/5 Drawing {TRAIN_COUNT} people to train on, and {TEST_COUNT} others to score")
     people = draw_records(out / "people/train", TRAIN_COUNT, seed=1, progress=progress("drawing"))
     held_out = draw_records(out / "people/test", TEST_COUNT, seed=2, progress=progress("drawing"))
 
-    click.echo(f"2/5 Training {NETWORK['stages']} stages on {len(people)} people")
-    keras.utils.set_random_seed(0)
-    model = build_cpm(spec=SPEC, **NETWORK)
-    folder = out / "model"
-    shutil.rmtree(folder / checkpoints.FOLDER, ignore_errors=True)
-    train(model, people, (), RECIPE, SPEC, directory=folder, augment=AUGMENT, verbose=2)
+    plan = plan_training(people, **CHANGES)
+    click.echo(f"2/5 Training {plan.network['stages']} stages on {len(people)} people")
+    model, spec = plan.build(), plan.spec
+    shutil.rmtree(out / "model" / checkpoints.FOLDER, ignore_errors=True)
+    plan.train(model, people, directory=out / "model", verbose=2)
 
     click.echo(f"3/5 Scoring {len(held_out)} people it never saw")
-    result = evaluate(model, held_out, SPEC, progress=progress("predicting"))
+    result = evaluate(model, held_out, spec, progress=progress("predicting"))
     scores = result.scores(0.2)
     print_scores(scores)
 
     click.echo("4/5 Drawing what it found")
-    _draw(model, held_out, result, out)
+    _draw(Predictor(model, spec), held_out, result, out)
 
     click.echo("5/5 Exporting, and comparing with the Keras model")
-    saved_model.export_saved_model(model, SPEC, out / "saved_model")
-    saved_model.export_tflite(model, SPEC, out / "cpm.tflite")
+    saved_model.export_saved_model(model, spec, out / "saved_model")
+    tflite.export_tflite(model, spec, out / "cpm.tflite")
     for path in (out / "saved_model", out / "cpm.tflite"):
         with silent_stderr():
-            difference = compare.compare(model, SPEC, held_out[:COMPARED], path).checked()
+            difference = compare.compare(model, spec, held_out[:COMPARED], path).checked()
         click.echo(f"    {path}: keypoints differ by at most {difference:.4f} px")
 
     click.echo(f"Done in {(time.monotonic() - start) / 60:.1f} minutes. In {out}/:")
@@ -114,24 +102,23 @@ _CONTENTS = {
 }
 
 
-def _draw(model, records, result, out):
+def _draw(predictor, records, result, out):
     from ...images import decode
     from ...inference.predictor import Predictor
     from ...models import bundle
     from ...training.train import LOG_FILE
-    from ...visualization import beliefs, results
+    from ...visualization import beliefs, canvas, plots, results
 
-    find = Predictor(model, SPEC)
-    results.draw_predictions(find, records[:12], out / "predictions.png")
+    results.draw_predictions(predictor, records[:12], out / "predictions.png")
     shipped = Predictor(*bundle.load(bundle.default_bundle()), flip=True)
     results.draw_predictions(shipped, records[:12], out / "shipped.png")
     number, parts = _most_corrected(result)
     person, image = records[number].people[0], records[number].image
-    pose = find(image, center=person.center, person_height=person.height)
+    pose = predictor(image, center=person.center, person_height=person.height)
     picture = decode.upright_array(image)
-    beliefs.save_image(out / "stages.png", beliefs.draw_stages(picture, pose, parts))
-    beliefs.save_image(out / "beliefs.png", beliefs.draw_beliefs(picture, pose, parts[0]))
-    beliefs.plot_training(out / "model" / LOG_FILE, out / "curves.png")
+    canvas.save_image(out / "stages.png", beliefs.draw_stages(picture, pose, parts))
+    canvas.save_image(out / "beliefs.png", beliefs.draw_beliefs(picture, pose, parts[0]))
+    plots.plot_training(out / "model" / LOG_FILE, out / "curves.png")
 
 
 def _most_corrected(result):
@@ -146,4 +133,4 @@ def _most_corrected(result):
     )
     mended = np.nan_to_num(np.where(left < 0.1, wrong, 0.0))
     number = int((mended > 0.3).sum(axis=1).argmax())
-    return number, [SPEC.skeleton.parts[p] for p in np.argsort(-mended[number])[:2]]
+    return number, [result.skeleton.parts[p] for p in np.argsort(-mended[number])[:2]]

@@ -1,4 +1,4 @@
-"""`keras-cpm doctor`: what is installed, and one line to mend what is missing. Needs nothing heavy."""
+"""`keras-cpm doctor`: what is installed, and one line to mend what is missing. Nothing heavy."""
 
 import importlib
 import os

@@ -21,7 +21,8 @@ from ..options import COUNT, PATH
 @click.option(
     "--protocol",
     type=click.Choice(list(PROTOCOLS)),
-    help="Test and score as the benchmark does: 7 scales, whole pixels, its normalizer and columns.",
+    help="Test and score as the benchmark does: 7 scales, whole pixels, its normalizer and "
+    "columns.",
 )
 @click.option(
     "--alpha",
@@ -61,8 +62,8 @@ from ..options import COUNT, PATH
 @click.option(
     "--mpii-root",
     type=PATH,
-    help="With --write-predictions for MPII's test people: the folder of its .mat, for the layout in "
-    "which the benchmark takes predictions.",
+    help="With --write-predictions for MPII's test people: the folder of its .mat, for the layout "
+    "in which the benchmark takes predictions.",
 )
 def evaluate(paths, predictions, draw, count, curves, group_by, alpha, json_path, **options):
     """Scores MODEL, or files of predictions, on RECORDS: PCK in percent.

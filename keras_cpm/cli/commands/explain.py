@@ -24,33 +24,32 @@ _METHODS = ("saliency", "smoothgrad", "gradcam++", "scorecam")
 )
 @click.option("--draw", type=PATH, default="explained.png", show_default=True)
 def explain(model, image, part, stage, method, box, draw):
-    """Draws what a PART of MODEL looks at in IMAGE, stage by stage: belief, and which pixels made it.
+    """Draws what a PART of MODEL looks at in IMAGE, stage by stage: belief, and what made it.
 
     Prints how much of that lies near the part.
     """
     load_tensorflow()
+    from ...images.crop import cut_box
     from ...inference.predictor import Predictor
     from ...models import bundle
-    from ...visualization import results
+    from ...visualization import results, saliency
     from ...visualization.canvas import save_image
-    from ...visualization.saliency import concentration
-    from ...visualization.saliency import explain as look
 
     network, spec = bundle.load(model)
     if part not in (parts := spec.skeleton.parts):
         raise click.UsageError(f"--part must be one of {', '.join(parts)}. Received: {part}")
     stages = sorted(set(stage)) or range(1, len(network.output_names) + 1)
     pose = Predictor(network, spec)(image, box=box or None)
-    crop = results.network_box(image, pose)
+    crop = cut_box(image, pose.network_from_image, spec)
     heats = {}
     for one in stages:
         with silent_stderr():
-            heats[one] = look(network, spec, crop, part, stage=one, method=method)
+            heats[one] = saliency.explain(network, spec, crop, part, stage=one, method=method)
         point = results.peak_in_box(pose, part, one)
-        near = concentration(heats[one], point, spec.person_height / 10)
+        near = saliency.concentration(heats[one], point, spec.person_height / 10)
         click.echo(
-            f"stage {one}: of the {method} map, {near:.1f} times more lies within a tenth of a person around the "
-            "peak than if it lay everywhere"
+            f"stage {one}: of the {method} map, {near:.1f} times more lies within a tenth of a "
+            "person around the peak than if it lay everywhere"
         )
     save_image(draw, results.draw_explained(crop, pose, part, heats))
     click.echo(f"Written: {draw}")

@@ -1,7 +1,6 @@
 """`keras-cpm export`: a bundle for servers and phones."""
 
 import click
-import numpy as np
 
 from ...export.quantize import KINDS
 from ..console import load_tensorflow, silent_stderr
@@ -34,25 +33,26 @@ CALIBRATED, COMPARED = 100, 50
 def export(model, target, out, quantize, calibrate, input_type, check):
     """Writes MODEL for TensorFlow Serving (savedmodel) or for phones (tflite).
 
-    `keras-cpm verify OUT` then proves it on the machine where it is to run.
+    `keras-cpm verify OUT` then tests it on the machine where it is to run.
     """
     if target == "savedmodel" and (quantize != "none" or calibrate or input_type != "float32"):
         raise click.UsageError("--quantize, --calibrate and --input need --to tflite.")
     if quantize == "int8" and not calibrate:
         raise click.UsageError("--quantize int8 needs --calibrate RECORDS.")
     load_tensorflow()
+    import numpy as np
+
     from ...data.jsonl import read_records
-    from ...export import compare
-    from ...export import saved_model as exporting
+    from ...export import compare, saved_model, tflite
     from ...models import bundle
 
     network, spec = bundle.load(model)
     if target == "savedmodel":
-        exporting.export_saved_model(network, spec, out)
+        saved_model.export_saved_model(network, spec, out)
         click.echo(f"{out / '1'}: signatures serving_default, boxes, crops, beliefs")
     else:
         people = read_records(calibrate)[:CALIBRATED] if calibrate else ()
-        exporting.export_tflite(
+        tflite.export_tflite(
             network, spec, out, quantize=quantize, calibration=people, input_type=input_type
         )
         click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB; outputs keypoints, scores, beliefs")
@@ -62,6 +62,6 @@ def export(model, target, out, quantize, calibrate, input_type, check):
             measured = compare.compare(network, spec, compared, out)
         difference = measured.checked()
         click.echo(
-            f"{len(compared)} images: keypoints differ by at most {difference:.5f} px, half of them by less "
-            f"than {np.median(measured.displacements):.5f} px"
+            f"{len(compared)} images: keypoints differ by at most {difference:.5f} px, "
+            f"half of them by less than {np.median(measured.displacements):.5f} px"
         )

@@ -29,19 +29,19 @@ def import_caffe(file, net, out, json_path):
 
     if file is None or not file.is_file():
         found = "No file was given." if file is None else f"There is no file {file}."
+        one = next(iter(RELEASED[net].files))
         raise click.ClickException(
-            f"{found} {where_weights_are(net)}\n"
-            f"Put one anywhere and name it: keras-cpm import-caffe PATH/{next(iter(RELEASED[net].files))} "
-            f"--net {net} --out {net}"
+            f"{found} {where_weights_are(net)}\nPut one anywhere and name it: "
+            f"keras-cpm import-caffe PATH/{one} --net {net} --out {net}"
         )
     model = build_released(net)
     filled = load_caffe_weights(model, file)
-    bundle.save_bundle(out, model, released_spec(net))
-    write_json(out / bundle.NETWORK_FILE, RELEASED[net].network)
+    bundle.save_bundle(out, model, released_spec(net), network=RELEASED[net].network)
     write_json(json_path, [dataclasses.asdict(layer) for layer in filled])
     for layer in filled:
         click.echo(str(layer))
     click.echo(
-        f"{len(filled)} layers, {model.count_params():,} parameters; nothing missing, nothing left over"
+        f"{len(filled)} layers, {model.count_params():,} parameters; nothing missing, nothing left "
+        "over"
     )
     click.echo(f"The bundle is in {out}; the weights keep the authors' licence.")

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from ..console import load_tensorflow, read_json, write_json
+from ..console import load_tensorflow, write_json
 from ..options import PATH
 
 
@@ -20,7 +20,7 @@ def inspect(model, json_path):
     network, spec = bundle.load(model)
     facts = {
         "parameters": network.count_params(),
-        "built with": read_json(bundle.bundle_directory(model) / bundle.NETWORK_FILE, default={}),
+        "built with": bundle.describe(model)[1] or {},
         "inputs": {tensor.name: list(tensor.shape) for tensor in network.inputs},
         "outputs": {
             name: list(tensor.shape)

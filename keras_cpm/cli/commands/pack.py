@@ -23,7 +23,8 @@ from ..options import COUNT, PATH
     type=float,
     default=2.25,
     show_default=True,
-    help="Side of a crop in network boxes; enough for boxes turned, zoomed out to 0.7, moved by 0.05.",
+    help="Side of a crop in network boxes; enough for boxes turned, zoomed out to 0.7, moved by "
+    "0.05.",
 )
 @click.option("--quality", type=COUNT, default=92, show_default=True, help="Of JPEG, up to 100.")
 @click.option(
@@ -40,14 +41,15 @@ def pack(records, out, **settings):
     goes on where it stopped.
     """
     load_tensorflow()
-    from ...data import pack as packs
     from ...data.jsonl import read_records
+    from ...data.pack import RECORDS_FILE
+    from ...data.pack import pack as pack_records
 
     people = [record for path in records for record in read_records(path)]
-    packed = packs.pack(people, out, progress=progress("packing"), **settings)
+    packed = pack_records(people, out, progress=progress("packing"), **settings)
     shards = sorted(out.glob("shard-*.zip"))
     size = sum(path.stat().st_size for path in shards)
     click.echo(
         f"{len(packed)} records, {len(shards)} shards, {size / 1e6:.1f} MB; next: keras-cpm train "
-        f"{out / packs.RECORDS_FILE}"
+        f"{out / RECORDS_FILE}"
     )

@@ -1,5 +1,8 @@
 """`keras-cpm predict`: the poses in photographs."""
 
+import json
+from pathlib import Path
+
 import click
 
 from ...images import shards
@@ -8,6 +11,7 @@ from ..options import PATH
 
 _PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 _SURE = 0.3
+_BOXES = 'a list of boxes [x0, y0, x1, y1], of {"box": [...]} or of {"center": [x, y], "height": h}'
 
 
 @click.command()
@@ -27,8 +31,9 @@ _SURE = 0.3
 @click.option(
     "--people",
     metavar="auto|BOXES.json",
-    help="Several people: auto finds them with a person network; a file lists boxes [x0, y0, x1, y1], "
-    "or holds such lists by file name. In a video, auto is what happens without --model.",
+    help="Several people: auto finds them with a person network; a file lists boxes "
+    "[x0, y0, x1, y1], or holds such lists by file name. In a video, auto is what happens without "
+    "--model.",
 )
 @click.option("--person-model", help="With --people auto: the bundle of the person network.")
 @click.option("--flip", is_flag=True, help="Also look at the mirror image.")
@@ -54,8 +59,8 @@ _SURE = 0.3
 )
 @click.option("--smooth/--no-smooth", default=True, help="Of a video.", show_default=True)
 def predict(images, **options):
-    """Finds the pose of the person in each of IMAGES, files or folders; without box or centre, the person fills
-    the image. One of them may be a video: the person is followed from frame to frame.
+    """Finds the pose of the person in each of IMAGES, files or folders; without box or centre, the
+    person fills the image. One of them may be a video: the person is followed from frame to frame.
     """
     from ...inference import frames
 
@@ -117,23 +122,22 @@ def _check_photographs(images, *, box, center, height, part, people, person_mode
 
 
 def _predict_photographs(images, *, people, draw, part, json_path, **options):
+    places = read_places(people, images) if people and people != "auto" else None
     load_tensorflow()
-    from ...inference.person_finder import read_places
     from ...visualization import results
 
-    places = read_places(people, images) if people and people != "auto" else None
     predictor = _predictor(**options)
-    find = _finder(options["person_model"]) if people == "auto" else places and places.get
+    finder = _finder(options["person_model"]) if people == "auto" else places and places.get
     where = {"center": options["center"] or None, "box": options["box"] or None}
     looks = {"threshold": options["threshold"], "names": options["names"]}
     found, written, failures, unsure = {}, [], [], []
     for path in progress("predicting")(images) if len(images) > 1 else images:
         target = _drawing_path(draw, path, images) if draw else None
         try:
-            if find:
-                poses = predictor.predict_people(path, find(path))
+            if finder:
+                poses = predictor.predict_people(path, finder(path))
                 found[str(path)] = {"people": [pose.to_dict() for pose in poses]}
-                written += results.draw_people(path, poses, target, **looks) if draw else []
+                written += results.draw_prediction(path, poses, target, **looks) if draw else []
                 continue
             pose = predictor(path, person_height=options["height"], **where)
         except (ValueError, FileNotFoundError) as error:
@@ -142,7 +146,7 @@ def _predict_photographs(images, *, people, draw, part, json_path, **options):
             continue
         found[str(path)] = pose.to_dict()
         unsure += [path] if sum(pose.scores >= _SURE) < len(pose.parts) / 2 else []
-        written += results.draw_prediction(path, pose, target, part, **looks) if draw else []
+        written += results.draw_prediction(path, [pose], target, part, **looks) if draw else []
     write_json(json_path, found)
     if not json_path:
         _print(found, people)
@@ -215,6 +219,68 @@ def _finder(person_model):
 
     network, person_spec = bundle.load(person_model or bundle.default_person_bundle())
     return lambda path: find_people(path, network, person_spec)
+
+
+def read_places(path, images):
+    """The places of people in photographs, from a JSON file.
+
+    Args:
+        path: of the file; for one photograph it holds a list of boxes [x0, y0, x1, y1], of
+            {"box": ...} or of {"center": [x, y], "height": h}, image frame, pixels; for several an
+            object from file name to such a list.
+        images: paths of the photographs.
+
+    Returns:
+        dict of path -> list of places as `Predictor.predict_people` takes them.
+
+    Raises:
+        FileNotFoundError, ValueError: naming the file and the entry.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no file of boxes at {path}.")
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} must be JSON: {_BOXES}. {error}") from None
+    if not isinstance(content, dict):
+        if len(images) > 1:
+            raise ValueError(
+                f"{path} must be an object from file name to boxes, as there are {len(images)} "
+                "images. "
+                f"Received: a {type(content).__name__}"
+            )
+        content = {str(images[0]): content}
+    places = {}
+    for image in images:
+        names = (str(image), Path(image).as_posix(), Path(image).name)
+        entries = next((content[name] for name in names if name in content), None)
+        if entries is None:
+            raise ValueError(f"{path} has no entry for {image}; give one by its path or file name.")
+        if not isinstance(entries, list):
+            raise ValueError(f"{path} must hold {_BOXES}. Received: {entries!r}")
+        places[image] = [_place(entry, f"{path}, entry {i}") for i, entry in enumerate(entries)]
+    return places
+
+
+def _place(entry, where):
+    fields = {"box": entry} if isinstance(entry, list) else entry
+    wanted = ({"box"}, {"center", "height"})
+    if not isinstance(fields, dict) or set(fields) not in wanted or not _are_numbers(fields):
+        raise ValueError(f"{where} must be one of {_BOXES}. Received: {entry!r}")
+    if "box" in fields:
+        return {"box": tuple(fields["box"])}
+    return {"center": tuple(fields["center"]), "person_height": fields["height"]}
+
+
+def _are_numbers(fields):
+    lengths = {"box": 4, "center": 2}
+    for name, value in fields.items():
+        values = value if name in lengths else [value]
+        if not isinstance(values, list) or len(values) != lengths.get(name, 1):
+            return False
+        if not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
+            return False
+    return True
 
 
 def _files(image):

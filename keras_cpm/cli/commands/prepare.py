@@ -66,12 +66,12 @@ def prepare(dataset, root, out, first, last, fill, **options):
     coco       ROOT is a file of COCO keypoints, of whatever parts its category defines.
     release    ROOT is a file that the release's genJSON.m wrote.
     synthetic  draws figures into the folder ROOT.
-    groups     ROOT is a file of records of single people; puts them together to pictures of several in
-               the folder OUT without .jsonl, for a network that finds people.
+    groups     ROOT is a file of records of single people; puts them together to pictures of
+               several in the folder OUT without .jsonl, for a network that finds people.
     """
     load_tensorflow()
     from ...data.jsonl import write_records
-    from ...data.records import filling
+    from ...data.placement import filling
 
     if dataset == "synthetic" and options["split"]:
         raise click.UsageError("--split belongs to a data set; what is drawn has none.")
@@ -153,7 +153,7 @@ def _synthetic(root, options):
 def _groups(root, options):
     from ...data.jsonl import read_records
     from ...data.synthetic.groups import draw_groups
-    from ...inference.person_finder import PERSON_SPEC
+    from ...models.person import PERSON_SPEC
 
     return draw_groups(
         read_records(root),

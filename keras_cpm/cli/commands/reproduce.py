@@ -21,7 +21,8 @@ from ..options import COUNT, PATH
     "--data",
     type=PATH,
     multiple=True,
-    help="Records to train on, as `prepare` writes them; may be given again. Drawn people otherwise.",
+    help="Records to train on, as `prepare` writes them; may be given again. Drawn people "
+    "otherwise.",
 )
 @click.option("--test", type=PATH, multiple=True, help="Records of other people, for --data.")
 @click.option("--model", help="MODEL whose beliefs fig1 and fig7 show, instead of training one.")

@@ -1,4 +1,4 @@
-"""`keras-cpm serve-test`: a running server proves itself."""
+"""`keras-cpm serve-test`: whether a running server is right, and how fast."""
 
 import sys
 
@@ -22,10 +22,11 @@ from ..options import PATH
 def serve_test(url, artefact, name, requests):
     """Asks the server at URL for the golden vectors of ARTEFACT, the SavedModel that it was given.
 
-    URL is grpc://HOST:8500 or http://HOST:8501. Then measures latency at 1 to 64 concurrent clients. Exits with 1
-    where a keypoint is elsewhere.
+    URL is grpc://HOST:8500 or http://HOST:8501. Then measures latency at 1 to 64 concurrent
+    clients. Exits with 1 where a keypoint is elsewhere.
     """
     load_tensorflow()
+    from ...export import golden
     from ...export.artefact import Artefact
     from ...serving import probe
     from ...serving.client import Client
@@ -36,15 +37,14 @@ def serve_test(url, artefact, name, requests):
     client = make()
     moved = probe.displacement(client, artefact)
     right = probe.is_right(moved)
-    click.echo(
-        f"{'ok    ' if right else 'FAILED'} golden: largest displacement {moved:.4f} px of {client.model} at {url}"
-    )
+    verdict = "ok    " if right else "FAILED"
+    click.echo(f"{verdict} golden: largest displacement {moved:.4f} px of {client.model} at {url}")
     client.close()
-    image = probe.golden_requests(artefact)[0][0]
+    image = golden.read(Artefact(artefact))[0].inputs["image"][0]
     for concurrent in probe.CONCURRENT if requests and right else ():
         took = probe.latency(make, image, concurrent, requests)
         click.echo(
-            f"{concurrent:2d} clients: median {took['median']:7.1f} ms, 95 % below {took['p95']:7.1f} ms, "
-            f"{took['per_second']:6.1f} poses a second"
+            f"{concurrent:2d} clients: median {took['median']:7.1f} ms, "
+            f"95 % below {took['p95']:7.1f} ms, {took['per_second']:6.1f} poses a second"
         )
     sys.exit(not right)

@@ -1,4 +1,4 @@
-"""`keras-cpm verify`: an export proves itself."""
+"""`keras-cpm verify`: whether an export is right."""
 
 import sys
 import tempfile
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ..console import load_tensorflow, print_agreements, print_parts, silent_stderr, write_json
+from ..console import load_tensorflow, print_comparisons, print_parts, silent_stderr, write_json
 from ..options import PATH
 
 
@@ -31,17 +31,17 @@ from ..options import PATH
 def verify(artefact, everything, records, calibrate, out, json_path):
     """Tests the export ARTEFACT, a .tflite file or the folder of a SavedModel, on this machine.
 
-    Checksums, signatures, and golden vectors that lie beside it. Exits with 1 where one fails. For a .tflite
-    file any LiteRT runtime is enough.
+    Checksums, signatures, and golden vectors that lie beside it. Exits with 1 where one fails. For
+    a .tflite file any LiteRT runtime is enough.
     """
     if everything:
         sys.exit(not _all(artefact, records, calibrate, out, json_path))
     if records or calibrate or out or json_path:
         raise click.UsageError("--records, --calibrate, --out and --json need --all.")
-    from ...export.verify import verify as prove
+    from ...export.verify import verify as run_checks
 
     with silent_stderr():
-        checks = prove(artefact)
+        checks = run_checks(artefact)
     for check in checks:
         click.echo(f"{'ok    ' if check.passed else 'FAILED'} {check.name}: {check.seen}")
     sys.exit(not all(check.passed for check in checks))
@@ -50,14 +50,14 @@ def verify(artefact, everything, records, calibrate, out, json_path):
 def _all(model, records, calibrate, out, json_path):
     load_tensorflow()
     from ...data.jsonl import read_records
-    from ...export import proof
+    from ...export import compare
     from ...models import bundle
 
     network, spec = bundle.load(model)
-    people = read_records(records)[: proof.COUNT] if records else ()
+    people = read_records(records)[: compare.COUNT] if records else ()
     calibration = read_records(calibrate) if calibrate else ()
     with tempfile.TemporaryDirectory() as folder, silent_stderr():
-        rows = proof.prove_all(
+        rows = compare.compare_all(
             network,
             spec,
             out or Path(folder),
@@ -65,8 +65,8 @@ def _all(model, records, calibrate, out, json_path):
             calibration=calibration,
             say=click.echo,
         )
-    print_agreements(rows, "drawn people" if not people else f"photographs of {records}")
-    parts = proof.parts_table(rows, people, spec.skeleton.parts) if people else {}
+    print_comparisons(rows, "drawn people" if not people else f"photographs of {records}")
+    parts = compare.parts_table(rows, people, spec.skeleton.parts) if people else {}
     if parts:
         print_parts(parts)
     write_json(json_path, {"rows": [row.to_dict() for row in rows], "parts": parts})

@@ -1,8 +1,8 @@
-"""What is suspicious about labels: numbers only, no photograph is decoded.
+"""What is wrong with labels: numbers only, no photograph is decoded.
 
-A suspicion is (kind, problem): the key of its category, and one sentence with the remedy. What the
-numbers cannot tell is not guessed at; the thresholds are set so that Leeds Sports Pose, FLIC and
-MPII raise few, see `tests/test_checks.py`.
+Each finding is (kind, problem): the key of its category, and one sentence with the remedy. What
+the numbers cannot tell is not guessed at; the thresholds are set so that Leeds Sports Pose, FLIC
+and MPII raise few, see `tests/data/checks/test_labels.py`.
 """
 
 from functools import cache
@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 
 from ...pose.skeleton import skeleton_of
-from .. import pipeline
+from ..placement import is_placed, place_of
 
 # a figure smaller than this many pixels, or larger than this many pictures, is a slip of units
 _SMALLEST_HEIGHT, _LARGEST_SHARE = 8, 5
@@ -49,7 +49,7 @@ def about_record(record, size, stored=None):
         ['outside']
     """
     found = []
-    if not pipeline.is_placed(record):
+    if not is_placed(record):
         problem = "nothing says where the primary person is; give `center` and `height`"
         found.append(("place", problem))
     for i, person in enumerate(record.people):
@@ -57,9 +57,9 @@ def about_record(record, size, stored=None):
             problem = "no labelled part; remove the person or label it"
             found.append(("unlabelled", f"person {i} has {problem}"))
             continue
-        suspicions = [*_frame(person, record.parts, size, stored), *_scale(person, size)]
-        suspicions += _twist(person, record.parts)
-        found += [(kind, f"person {i}: {problem}") for kind, problem in suspicions]
+        problems = [*_frame(person, record.parts, size, stored), *_scale(person, size)]
+        problems += _twist(person, record.parts)
+        found += [(kind, f"person {i}: {problem}") for kind, problem in problems]
     return found + _repeated(record.people)
 
 
@@ -108,23 +108,12 @@ def _outside(person, parts, size):
     return [("outside", problem)]
 
 
-def place_of(person):
-    """Center (2,) and height as training takes them, image frame, pixels, and the field they come
-    from; `None` where the person has neither `center` and `height` nor `box`.
-    """
-    if person.center is not None and person.height is not None:
-        return np.array(person.center), person.height, "center"
-    if person.box is not None:
-        low, high = np.reshape(person.box, (2, 2))
-        return (low + high) / 2, (high - low).max(), "box"
-    return None
-
-
 def _center(person, points):
     place = place_of(person)
     if place is None:
         return []
-    center, height, field = place
+    center, height = place
+    field = "center" if center is person.center else "box"
     distance = _distance(center, points)
     if distance <= _FAR_CENTER * max(height, np.ptp(points, axis=0).max()):
         return []
@@ -234,7 +223,7 @@ def about_set(records):
     """What no single record shows: all sides exchanged, or all of x and y.
 
     People are mostly photographed upright and from the front. Half a set with exchanged sides shows
-    in no count; `twins.find` finds it where both halves are one mirrored.
+    in no count; `duplicates.find` finds it where both halves are one mirrored.
 
     Args:
         records: list of `Record`.

@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from ...pose import geometry
-from ...pose.skeleton import COCO17, CPM14, FLIC9, HAND21, LSP14, MPII16, QUADRUPED17, Skeleton
+from ...pose.skeleton import BUILT_IN, Skeleton
 from ..records import NOT_LABELLED, OCCLUDED, VISIBLE, Person, Record
 
-_BUILT_IN = (COCO17, CPM14, LSP14, MPII16, FLIC9, HAND21, QUADRUPED17)
 _TORSO = ("left_shoulder", "right_hip")
 
 # What makes a name the right one of a pair: the word, or its initial on its own or before a
@@ -164,7 +163,7 @@ def _skeleton(category, path):
     with _naming(f"{path}, category {name!r}"):
         if not all(isinstance(part, str) for part in parts):
             raise ValueError(f"`keypoints` must be names of parts. Received: {list(parts)}")
-        for skeleton in _BUILT_IN:
+        for skeleton in BUILT_IN.values():
             if skeleton.parts == parts:
                 return skeleton
         limbs = category.get("skeleton") or []

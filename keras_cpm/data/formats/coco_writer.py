@@ -1,4 +1,4 @@
-"""Records as keypoints in the JSON format of COCO: to be looked at and corrected in a labelling tool."""
+"""Records as keypoints in the JSON format of COCO, to be corrected in a labelling tool."""
 
 import json
 import os
@@ -12,8 +12,8 @@ def write_coco(records, path, *, category="person"):
 
     Args:
         records: list of `Record`, all of the same parts, with `size`.
-        path: of the JSON file. Photographs are named relative to its folder, or to that which holds them
-            all where it does not.
+        path: of the JSON file. Photographs are named relative to its folder, or to that which holds
+            them all where it does not.
         category: its name.
 
     Returns:

@@ -12,27 +12,25 @@ import numpy as np
 
 from ...pose import geometry
 from ...pose.skeleton import LSP14
+from ..photographs import jpeg_size
 from ..records import NOT_LABELLED, OCCLUDED, VISIBLE, Person, Record
-from .jpeg import jpeg_size
+from .matlab import read_mat
 
 _SPLITS = {  # data set, 1-based numbers of its images
     "train": ("lsp", range(1, 1001)),
     "test": ("lsp", range(1001, 2001)),
     "extended": ("lspet", range(1, 10001)),
 }
-_LAYOUTS = (
-    {  # shape of `joints` in joints.mat, its axes as (image, part, x y flag), name of an image
-        "lsp": ((3, 14, 2000), (2, 1, 0), "im{:04d}.jpg"),
-        "lspet": ((14, 3, 10000), (2, 0, 1), "im{:05d}.jpg"),
-    }
-)
+# shape of `joints` in joints.mat, its axes as (image, part, x y flag), name of an image
+_LAYOUTS = {
+    "lsp": ((3, 14, 2000), (2, 1, 0), "im{:04d}.jpg"),
+    "lspet": ((14, 3, 10000), (2, 0, 1), "im{:05d}.jpg"),
+}
 
 # (part, parent, length in head lengths): the median over the images of LSP train and LSPET in which
-# the
-# limb and neck-head are visible; 0/0 left out, x/0 kept. The pairs are `pa` of genJSON.m: its left
-# side
-# is listed the other way round, so two limbs stand twice, left ankle and left wrist hang on the
-# neck.
+# the limb and neck-head are visible; 0/0 left out, x/0 kept. The pairs are `pa` of genJSON.m: its
+# left side is listed the other way round, so two limbs stand twice, left ankle and left wrist hang
+# on the neck.
 LIMB_RATIOS = (
     ("right_ankle", "right_knee", 1.694952),
     ("right_knee", "right_hip", 1.671665),
@@ -128,15 +126,13 @@ def load_lsp(root, split, *, progress=None) -> list[Record]:
 
 def _read_labels(path, dataset, root):
     """(images, 14, 3) x, y from 1 and the flag as in the file."""
-    from scipy.io import loadmat
-
     if not path.is_file():
         raise FileNotFoundError(
             f"`root` must hold {dataset}_dataset/joints.mat; extract {dataset}_dataset.zip there. "
             f"Received: root={str(root)!r}"
         )
     shape, axes, _ = _LAYOUTS[dataset]
-    joints = loadmat(path).get("joints")
+    joints = read_mat(path).get("joints")
     if np.shape(joints) != shape:
         raise ValueError(
             f"`joints` in {path} must be {shape}; extract {dataset}_dataset.zip again. "

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from ...pose.skeleton import MPII16
+from ..photographs import jpeg_size
 from ..records import NOT_LABELLED, OCCLUDED, VISIBLE, Person, Record
-from .jpeg import jpeg_size
 from .matlab import field, number, read_mat, rows, text, write_mat
-from .tompson import read_detections
+from .predictions import read_detections
 
 _SPLITS = ("train", "validation", "all", "test", "tompson")
 # As getData.sh of the release extracts them.
@@ -86,7 +86,7 @@ def load_mpii(root, split, *, progress=None) -> list[Record]:
         images[index].record(index, person, names.get((index, person), rest))
         for index, person in (progress(people) if progress else people)
     ]
-    if split == "tompson":
+    if split == "tompson" and held_out:
         predictions = zip(records, held_out.keypoints, strict=True)
         return [_predicted(record, points, held_out.parts) for record, points in predictions]
     return records

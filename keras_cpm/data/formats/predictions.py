@@ -1,20 +1,40 @@
-"""Prediction files: what others predicted, and what we did, in the layout of the release."""
+"""Prediction files: what others predicted, and what we did, in the layout of the release; and
+detections.mat, with whom Tompson et al. (CVPR 2015) held out of MPII for validation.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from ...pose.skeleton import FLIC9, LSP14, MPII16
 from ..jsonl import read_records
-from .matlab import read_mat, write_mat
-from .tompson import read_detections
+from .matlab import field, read_mat, rows, write_mat
 
 _NAME = "prediction_all"
 # ours only: the names of its rows
 _PARTS = "prediction_parts"
 _SKELETONS = {skeleton.num_parts: skeleton for skeleton in (LSP14, FLIC9, MPII16)}
+_DETECTIONS = (
+    "RELEASE_img_index",
+    "RELEASE_person_index",
+    "annolist",
+    "keypointsAll",
+    "output_joints",
+)
+
+# `output_joints` calls a part rank, lwri, neck, head.
+_TOMPSON_SIDES = {"r": "right", "l": "left"}
+_TOMPSON_PARTS = {
+    "ank": "ankle",
+    "kne": "knee",
+    "hip": "hip",
+    "wri": "wrist",
+    "elb": "elbow",
+    "sho": "shoulder",
+}
 
 
 def read_predictions(path, parts=None) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -155,3 +175,47 @@ def _records(path):
     people = [record.people[0] for record in records]
     keypoints = [np.where(p.labelled[:, None], p.keypoints, np.nan) for p in people]
     return np.stack(keypoints).astype(np.float64), records[0].parts
+
+
+class Detections(NamedTuple):
+    """S people, numbered by image and person of MPII from 1."""
+
+    people: list  # (image, person) of each
+    rects: list  # its element of `annorect`, as MPII annotates it
+    keypoints: np.ndarray  # (S, P, 2) predictions, image frame, pixels, (0, 0) the first one
+    parts: tuple  # P names of MPII16
+
+
+def read_detections(path) -> Detections:
+    """Reads detections.mat: Tompson's validation people of MPII, and what their network predicted.
+
+    The file comes with the training code of the paper's release.
+
+    Raises:
+        ValueError: a damaged file or another one.
+
+    Example:
+        >>> from keras_cpm.data.formats.predictions import read_detections
+        >>> detections = read_detections("path/to/mpii/detections.mat")  # doctest: +SKIP
+        >>> detections.people[0], detections.keypoints.shape  # doctest: +SKIP
+        ((7, 1), (2958, 14, 2))
+    """
+    content = read_mat(path)
+    missing = [name for name in _DETECTIONS if name not in content]
+    if missing:
+        raise ValueError(
+            f"{path} must hold {missing[0]!r}, as detections.mat of the release does; put that "
+            f"file there. Received: {sorted(content)}"
+        )
+    images, people, annolist, keypoints, names = (content[name] for name in _DETECTIONS)
+    return Detections(
+        people=list(zip(images.ravel().tolist(), people.ravel().tolist(), strict=True)),
+        rects=[rows(field(image, "annorect"))[0] for image in rows(annolist)],
+        keypoints=np.stack(list(keypoints.ravel())).astype(np.float64) - 1,  # counted from 1
+        parts=tuple(_tompson_part(name.item()) for name in names.ravel()),
+    )
+
+
+def _tompson_part(name):
+    part = _TOMPSON_PARTS.get(name[1:])
+    return f"{_TOMPSON_SIDES[name[0]]}_{part}" if part else name

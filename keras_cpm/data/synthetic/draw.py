@@ -282,8 +282,8 @@ def draw_records(
 
     The same arguments write the same files; a larger `count` continues the series.
 
-    Left limbs are darker than right ones, seen from the front and from behind. A mirror image breaks
-    that rule, so train on these with `AugmentSpec(flip_probability=0)`.
+    Left limbs are darker than right ones, seen from the front and from behind. A mirror image
+    breaks that rule, so train on these with `AugmentSpec(flip_probability=0)`.
 
     Args:
         directory: of the pictures; made if it does not exist.
@@ -309,7 +309,8 @@ def draw_records(
         (2, (64, 64), 'synthetic')
     """
     _check(count, seed, size=image_size, others=others, occluders=occluders)
-    size = tuple(int(side) for side in image_size)
+    height, width = (int(side) for side in image_size)
+    size = (height, width)
     directory = Path(directory).absolute()
     directory.mkdir(parents=True, exist_ok=True)
     records = []

@@ -15,8 +15,7 @@ import numpy as np
 from ...pose.skeleton import CPM14, HAND21, QUADRUPED17, Skeleton
 
 # Brightness of left, middle and right: the side is seen on the limb itself. Telling whose limb it
-# is,
-# or what an occluded one must be, still needs the rest of the figure.
+# is, or what an occluded one must be, still needs the rest of the figure.
 _LEFT, _MIDDLE, _RIGHT = 0.42, 0.7, 1.0
 
 

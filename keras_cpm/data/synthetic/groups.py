@@ -1,5 +1,5 @@
-"""Pictures of several people of many sizes, put together from photographs of one: what a person network
-learns from.
+"""Pictures of several people of many sizes, put together from photographs of one: what a person
+network learns from.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from ..records import NOT_LABELLED, VISIBLE, Person, Record
 
 PARTS = ("center",)
 # Heights of people in shares of the spec's height: those to be found; all others are too small or
-# too large, for the network to look at in another zoom of the photograph. The bounds are a factor of
-# two apart, and so are the zooms.
+# too large, for the network to look at in another zoom of the photograph. The bounds are a factor
+# of two apart, and so are the zooms.
 FOUND = (0.71, 1.42)
 _SMALLER, _LARGER, _SHARE_FOUND = (0.2, 0.6), (1.7, 2.8), 0.65
 _MOST_PEOPLE = 3
@@ -32,8 +32,8 @@ def draw_groups(records, directory, count, spec, *, seed=0, progress=None):
     """Writes pictures of none to three people each, cut from the photographs of `records`.
 
     Args:
-        records: list of `Record` with centre and height of the primary person; nobody else should be
-            in sight, which in sports photographs is true of most.
+        records: list of `Record` with centre and height of the primary person; nobody else should
+            be in sight, which in sports photographs is true of most.
         directory: of the pictures; made if it does not exist.
         count: how many.
         spec: `PoseSpec` of the person network: pictures are `box_size` square, people to be found
@@ -42,8 +42,8 @@ def draw_groups(records, directory, count, spec, *, seed=0, progress=None):
         progress: wraps the range of indices, such as `tqdm.tqdm`.
 
     Returns:
-        list of `Record` of the one part "center", an entry in `people` a person to be found; where there
-        is none, one that is not labelled. To be trained on with `missing="zero"`.
+        list of `Record` of the one part "center", an entry in `people` a person to be found; where
+        there is none, one that is not labelled. To be trained on with `missing="zero"`.
 
     Raises:
         ValueError: as `data.pipeline.check_records` for records.
@@ -111,7 +111,7 @@ def _draw_size(rng):
 
 
 def _place(record, center, size, spec, rng):
-    """What is shown of a photograph, (s, s) bool, and its pixels (s, s, 3), its person at `center`."""
+    """Which pixels show a photograph, (s, s) bool, and all (s, s, 3), its person at `center`."""
     person, side = record.people[0], spec.box_size
     pixels, upright_from_stored = decode.open_image(record.image)
     network_from_image = geometry.network_from_image(

@@ -60,10 +60,10 @@ def load_caffe_weights(model, path) -> list[FilledLayer]:
     Example:
         >>> from keras_cpm import build_released
         >>> from keras_cpm.models.caffe.weights import load_caffe_weights
-        >>> load_caffe_weights(build_released("flic", width=8), "pose_iter_40000.caffemodel")
+        >>> load_caffe_weights(build_released("flic", width=8), "flic.caffemodel")
         Traceback (most recent call last):
         ...
-        FileNotFoundError: There is no file pose_iter_40000.caffemodel; give the path of a .caffemodel file.
+        FileNotFoundError: There is no file flic.caffemodel; give the path of a .caffemodel file.
     """
     convolutions = _convolutions(model)
     readers = _image_readers(model, convolutions)
@@ -118,7 +118,8 @@ def _weights(layers, path):
         if layer.kind != "Convolution":
             raise ValueError(
                 f"{path} has weights of a {layer.kind or 'nameless type'!r}, layer {layer.name!r} "
-                f"at byte {layer.offset}, and the released networks only of convolutions; {_CHOOSE}."
+                f"at byte {layer.offset}, and the released networks only of convolutions; "
+                f"{_CHOOSE}."
             )
         if layer.name in weights:
             raise ValueError(

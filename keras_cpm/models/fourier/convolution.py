@@ -1,8 +1,9 @@
 """Convolution with large kernels by Fourier tiles: the outputs of `Conv2D`, several times faster.
 
-An image is cut into overlapping square tiles (overlap-save). A tile and a kernel become spectra, one
-matrix product a frequency replaces the convolution, and the way back keeps the part of the tile that
-did not wrap around. A 32 x 32 tile of an 11 x 11 convolution needs 27 times fewer multiplications.
+An image is cut into overlapping square tiles (overlap-save). A tile and a kernel become spectra,
+one matrix product a frequency replaces the convolution, and the way back keeps the part of the tile
+that did not wrap around. A 32 x 32 tile of an 11 x 11 convolution needs 27 times fewer
+multiplications.
 
 Tiles are small, so a Fourier transform is a product with a small matrix, and everything here is
 `keras.ops`: it runs in a SavedModel, under any backend, and needs no compiler. Complex numbers are
@@ -12,8 +13,8 @@ kept as three real arrays, because one complex product is three real ones (Gauss
 
 Sums and signs cost nothing: they are folded into the Fourier matrices.
 
-Letters: t the side of a tile, b = t // 2 + 1 frequencies of a real transform, s = t - k + 1 outputs a
-tile and axis; n batch, i, j number of tiles down and across; ci, co channels. A spectrum is
+Letters: t the side of a tile, b = t // 2 + 1 frequencies of a real transform, s = t - k + 1 outputs
+a tile and axis; n batch, i, j number of tiles down and across; ci, co channels. A spectrum is
 (3 t b, rows, channels), the frequencies of the other axis innermost.
 """
 
@@ -40,7 +41,7 @@ def _float32(matrix):
 
 @functools.cache
 def _across(tile, taps):
-    """(2 b, taps): real and imaginary part of a transform along rows, of `taps` values and zeros."""
+    """(2 b, taps): real and imaginary part of a transform of `taps` values and zeros along rows."""
     _, _, cos, sin = _frequencies(tile)
     return _float32(np.concatenate([cos, -sin])[:, :taps])
 
@@ -66,7 +67,7 @@ def _down(tile, taps, stack):
 
 @functools.cache
 def _back_down(tile, first, count, conjugate):
-    """(2 count, 3 t): from a, b, c to the real and imaginary parts of `count` rows from `first` on."""
+    """(2 count, 3 t): from a, b, c to real and imaginary parts of `count` rows from `first` on."""
     cos, sin, _, _ = _frequencies(tile)
     cos, sin = cos[first : first + count] / tile, sin[first : first + count] / tile
     sign = -1 if conjugate else 1

@@ -1,8 +1,8 @@
 """When Fourier tiles are faster than the direct convolution, and with tiles of which side.
 
 A cost model: seconds from the operations and bytes of each step. Its rates were fitted to the times
-of `python benchmarks/tiles.py` on two cores of a server, of which it meets most within 15 %. Choices
-hardly depend on them: large kernels win by several times.
+of `python -m benchmarks.tiles` on two cores of a server, of which it meets most within 15 %.
+Choices hardly depend on them: large kernels win by several times.
 """
 
 from __future__ import annotations

@@ -109,7 +109,8 @@ FastConv2D = Conv2D
 def check_convolution(convolution):
     if convolution not in CONVOLUTIONS:
         raise ValueError(
-            f"`convolution` must be one of {list(CONVOLUTIONS)}. Received: convolution={convolution!r}"
+            f"`convolution` must be one of {list(CONVOLUTIONS)}. "
+            f"Received: convolution={convolution!r}"
         )
 
 
@@ -191,7 +192,7 @@ def kept_layers(model):
 
 
 def spectra(model):
-    """The spectra of `kept_layers`, in their order; they hold as long as the weights stay as they are."""
+    """The spectra of `kept_layers`, in their order; they hold as long as the weights do."""
     return [
         kernel_spectrum(ops.cast(layer.kernel, "float32"), tile)
         for layer, tile in kept_layers(model).items()

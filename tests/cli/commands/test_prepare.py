@@ -1,4 +1,4 @@
-"""`keras-cpm prepare`: every data set to records that the other verbs take."""
+"""`keras-cpm prepare`: every data set to records that the other commands take."""
 
 import json
 
@@ -9,7 +9,8 @@ from click.testing import CliRunner
 
 import keras_cpm
 from keras_cpm.cli.main import main
-from keras_cpm.data.pipeline import where_is
+from keras_cpm.data.placement import where_is
+from tests.cli.running import TRAIN, failure
 
 FISH = ["mouth", "left fin", "right fin"]
 
@@ -135,3 +136,22 @@ def test_people_may_be_said_to_fill_their_photographs(tmp_path):
         assert len(others) == len(before.people) - 1
         assert all(other.box for other in others)
         assert where_is(after)[1] != where_is(before)[1]
+
+
+def test_it_keeps_a_range(tmp_path):
+    words = ("prepare", "synthetic", tmp_path, tmp_path / "a.jsonl", "--count", 5)
+    assert run(*words, "--first", 2, "--last", 3).exit_code == 0
+    kept = keras_cpm.read_records(tmp_path / "a.jsonl")
+    assert [record.image[-6:] for record in kept] == ["01.jpg", "02.jpg"]
+
+
+@pytest.mark.slow
+def test_it_draws_hands_that_train(tmp_path):
+    words = ("prepare", "synthetic", tmp_path, tmp_path / "h.jsonl", "--count", 4)
+    assert run(*words, "--figure", "hand").exit_code == 0
+    assert run("train", tmp_path / "h.jsonl", "--out", tmp_path / "bundle", *TRAIN).exit_code == 0
+    assert keras_cpm.load(tmp_path / "bundle")[1].skeleton == keras_cpm.HAND21
+
+
+def test_a_data_set_is_looked_for_in_its_folder(tmp_path):
+    assert "lsp_dataset" in failure("prepare", "lsp", tmp_path, tmp_path / "o.jsonl")

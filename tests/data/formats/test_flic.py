@@ -9,7 +9,7 @@ from scipy.io import loadmat, savemat
 
 from keras_cpm import FLIC9
 from keras_cpm.data.formats.flic import load_flic
-from keras_cpm.data.formats.jpeg import jpeg_size
+from keras_cpm.data.photographs import jpeg_size
 
 # Columns of `coords`, from 0, in the order of FLIC9.
 COLUMNS = [0, 1, 2, 3, 4, 5, 6, 9, 16]

@@ -28,8 +28,7 @@ def _figure(points, others):
 
 
 # Limbs that speak of heads of 20 (head), 24 (forearm), 28 (shank) and 36 pixels (left ankle to
-# neck, a
-# limb of the release's parents only). Hazen 0.75 of four values: the mean of the upper two.
+# neck, a limb of the release's parents only). Hazen 0.75 of four values: the mean of the upper two.
 FOUR_LIMBS = {
     NECK: (100, 60),
     HEAD: (100, 40),
@@ -256,8 +255,7 @@ def test_size_of_other_jpegs_and_after_long_segments(root, tmp_path, flag):
     _, data = cv2.imencode(".jpg", np.zeros((7, 300, 3), np.uint8), [flag, 1])
     data = data.tobytes()
     # a segment of the largest length, full of frame markers; a short one; a table, whose marker
-    # lies
-    # between those of the frame headers; filling
+    # lies between those of the frame headers; filling
     extra = b"\xff\xe1\xff\xff" + b"\xff\xc0" * 32766 + b"\0"
     extra += b"\xff\xe2\x00\x03\x01" + b"\xff\xc4\x00\x0b" + b"\x09" * 9 + b"\xff\xff"
     path = tmp_path / "lsp_dataset/images/im1001.jpg"

@@ -1,6 +1,5 @@
 """Figures are pure by seed, drawn where they are labelled, plausible, and darker on their left."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import cv2
@@ -9,28 +8,14 @@ import pytest
 
 from keras_cpm import Skeleton, read_records, write_records
 from keras_cpm.data.synthetic.draw import draw_figure, draw_records
-from keras_cpm.data.synthetic.figures import HAND, PERSON, QUADRUPED, Bone, Color, Figure, Panel
+from keras_cpm.data.synthetic.figures import HAND, PERSON, QUADRUPED, Bone, Color, Panel
+from tests.data.synthetic.test_figures import tail
 
 FIGURES = pytest.mark.parametrize(
     "figure", [PERSON, HAND, QUADRUPED], ids=["person", "hand", "animal"]
 )
 ALONE = {"others": 0, "occluders": 0}
 GREY = 128
-
-
-def tail(**changes):
-    """A figure of three parts in a row."""
-    fields = {
-        "skeleton": Skeleton("tail", ("base", "bend", "tip")),
-        "root": "base",
-        "bones": (
-            Bone("base", "bend", 30, (80, 100), (8, 8), ("fur",)),
-            Bone("bend", "tip", 20, (-40, 40), (8, 6), ("fur",)),
-        ),
-        "colors": (Color("fur"),),
-        "height_parts": ("base", "bend", "tip"),
-    }
-    return Figure(**(fields | changes))
 
 
 def pixels(image, person):
@@ -304,35 +289,6 @@ def test_a_figure_of_ones_own_needs_data_only():
     assert all(points[1, 0] > points[0, 0] for points in below)
 
 
-FUR = ("fur",)
-BAD_FIGURES = {
-    "a bone to an unknown part": (
-        {"bones": (Bone("base", "ear", 1, (0, 1), (1, 1), FUR),)},
-        "'ear'",
-    ),
-    "a part without bone": ({"bones": tail().bones[:1], "height_parts": ("base", "bend")}, "'tip'"),
-    "bones out of order": ({"bones": tail().bones[::-1]}, "'bend' to 'tip'"),
-    "a part reached twice": ({"bones": tail().bones + tail().bones[1:]}, "'bend' to 'tip'"),
-    "an unknown root": ({"root": "ear"}, "'ear'"),
-    "an unknown color": ({"colors": (Color("skin"),)}, "'fur'"),
-    "an unknown part in a panel": ({"panels": (Panel(("base", "ear"), 1, FUR),)}, "'ear'"),
-    "a height across no bone": ({"height_parts": ("base", "tip")}, "height_parts"),
-    "a height of one part": ({"height_parts": ("base",)}, "height_parts"),
-    "no length": ({"bones": (replace(tail().bones[0], length=0), tail().bones[1])}, "length=0"),
-    "a range upside down": (
-        {"bones": (replace(tail().bones[0], angle=(9, 8)), tail().bones[1])},
-        r"\(9, 8\)",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", BAD_FIGURES)
-def test_a_figure_that_does_not_fit_says_what(name):
-    changes, message = BAD_FIGURES[name]
-    with pytest.raises(ValueError, match=message):
-        tail(**changes)
-
-
 BAD_OPTIONS = (
     {"count": 0},
     {"count": 1.5},
@@ -356,7 +312,7 @@ def test_bad_arguments_are_named_before_anything_is_written(options, tmp_path):
 def test_a_figure_larger_than_its_picture_is_refused():
     huge = tail(
         skeleton=Skeleton("huge", ("base", "bend", "tip")),
-        bones=(tail().bones[0], Bone("bend", "tip", 900, (0, 0), (8, 6), FUR)),
+        bones=(tail().bones[0], Bone("bend", "tip", 900, (0, 0), (8, 6), ("fur",))),
         height_parts=("base", "bend"),
     )
     with pytest.raises(ValueError, match="height_parts"):

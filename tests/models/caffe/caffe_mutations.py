@@ -15,7 +15,7 @@ from benchmarks.caffe_files import message, scalar, varint
 
 @lru_cache
 def headers(data):
-    """Positions of the bytes that are no weights: what protobuf calls keys, lengths, names, numbers."""
+    """Positions of the bytes that are no weights: keys, lengths, names and numbers of protobuf."""
     is_header = np.ones(len(data), bool)
     for name, start, stop in nodes(data):
         if name == "values":

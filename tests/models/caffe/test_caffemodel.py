@@ -1,4 +1,4 @@
-"""The reader of .caffemodel files: what it reads is what protobuf reads, or it says what is wrong."""
+"""The reader of .caffemodel files reads what protobuf reads, or it says what is wrong."""
 
 import re
 import tracemalloc
@@ -17,13 +17,20 @@ from keras_cpm.models.caffe.caffemodel import read_caffemodel
 _SCHEMA = {
     "Shape": [("dim", 1, "int64", "packed")],
     "Blob": [
-        *((name, i, "int32", "") for i, name in enumerate(["num", "channels", "height", "width"], 1)),
+        ("num", 1, "int32", ""),
+        ("channels", 2, "int32", ""),
+        ("height", 3, "int32", ""),
+        ("width", 4, "int32", ""),
         ("data", 5, "float", "packed"),
         ("shape", 7, "Shape", ""),
         ("double_data", 8, "double", "packed"),
     ],
     "V1": [("name", 4, "string", ""), ("type", 5, "int32", ""), ("blobs", 6, "Blob", "repeated")],
-    "Layer": [("name", 1, "string", ""), ("type", 2, "string", ""), ("blobs", 7, "Blob", "repeated")],
+    "Layer": [
+        ("name", 1, "string", ""),
+        ("type", 2, "string", ""),
+        ("blobs", 7, "Blob", "repeated"),
+    ],
     "Net": [("layers", 2, "V1", "repeated"), ("layer", 100, "Layer", "repeated")],
 }  # fmt: skip
 
@@ -159,7 +166,10 @@ ACCEPTED = {
     "single, packed": blob(shape(3) + single(7) + TWO),
     "a run of single values": blob(shape(25) + b"".join(map(single, range(25)))),
     "a run cut by another field": blob(
-        shape(40) + b"".join(map(single, range(30))) + scalar(11, 5) + b"".join(map(single, range(10)))
+        shape(40)
+        + b"".join(map(single, range(30)))
+        + scalar(11, 5)
+        + b"".join(map(single, range(10)))
     ),
     "single values among differences": blob(shape(20) + (single(3) + b"\x35" + floats(9)) * 20),
     "a run of differences": blob(shape(2) + (b"\x35" + floats(9)) * 2000 + TWO),
@@ -231,7 +241,8 @@ REFUSED = {
     "a blob of shape (2, 2) with 2 values": (message(100, message(7, shape(2, 2) + TWO)), 3),
     "a blob of shape () with 2 values": (message(100, message(7, TWO)), 3),
     "a blob of shape (1, 0, 0, 0) with 2 values": (message(100, message(7, scalar(1, 1) + TWO)), 3),
-    "a blob of shape (2147483647, 2, 0) with 0": (message(100, message(7, shape(2**31 - 1, 2, 0))), 3),
+    "a blob of shape (2147483647, 2, 0) with 0": (
+        message(100, message(7, shape(2**31 - 1, 2, 0))), 3),
     "a blob of more than 32 dimensions": (message(100, message(7, shape(*[1] * 33))), 7),
     "not finite in blob 1 of layer 'conv'": (
         layer(message(7, shape(2) + TWO) + message(7, shape(1) + single(np.nan))), 0),
@@ -247,7 +258,8 @@ REFUSED = {
 def test_refused(found, file):
     data, offset = REFUSED[found]
     file.write_bytes(data)
-    expected = rf"^{re.escape(str(file))} is damaged or no caffemodel: .*{re.escape(found)}.* at byte {offset}; .*\.$"
+    name, found = re.escape(str(file)), re.escape(found)
+    expected = rf"^{name} is damaged or no caffemodel: .*{found}.* at byte {offset}; .*\.$"
     with pytest.raises(ValueError, match=expected):
         read_caffemodel(file)
 

@@ -45,7 +45,8 @@ def bases(tmp_path_factory):
 # what must hold of every file --------------------------------------------------------------------
 
 SENTENCE = re.compile(
-    r"[^\n]* at byte (\d+)[;,][^\n]*\.|[^\n]* from byte (0) on; [^\n]*\.|[^\n]*ends at byte (0)[^\n]*\."
+    r"[^\n]* at byte (\d+)[;,][^\n]*\.|[^\n]* from byte (0) on; [^\n]*\."
+    r"|[^\n]*ends at byte (0)[^\n]*\."
 )
 
 
@@ -165,7 +166,10 @@ HOSTILE = {
     "nothing": b"",
     "zeros": bytes(MEG),
     "noise": np.random.default_rng(0).bytes(MEG),
-    **{f"a layer of {n:#x} bytes": declares(n) for n in (10**6, 2**31 - 1, 2**31, 2**32, 2**63, 2**64 - 1)},
+    **{
+        f"a layer of {n:#x} bytes": declares(n)
+        for n in (10**6, 2**31 - 1, 2**31, 2**32, 2**63, 2**64 - 1)
+    },
     "values of 2 GB": net(b"\x2a" + varint(2**31 - 4)),
     "a length of 20 bytes": varint(100 << 3 | 2) + b"\xff" * 20,
     **{f"dimension {n:#x}": net(shape(n)) for n in (2**31, 2**32, 2**63 - 1, 2**63, 2**64 - 1)},
@@ -175,7 +179,9 @@ HOSTILE = {
     "a product of 32 axes": net(shape(*[2**31 - 1] * 32)),
     "nothing of a huge shape": net(shape(0, *[2**31 - 1] * 31)),
     "legacy 2**31": net(scalar(1, 2**31) + scalar(2, 2**31) + VALUE),
-    "legacy -1 twice": net(scalar(1, 2**64 - 1) + scalar(2, 2**64 - 1) + scalar(3, 1) + scalar(4, 1) + VALUE),
+    "legacy -1 twice": net(
+        scalar(1, 2**64 - 1) + scalar(2, 2**64 - 1) + scalar(3, 1) + scalar(4, 1) + VALUE
+    ),
     "legacy 2**32 + 1, which is 1": net(scalar(1, 2**32 + 1) + FOURS[2:] + VALUE),
     "33 axes": net(shape(*[1] * 33)),
     "a million dimensions": net(shape(*[1] * (MEG - 20))),

@@ -127,9 +127,9 @@ KERNEL, BIAS = np.zeros((8, 8, 11, 11), np.float32), np.zeros(8, np.float32)
 REFUSED = {
     "kernel": (
         {"Mconv2_stage3": (np.zeros((8, 8, 9, 9)), BIAS)},
-        r"^Layer 'Mconv2_stage3' at byte \d+ of .*some\.caffemodel has a kernel of shape \(8, 8, 9, 9\), in the "
-        r"model it is \(8, 8, 11, 11\) \(the file looks like the released 'flic'\); choose another --net or another "
-        r"file\.$",
+        r"^Layer 'Mconv2_stage3' at byte \d+ of .*some\.caffemodel has a kernel of shape "
+        r"\(8, 8, 9, 9\), in the model it is \(8, 8, 11, 11\) \(the file looks like the released "
+        r"'flic'\); choose another --net or another file\.$",
     ),
     "transposed kernel": (
         {"Mconv1_stage2": (np.zeros((13, 8, 11, 11)), BIAS)},
@@ -149,8 +149,8 @@ REFUSED = {
     ),
     "no bias": (
         {"Mconv2_stage3": (KERNEL,)},
-        r"'Mconv2_stage3' at byte \d+ of .* must have 2 blobs, as in the model; copy the file again, or choose "
-        r"another\. Received: 1$",
+        r"'Mconv2_stage3' at byte \d+ of .* must have 2 blobs, as in the model; copy the file "
+        r"again, or choose another\. Received: 1$",
     ),
     "three blobs": (
         {"Mconv2_stage3": (KERNEL, BIAS, BIAS)},
@@ -162,8 +162,9 @@ REFUSED = {
     ),
     "left out": (
         {"conv5_stage1": None},
-        r"does not fit the model: layer 'conv5_stage1' is not in the file \(the file looks like the released 'flic'\); "
-        r"copy the file again if it is cut off, or choose another --net or another file\.$",
+        r"does not fit the model: layer 'conv5_stage1' is not in the file \(the file looks like "
+        r"the released 'flic'\); copy the file again if it is cut off, or choose another --net or "
+        r"another file\.$",
     ),
     "two left out": (
         {"conv5_stage1": None, "Mconv1_stage4": ()},
@@ -171,7 +172,8 @@ REFUSED = {
     ),
     "another kind": (
         {"pool1_stage1": (KERNEL, BIAS)},
-        r"has weights of a 'Pooling', layer 'pool1_stage1' at byte \d+, and the released networks only of convolutions",
+        r"has weights of a 'Pooling', layer 'pool1_stage1' at byte \d+, and the released networks "
+        r"only of convolutions",
     ),
 }
 
@@ -199,8 +201,9 @@ def test_the_file_of_another_network(model, tmp_path, name, layer, more, looks):
     weights = caffe_files.random_caffemodel(rows, 1)
     caffe_files.write_caffemodel(tmp_path / "a", caffe_files.trained_layers(rows, weights))
     expected = (
-        rf"^{re.escape(str(tmp_path))}/a does not fit the model: layer '{layer}' at byte \d+{more} not in the model "
-        rf"\(the file looks like the released {looks}\); choose another --net or another file\.$"
+        rf"^{re.escape(str(tmp_path))}/a does not fit the model: layer '{layer}' at byte \d+{more} "
+        rf"not in the model \(the file looks like the released {looks}\); choose another --net or "
+        r"another file\.$"
     )
     with pytest.raises(ValueError, match=expected):
         load_caffe_weights(model, tmp_path / "a")
@@ -227,13 +230,19 @@ def test_a_layer_twice(flic, model, write):
 def test_networks_that_are_not_the_releases(write):
     spec = PoseSpec(box_size=64)
     light = build_cpm(2, spec, backbone="light", stage_block="light", width=8)
-    expected = r"`model` must be a released network.* Received: layer 'conv1_norm' of type BatchNormalization$"
-    with pytest.raises(ValueError, match=expected):
+    refused = (
+        r"`model` must be a released network.* Received: layer 'conv1_norm' of type "
+        r"BatchNormalization$"
+    )
+    with pytest.raises(ValueError, match=refused):
         load_caffe_weights(light, write())
     image = keras.Input((64, 64, 3))
     plain = keras.Model(image, keras.layers.Conv2D(8, 9, name="conv1_stage1")(image), name="plain")
-    expected = r"`model` must have a convolution that reads the normalised.* Received: model 'plain', which has none$"
-    with pytest.raises(ValueError, match=expected):
+    refused = (
+        r"`model` must have a convolution that reads the normalised.* Received: model 'plain', "
+        r"which has none$"
+    )
+    with pytest.raises(ValueError, match=refused):
         load_caffe_weights(plain, write())
 
 

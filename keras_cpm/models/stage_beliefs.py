@@ -1,0 +1,86 @@
+"""Network boxes to the beliefs of every stage, from any model: with a center map or without, of
+several stages or of one.
+"""
+
+import numpy as np
+from keras import ops
+
+
+def takes_center_map(model):
+    """Whether `model` has the second input."""
+    return len(model.inputs) > 1
+
+
+def centered_map(spec):
+    """The center map of a person in the middle of the box.
+
+    Returns:
+        (1, H, W, 1) float32, an array.
+
+    Example:
+        >>> from keras_cpm import PoseSpec
+        >>> from keras_cpm.models.stage_beliefs import centered_map
+        >>> centered_map(PoseSpec(box_size=64)).shape
+        (1, 64, 64, 1)
+    """
+    from ..pose import codec  # asks for TensorFlow
+
+    return codec.encode_center([spec.center] * 2, spec).numpy()[None]
+
+
+def stages_of(outputs):
+    """What a model returns, as a list: Keras returns the only output of a model without one.
+
+    Example:
+        >>> from keras_cpm.models.stage_beliefs import stages_of
+        >>> stages_of("beliefs"), stages_of(["beliefs", "better"])
+        (['beliefs'], ['beliefs', 'better'])
+    """
+    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+
+
+class StageBeliefs:
+    """A model as a function from network boxes to the beliefs of every stage.
+
+    A model that takes a center map gets that of a person in the middle of the box, where a box has
+    its person. It is computed once; in a graph of TensorFlow it is a constant.
+
+    Args:
+        model: `keras.Model` as `build_cpm` makes it.
+        spec: `PoseSpec` of it.
+        run: function of a list of inputs to what the model returns, such as
+            `runner.inference_of(model)`; calls the model unless given.
+
+    Example:
+        >>> import numpy as np, keras_cpm
+        >>> from keras_cpm.models.stage_beliefs import StageBeliefs
+        >>> spec = keras_cpm.PoseSpec(box_size=64)
+        >>> beliefs_of = StageBeliefs(keras_cpm.build_cpm(2, spec, width=8), spec)
+        >>> [tuple(stage.shape) for stage in beliefs_of(np.zeros((3, 64, 64, 3), "float32"))]
+        [(3, 8, 8, 15), (3, 8, 8, 15)]
+    """
+
+    def __init__(self, model, spec, *, run=None):
+        self._run = run or (lambda inputs: model(inputs, training=False))
+        self._center_map = centered_map(spec) if takes_center_map(model) else None
+
+    def __call__(self, boxes):
+        """Predicts.
+
+        Args:
+            boxes: (B, H, W, 3) RGB 0..255, array or tensor.
+
+        Returns:
+            list of (B, h, w, C), one a stage, as `run` returns them.
+        """
+        if self._center_map is None:
+            return stages_of(self._run([boxes]))
+        return stages_of(self._run([boxes, self._repeated(boxes)]))
+
+    def _repeated(self, boxes):
+        """(B, H, W, 1), array or tensor as the boxes: Keras takes no mixture."""
+        if isinstance(boxes, np.ndarray):
+            return np.repeat(self._center_map, len(boxes), axis=0)
+        return ops.broadcast_to(
+            self._center_map, (ops.shape(boxes)[0], *self._center_map.shape[1:])
+        )

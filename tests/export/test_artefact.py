@@ -1,0 +1,42 @@
+"""Which files are an export, whatever path names it."""
+
+import json
+
+import pytest
+
+from keras_cpm.export.artefact import Artefact
+
+
+def test_the_files_of_a_litert_file(phone_file):
+    artefact = Artefact(phone_file)
+    assert (artefact.kind, artefact.model) == ("litert", phone_file)
+    names = ["cpm.golden.npz", "cpm.spec.json", "cpm.tflite"]
+    assert [path.name for path in artefact.files()] == names == sorted(artefact.checksums())
+    assert artefact.size() == phone_file.stat().st_size
+    assert artefact.read_manifest()["files"] == artefact.checksums()
+
+
+def test_the_files_of_a_saved_model(served):
+    artefact = Artefact(served)
+    assert (artefact.kind, artefact.model) == ("savedmodel", served / "1")
+    assert {"1/saved_model.pb", "golden.npz", "spec.json"} <= set(artefact.checksums())
+    beside = sum(path.stat().st_size for path in (artefact.golden, artefact.spec))
+    assert artefact.size() == sum(path.stat().st_size for path in artefact.files()) - beside
+    assert artefact.read_manifest()["files"] == artefact.checksums()
+
+
+def test_the_version_folder_is_the_export_too(served):
+    assert Artefact(served / "1").path == Artefact(served).path == served.resolve()
+
+
+def test_what_is_missing_is_said(phone_file, tmp_path):
+    for path in (tmp_path, tmp_path / "a.tflite"):
+        with pytest.raises(FileNotFoundError, match="There is no export at"):
+            Artefact(path)
+    artefact = Artefact(tmp_path / "a.tflite", exists=False)
+    with pytest.raises(FileNotFoundError, match=r"no a\.manifest\.json beside it; copy it along"):
+        artefact.read_manifest()
+    for content in ("{", "[]", json.dumps({"kind": "litert"})):
+        artefact.manifest.write_text(content)
+        with pytest.raises(ValueError, match=r"a\.manifest\.json is damaged; copy it again"):
+            artefact.read_manifest()

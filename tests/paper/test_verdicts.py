@@ -1,0 +1,105 @@
+"""What the verdicts say of numbers made by hand."""
+
+import re
+
+import pytest
+
+from keras_cpm.paper import verdicts
+from keras_cpm.training.recipes import SCHEMES
+
+
+@pytest.mark.parametrize(
+    "curve, noise, expected",
+    [
+        (
+            {15: 40, 47: 60, 79: 70, 143: 70.4},
+            1,
+            "As in the paper: .* 70.0 at 79, and then saturates",
+        ),
+        (
+            {15: 40, 47: 55, 143: 70},
+            1,
+            "Not as in the paper: .* 70.0 at 143, and does not saturate",
+        ),
+        ({15: 40, 47: 70, 143: 60}, 1, "Not as in the paper: .* 70.0 at 47, and then falls"),
+        ({15: 40, 47: 40.5, 143: 40.9}, 1, "Not as in the paper: .* does not rise"),
+        ({143: 71, 15: 40, 79: 70}, 2, "As in the paper: .* 70.0 at 79"),
+    ],
+)
+def test_of_receptive_fields(curve, noise, expected):
+    check(verdicts.of_receptive_fields(curve, noise), expected)
+
+
+@pytest.mark.parametrize(
+    "near, far, expected",
+    [
+        (
+            (0.5, 0.01),
+            (0.6, 0.5),
+            "As in the paper: after epoch 1 .* 50 times less .* 1.2 times at",
+        ),
+        ((0.5, 0.0), (0.6, 0.5), "As in the paper: .* inf times less"),
+        ((0.5, 0.4), (0.6, 0.6), "Not as in the paper: .* 1.25 times less"),
+        # less everywhere is no vanishing
+        ((0.5, 0.05), (0.6, 0.01), "Not as in the paper: .* 10 times less .* 60 times at"),
+    ],
+)
+def test_of_gradients(near, far, expected):
+    layers = {"conv1": near, "conv2": (0.1, 0.1), "conv3": far}
+    check(verdicts.of_gradients(layers, 1), expected)
+
+
+@pytest.mark.parametrize(
+    "scores, expected",
+    [
+        (
+            (80, 70, 75, 72),
+            'As in the paper: "joint" is best by more than the noise of 1.0; PCK@0.2: joint 80.0, '
+            "stagewise.joint 75.0",
+        ),
+        (
+            (80, 70, 80.5, 72),
+            'As in the paper: "joint" and "stagewise.joint" are best, within the noise of 1.0;',
+        ),
+        ((80, 70, 75, 79.5), 'Not as in the paper: "joint" and "unsupervised" are best, within'),
+        (
+            (80, 70, 82, 81.5),
+            'Not as in the paper: "stagewise.joint" and "unsupervised" ahead of "joint"',
+        ),
+        ((80, 81.5, 75, 72), 'Not as in the paper: "stagewise" ahead of "joint"'),
+    ],
+)
+def test_of_schemes(scores, expected):
+    scores = dict(zip(SCHEMES, scores, strict=True))
+    check(verdicts.of_schemes(scores, noise=1.0), expected)
+
+
+@pytest.mark.parametrize(
+    "scores, expected",
+    [
+        (
+            (70, 80, 84),
+            "As in the paper: PCK@0.2 grows from stage to stage by more than the noise of 1.0: "
+            "70.0, 80.0, 84.0",
+        ),
+        ((70, 80, 80.5, 80.2), "As in the paper: .* up to stage 2, and stays after it within"),
+        ((70, 80, 77), "Not as in the paper: PCK@0.2 falls by 3.0 at stage 3"),
+        ((70, 70.5, 80), "Not as in the paper: PCK@0.2 does not grow at stage 2"),
+        ((70, 70.5), "Not as in the paper: PCK@0.2 does not grow at stage 2"),
+    ],
+)
+def test_of_stages(scores, expected):
+    check(verdicts.of_stages(scores, noise=1.0), expected)
+
+
+def test_of_beliefs():
+    shown = ("right_elbow", [0.8, 0.05])
+    more = verdicts.of_beliefs(["right_elbow"], 31, 4, shown)
+    check(more, "As in the paper: of right_elbow, .* finds 31 .* misses 4 .* off by 0.80, 0.05 of")
+    less = verdicts.of_beliefs(["right_elbow", "left_elbow"], 4, 4, shown)
+    check(less, "Not as in the paper: of right_elbow, left_elbow, .* finds 4 ")
+
+
+def check(sentence, expected):
+    assert re.match(expected, sentence), sentence
+    assert "\n" not in sentence and sentence.endswith(".")

@@ -1,0 +1,28 @@
+"""A SavedModel, and what stands in for a server of it."""
+
+import keras
+import pytest
+
+import keras_cpm
+
+
+@pytest.fixture(scope="session")
+def made(tiny_spec, tmp_path_factory):
+    """Model, spec and folder of the SavedModel."""
+    keras.utils.set_random_seed(1)
+    model = keras_cpm.build_cpm(2, tiny_spec, backbone="light", stage_block="light", width=8)
+    # so that it is sure of every part
+    model.get_layer("Mconv6_stage2").bias.assign([0.5] * tiny_spec.num_channels)
+    folder = tmp_path_factory.mktemp("served") / "cpm"
+    keras_cpm.export_saved_model(model, tiny_spec, folder)
+    return model, tiny_spec, folder
+
+
+@pytest.fixture(scope="session")
+def double(made):
+    """The double, and its addresses by "grpc" and "rest"."""
+    pytest.importorskip("tensorflow_serving")
+    from tests.serving.serving_double import serving
+
+    with serving(made[2] / "1") as (double, grpc_url, rest_url):
+        yield double, {"grpc": grpc_url, "rest": rest_url}
