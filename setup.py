@@ -15,8 +15,8 @@ EXTRAS = {
     "mobile": ["ai-edge-litert>=1.2"],
     # halves and quarters them
     "quantize": ["ai-edge-quantizer>=0.10"],
-    # a client of TensorFlow Serving
-    "serving": ["tensorflow-serving-api>=2.18", "requests>=2.31"],
+    # a client of TensorFlow Serving over gRPC
+    "serving": ["tensorflow-serving-api>=2.18"],
     # looks inside
     "vis": ["tf-keras-vis>=0.8.7"],
     # trains

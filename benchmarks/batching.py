@@ -1,7 +1,8 @@
 """What batches gain on this machine: python -m benchmarks.batching SERVED [--image photo.jpg]
 
-SERVED is a SavedModel of `keras-cpm export`. Rows of one request, milliseconds a request and an
-image, the median of ten; examples/serving/batching.config holds what follows from it.
+SERVED is a SavedModel of `keras-cpm export`, which is a program; no other is run. Rows of one
+request, milliseconds a request and an image, the median of ten; examples/serving/batching.config
+holds what follows from it.
 """
 
 import argparse
@@ -16,6 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow as tf
 
 import keras_cpm
+from keras_cpm.export import operations
 
 ROWS, ROUNDS = (1, 2, 4, 8, 16), 10
 
@@ -27,6 +29,7 @@ def main():
     options = parser.parse_args()
     image = options.image or keras_cpm.draw_records(tempfile.mkdtemp(), 1)[0].image
     encoded = Path(image).read_bytes()
+    operations.check(Path(options.served) / "1")
     run = tf.saved_model.load(str(Path(options.served) / "1")).signatures["serving_default"]
     times = {rows: [] for rows in ROWS}
     for number in range(ROUNDS + 1):

@@ -17,17 +17,16 @@ ROOMS = (
 )
 # package -> modules or whole rooms that may import it
 HEAVY = {
-    "cv2": ("inference.frames", "visualization", "data.synthetic.draw"),
-    "scipy": ("data.formats.matlab",),
+    "cv2": ("images.transcode", "inference.frames", "visualization", "data.synthetic.draw"),
+    "scipy": ("data.formats.matlab", "data.placement"),
     "click": ("cli",),
     "rich": ("cli.console",),
     "tf_keras_vis": ("visualization.saliency",),
     "tensorflow_addons": (),
     "ai_edge_litert": ("export.litert",),
     "ai_edge_quantizer": ("export.quantize",),
-    "grpc": ("serving.client",),
-    "tensorflow_serving": ("serving.client", "export.saved_model"),
-    "requests": ("serving.client",),
+    "grpc": ("serving.over_grpc",),
+    "tensorflow_serving": ("serving.over_grpc", "export.saved_model"),
 }
 # these train under any backend of Keras
 BACKEND_FREE = ("models", "training.losses", "training.optimizers", "evaluation.metrics")

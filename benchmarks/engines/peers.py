@@ -97,7 +97,7 @@ def _saved_model(work):
 def _plain(work):
     import tensorflow as tf
 
-    from keras_cpm.models.stage_beliefs import stages_of
+    from keras_cpm.models.forward import stages_of
 
     model, inputs = work.model(), work.inputs()
     function = tf.function(lambda *images: stages_of(model(list(images), training=False)))
@@ -179,7 +179,7 @@ class _KerasTraining:
     def gradients(self):
         import tensorflow as tf
 
-        from keras_cpm.models.stage_beliefs import stages_of
+        from keras_cpm.models.forward import stages_of
         from keras_cpm.training.losses import belief_l2
 
         variables = self._model.trainable_variables

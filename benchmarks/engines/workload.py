@@ -150,7 +150,7 @@ def _lively_network():
 
 
 def _write_arrays(path, spec):
-    from keras_cpm.models.stage_beliefs import centered_map
+    from keras_cpm.models.forward import centered_map
 
     draw, cells = np.random.default_rng(1), spec.box_size // spec.stride
     np.savez(

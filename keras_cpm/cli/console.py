@@ -2,10 +2,55 @@
 
 import contextlib
 import json
+import math
 import os
+import re
 import sys
+import warnings
 
 import click
+
+from ..images import output
+
+# What moves the cursor, colours, rings or turns the direction of writing, and the bytes of file
+# names that are no text.
+_STEERING = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def echo(text, **options):
+    """Prints text in which names from files and servers may stand: as `click.echo`, but clean."""
+    click.echo(clean(text), **options)
+
+
+@contextlib.contextmanager
+def saying_warnings():
+    """Prints the warnings of the block as sentences, on stderr."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for warning in said:
+        if warning.category is UserWarning:
+            echo(str(warning.message), err=True)
+
+
+def clean(text):
+    """Text without the characters that steer a terminal: they are written out.
+
+    Example:
+        >>> from keras_cpm.cli.console import clean
+        >>> print(clean("left\\x1b[2Jwrist"))
+        left\\x1b[2Jwrist
+    """
+    return _STEERING.sub(lambda found: _written_out(ord(found[0])), text)
+
+
+def _written_out(code):
+    # Python's way to carry a byte of a file name that is no UTF-8
+    if 0xDC80 <= code <= 0xDCFF:
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
 def load_tensorflow():
@@ -56,19 +101,19 @@ def print_scores(table):
     view = Table(title=f"{metric} in percent")
     view.add_column("")
     for name in ("total", *columns):
-        view.add_column(escape(name), justify="right")
+        view.add_column(escape(clean(name)), justify="right")
     for row, entry in table.items():
         cells = [entry[metric]["total"], *entry[metric]["columns"].values()]
-        view.add_row(escape(row), *("-" if cell is None else f"{cell:.2f}" for cell in cells))
+        view.add_row(
+            escape(clean(row)), *("-" if cell is None else f"{cell:.2f}" for cell in cells)
+        )
     Console(width=None if sys.stdout.isatty() else 160).print(view)
 
 
 def print_pose(result):
     """Prints what `Pose.to_dict` returns, a row a part."""
     for part, point in result["keypoints"].items():
-        click.echo(
-            f"{part:18s} x {point['x']:8.2f}  y {point['y']:8.2f}  score {point['score']:.3f}"
-        )
+        echo(f"{part:18s} x {point['x']:8.2f}  y {point['y']:8.2f}  score {point['score']:.3f}")
 
 
 def print_comparisons(rows, where):
@@ -76,17 +121,17 @@ def print_comparisons(rows, where):
     from ..export.displacement import SURE
 
     keras = rows[0]
-    click.echo(
+    echo(
         f"Displacement from the Keras model, {len(keras.scores)} {where}, "
         f"{keras.displacements.size} keypoints with a score of at least {SURE}"
     )
     line = "{:18s} {:>12s} {:>12s} {:>9s} {:>10s}  {}"
-    click.echo(line.format("", "median, px", "largest, px", "MB", "ms", ""))
+    echo(line.format("", "median, px", "largest, px", "MB", "ms", ""))
     for row in rows:
         facts = row.to_dict()
         cells = (_cell(facts["median"], "{:.4f}"), _cell(facts["largest"], "{:.4f}"))
         size, time = f"{row.size / 1e6:.2f}", f"{row.milliseconds:.1f}"
-        click.echo(line.format(row.name, *cells, size, time, "" if row.within else "TOO FAR"))
+        echo(line.format(row.name, *cells, size, time, "" if row.within else "TOO FAR"))
 
 
 def print_parts(table):
@@ -94,12 +139,12 @@ def print_parts(table):
     for name, entries in table.items():
         total = entries["total"]
         pck, keras = _cell(total["pck"], "{:.2f}"), _cell(total["keras_pck"], "{:.2f}")
-        click.echo(f"\n{name}: PCK@0.2 {pck}, Keras {keras}")
+        echo(f"\n{name}: PCK@0.2 {pck}, Keras {keras}")
         for part, one in entries.items():
             if part != "total":
                 median, far = _cell(one["median"], "{:.3f}"), _cell(one["p95"], "{:.3f}")
                 pck, keras = _cell(one["pck"], "{:.1f}"), _cell(one["keras_pck"], "{:.1f}")
-                click.echo(
+                echo(
                     f"  {part:18s} median {median:>7s} px  95 % below {far:>7s} px  "
                     f"PCK {pck:>5s}  Keras {keras:>5s}"
                 )
@@ -110,7 +155,18 @@ def _cell(value, form):
 
 
 def write_json(path, value):
-    """Writes `value` for programs; nothing where `path` is `None`."""
+    """Writes `value` for programs, whole or not at all; nothing where `path` is `None`.
+
+    What is no number is null: JSON has no NaN.
+    """
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+        text = json.dumps(_finite(value), indent=2, allow_nan=False)
+        output.write_text(path, f"{text}{output.WHITE}\n")
+
+
+def _finite(value):
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

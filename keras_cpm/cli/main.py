@@ -4,10 +4,12 @@ Nothing heavy is imported before a command runs, so `--help` answers at once.
 """
 
 import os
+import warnings
 
 import click
 
 from .. import __version__
+from ..models import keras_settings
 from . import allocator
 from .commands.check_data import check_data
 from .commands.demo import demo
@@ -24,6 +26,7 @@ from .commands.reproduce import reproduce
 from .commands.serve_test import serve_test
 from .commands.train import train
 from .commands.verify import verify
+from .console import clean, echo
 from .options import in_flags
 
 
@@ -40,19 +43,39 @@ class _Commands(click.Group):
                 ]
             )
 
+    def resolve_command(self, ctx, args):
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not doctor and not {*rest} & {*ctx.help_option_names}:
+            try:
+                keras_settings.check()
+            except ValueError as error:
+                raise click.ClickException(str(error)) from error
+        return name, command, rest
+
     def invoke(self, ctx):
         # before anything large is allocated
         allocator.apply()
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                return super().invoke(ctx)
         except (click.exceptions.Exit, click.Abort):  # RuntimeErrors to click
+            raise
+        except BrokenPipeError:  # of whoever reads what we print: click ends in silence
+            raise
+        except click.ClickException as error:
+            error.message = clean(error.message)
             raise
         except (ValueError, ImportError, OSError, RuntimeError) as error:
             if os.environ.get("KERAS_CPM_TRACEBACK"):
                 raise
             raise click.ClickException(
-                in_flags(str(error), self.commands[ctx.invoked_subcommand])
+                clean(in_flags(str(error), self.commands[ctx.invoked_subcommand]))
             ) from error
+
+
+def _show_warning(message, *_):
+    echo(f"Warning: {message}", err=True)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

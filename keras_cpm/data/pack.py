@@ -4,17 +4,24 @@ A fast training waits for its photographs: for files to be opened, and for pixel
 no network box shows. A pack is small enough to be held in memory, see `data.photographs`.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import errno
 import hashlib
+import itertools
 import json
 import os
 import re
+import warnings
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ..images import shards
-from ..pose.spec import PoseSpec
+from ..images.one_writer import one_writer
+from ..pose import schema
+from ..pose.spec import PoseSpec, Progress
 from .crop import crop_photograph
 from .jsonl import write_records
 from .records import Record
@@ -22,15 +29,31 @@ from .records import Record
 # Beside the shards, and in each of them for its own members.
 RECORDS_FILE = "records.jsonl"
 _SHARD, _MEMBER = "shard-{:05d}.zip", "{:06d}.jpg"
+_LOCK = "pack.lock"
+# what a shard says about itself: how `pack` was called
+_SETTINGS = {
+    "size": schema.whole(8, 8192),
+    "margin": schema.number(1, 1e6),
+    "quality": schema.whole(1, 100),
+    "shard_megabytes": schema.number(0, 1e12),
+    "records": schema.TEXT,
+}
 
 
 def pack(
-    records, folder, *, size=552, margin=2.25, quality=92, shard_megabytes=256, progress=None
+    records: Sequence[Record],
+    folder: Path | str,
+    *,
+    size: int = 552,
+    margin: float = 2.25,
+    quality: int = 92,
+    shard_megabytes: float = 256,
+    progress: Progress | None = None,
 ) -> list[Record]:
     """Writes records and their photographs, cropped, upright and small, into `folder`.
 
     A record stays a record, in order; all of its people move into the frame of its crop. The same
-    call again goes on after the last whole shard.
+    call again goes on after the last whole shard, and packs again what is damaged or missing.
 
     Args:
         records: list of `Record`.
@@ -49,7 +72,7 @@ def pack(
 
     Raises:
         ValueError: a setting out of range; a record or a photograph that `crop.crop_photograph`
-            refuses; a folder that holds something else.
+            refuses; a folder that holds something else, or in which another `pack` runs.
         FileNotFoundError: a photograph is missing.
         OSError: no room.
 
@@ -69,13 +92,21 @@ def pack(
         "shard_megabytes": shard_megabytes,
         "records": _digest(records),
     }
-    folder, spec = Path(os.path.abspath(folder)), PoseSpec(box_size=size)
+    folder = Path(os.path.abspath(folder))
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"`folder` must be a folder. Received the file: folder={str(folder)!r}")
+    with one_writer(folder, _LOCK, what="pack", argument="folder"):
+        return _pack(records, folder, settings, progress)
+
+
+def _pack(records, folder, settings, progress):
+    spec = PoseSpec(box_size=settings["size"])
     try:
-        packed = _found(folder, settings)
-        crops = _crops(records[len(packed) :], spec, margin, quality)
+        packed, first = _found(folder, settings)
+        crops = _crops(records[len(packed) :], spec, settings["margin"], settings["quality"])
         left = range(len(packed), len(records))
         numbers = progress(left) if progress and left else left
-        packed += _write(folder, settings, ((number, *next(crops)) for number in numbers))
+        packed += _write(folder, first, settings, ((number, *next(crops)) for number in numbers))
         write_records(packed, folder / RECORDS_FILE)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -113,30 +144,41 @@ def _digest(records):
 
 
 def _found(folder, settings):
-    """The records of the whole shards that the same `pack` has left in `folder`."""
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"`folder` must be a folder. Received the file: folder={str(folder)!r}")
-    folder.mkdir(parents=True, exist_ok=True)
+    """What the same `pack` has left in `folder`: the records of its first whole shards, and how
+    many those are. What it left after them is deleted: it does not go on from there.
+    """
     names = sorted(path.name for path in folder.iterdir() if path.suffix != ".partial")
-    whole = [name for name in names if re.fullmatch(r"shard-\d{5}\.zip", name)]
-    others = sorted(set(names) - {*whole, *([RECORDS_FILE] if whole else [])})
+    ours = [name for name in names if re.fullmatch(r"shard-\d{5}\.zip", name)]
+    others = sorted(set(names) - {*ours, _LOCK, *([RECORDS_FILE] if ours else [])})
     if others:
         raise ValueError(
             "`folder` must be empty, or hold what the same `pack` began; name another one. "
             f"Received: folder={str(folder)!r}, which holds {others[0]!r}"
         )
-    if whole != [_SHARD.format(number) for number in range(len(whole))]:
-        raise ValueError(
-            f"A shard is missing in {folder} before {whole[-1]}; delete those that come after the "
-            "missing one, and run the same again."
-        )
-    return [record for name in whole for record in _records_of(folder / name, settings)]
+    packed, whole = [], 0
+    for name in ours:
+        _check_settings(folder / name, settings)
+    while whole < len(ours) and ours[whole] == _SHARD.format(whole):
+        try:
+            packed += _records_of(folder / ours[whole], len(packed))
+        except ValueError as error:
+            warnings.warn(f"{error} It is packed again, with what follows.", stacklevel=4)
+            break
+        whole += 1
+    for name in ours[whole:]:
+        (folder / name).unlink()
+    return packed, whole
 
 
-def _records_of(shard, settings):
+def _check_settings(shard, settings):
+    """Refuses a shard of another pack; one that cannot be read is nobody's."""
     try:
-        began = json.loads(shards.comment(shard))
-    except json.JSONDecodeError:
+        comment = shards.comment(shard)
+    except ValueError:
+        return
+    try:
+        began = schema.check(schema.parse(comment), _SETTINGS, more=True)
+    except ValueError:
         began = {}
     for name, value in settings.items():
         if began.get(name) != value:
@@ -144,8 +186,23 @@ def _records_of(shard, settings):
                 f"The pack in {shard.parent} began with other `{name}`; go on with the same, or "
                 f"name another folder. Received: {name}={value!r}, began with: {began.get(name)!r}"
             )
-    lines = shards.read(shard, RECORDS_FILE).decode().splitlines()
-    records = [Record.from_dict(json.loads(line)) for line in lines]
+
+
+def _records_of(shard, first):
+    """The records of a whole shard whose photographs go on with number `first`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    # bytes, because texts in JSON may hold other separators of lines
+    lines = shards.checked(shard, RECORDS_FILE).splitlines()
+    try:
+        records = [Record.from_dict(schema.parse(line)) for line in lines]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"The shard {shard} is damaged at its {RECORDS_FILE} ({error}).") from None
+    members = [record.image for record in records]
+    if not members or members != [_MEMBER.format(first + i) for i in range(len(members))]:
+        raise ValueError(f"The shard {shard} does not go on with {_MEMBER.format(first)}.")
     return [dataclasses.replace(record, image=shard / record.image) for record in records]
 
 
@@ -162,16 +219,16 @@ def _crops(records, spec, margin, quality):
             yield from pool.map(crop, records[first : first + 4 * workers])
 
 
-def _write(folder, settings, crops):
-    """Fills shard after shard with (number, record, JPEG).
+def _write(folder, first, settings, crops):
+    """Fills shard after shard, from number `first`, with (number, record, JPEG).
 
     Returns:
         The records; their images are paths into the shards.
     """
     comment, limit = json.dumps(settings).encode(), int(1e6 * settings["shard_megabytes"])
-    packed, coming = [], next(crops, None)
+    packed, coming, numbers = [], next(crops, None), itertools.count(first)
     while coming:
-        path = folder / _SHARD.format(len(list(folder.glob("shard-*.zip"))))
+        path = folder / _SHARD.format(next(numbers))
         lines = bytearray()
         with shards.Shard(path, comment, limit) as shard:
             while coming:

@@ -8,7 +8,7 @@ import sys
 
 import tensorflow as tf
 
-from ..images import decode, shards
+from ..images import decode, limits, shards, transcode
 
 # Reading more than this takes a second or more.
 _MANY_BYTES = 500_000_000
@@ -37,22 +37,24 @@ class Photographs:
         packed = {path: place for path in paths if (place := shards.split(path))}
         _tell({shard for shard, _ in packed.values()})
         places = {path: i for i, path in enumerate(packed)}
-        self._paths = tf.constant(paths)
+        # bytes: a name may be in another encoding than UTF-8
+        self._paths = tf.constant([os.fsencode(path) for path in paths])
         self._places = tf.constant([places.get(path, -1) for path in paths])
         self._packed = tf.constant([decode.encoded(path) for path in packed], tf.string)
 
     def read(self, number):
-        """The bytes of a photograph, a scalar string tensor.
+        """The bytes of a photograph, a scalar string tensor; WebP and TIFF come as BMP.
 
         Args:
             number: scalar integer tensor, of the record.
         """
         place = self._places[number]
-        return tf.cond(
+        data = tf.cond(
             place < 0,
             lambda: tf.io.read_file(self._paths[number]),
             lambda: self._packed[place],
         )
+        return transcode.readable(data)
 
 
 def jpeg_size(path) -> tuple[int, int]:
@@ -78,7 +80,10 @@ def jpeg_size(path) -> tuple[int, int]:
     """
     with open(path, "rb") as file:
         is_jpeg = file.read(2) == b"\xff\xd8"
-        while is_jpeg and len(head := file.read(9)) == 9 and head[0] == 0xFF:
+        for _ in range(limits.MAX_BLOCKS if is_jpeg else 0):
+            head = file.read(9)
+            if len(head) < 9 or head[0] != 0xFF:
+                break
             if head[1] in _FRAME_HEADERS:
                 return struct.unpack(">HH", head[5:])
             # A segment is its marker and as many bytes as it says; 0xFF before a marker is filling.

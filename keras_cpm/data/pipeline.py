@@ -7,31 +7,37 @@ function of (seed, e, k): the order, the augmentation and so the training can be
 step.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
-from ..images import crop, decode
+from ..images import crop, decode, shards
 from ..pose import codec, geometry
-from .augment import draw_augmentation
+from ..pose.spec import PoseSpec
+from .augment import AugmentSpec, draw_augmentation
 from .photographs import Photographs
 from .placement import is_placed, keypoints_of, where_is
+from .records import Record
 
 _NO_END = np.iinfo(np.int64).max
 
 
 def make_dataset(
-    records,
-    spec,
+    records: Sequence[Record],
+    spec: PoseSpec,
     *,
-    stages,
-    batch_size,
-    augment=None,
-    shuffle=False,
-    seed=0,
-    first_step=None,
-    missing="ignore",
-    center_map=True,
-):
+    stages: int,
+    batch_size: int,
+    augment: AugmentSpec | None = None,
+    shuffle: bool = False,
+    seed: int = 0,
+    first_step: int | None = None,
+    missing: str = "ignore",
+    center_map: bool = True,
+) -> tf.data.Dataset:
     """Makes the batches that `model.fit` takes.
 
     Args:
@@ -93,7 +99,7 @@ def make_dataset(
     return batches.prefetch(2)
 
 
-def num_steps(num_records, batch_size, shuffle):
+def num_steps(num_records: int, batch_size: int, shuffle: bool) -> int:
     """Steps of one epoch.
 
     Example:
@@ -129,6 +135,9 @@ def check_records(records, spec):
             f"{len(missing)} of {len(records)} images are missing, the first is {missing[0]}; put "
             "the images there, or write the records again with `keras-cpm prepare`."
         )
+    for record in records:
+        if not shards.split(record.image) and (problem := decode.why_not_read(record.image)):
+            raise ValueError(f"The image {record.image} cannot be read: {problem}.")
 
 
 def files_of_step(records, batch_size, seed, step):

@@ -7,6 +7,10 @@ import numpy as np
 from ..pose import geometry
 from .records import NOT_LABELLED
 
+# People in one record at most, as readers make them: a network box never shows so many, and a
+# crowd of N would take N x N places.
+MOST_PEOPLE = 32
+
 
 def place_of(person):
     """Centre (x, y) and height of a person as training takes them, image frame, pixels.
@@ -16,7 +20,8 @@ def place_of(person):
     if person.center is not None and person.height is not None:
         return person.center, person.height
     if person.box is not None:
-        return _as_numbers(*geometry.center_and_height(person.box))
+        center, height = geometry.center_and_height(person.box)
+        return tuple(center.tolist()), float(height)
     return None
 
 
@@ -31,13 +36,10 @@ def where_is(record):
         >>> where_is(Record("a.jpg", (90, 100), ("nose",), (person,)))
         ((30.0, 50.0), 60.0)
     """
-    return place_of(record.people[0]) or _as_numbers(
-        geometry.image_center(record.size), geometry.whole_image_height(record.size)
+    return place_of(record.people[0]) or (
+        tuple(geometry.image_center(record.size).numpy().tolist()),
+        float(geometry.whole_image_height(record.size)),
     )
-
-
-def _as_numbers(center, height):
-    return tuple(center.numpy().tolist()), float(height)
 
 
 def is_placed(record):
@@ -58,6 +60,45 @@ def filling(record):
     first, *others = record.people
     nowhere = dataclasses.replace(first, center=None, height=None, box=None)
     return dataclasses.replace(record, people=(nowhere, *others))
+
+
+def with_others(people):
+    """The `people` of a record for each person of a photograph.
+
+    Args:
+        people: list of N `Person`.
+
+    Returns:
+        list of N tuples: that person, then the others in their order; of more than `MOST_PEOPLE`
+        the nearest.
+
+    Example:
+        >>> from keras_cpm import Person
+        >>> from keras_cpm.data.placement import with_others
+        >>> people = [Person([(10 * i, 0)], [2]) for i in range(99)]
+        >>> crowd = with_others(people)
+        >>> len(crowd), crowd[50][0] is people[50], [people.index(p) for p in crowd[1][1:4]]
+        (99, True, [0, 2, 3])
+    """
+    if len(people) <= MOST_PEOPLE:
+        return [(people[i], *people[:i], *people[i + 1 :]) for i in range(len(people))]
+    from scipy.spatial import cKDTree
+
+    middles = np.array([_middle(person) for person in people])
+    _, nearest = cKDTree(middles).query(middles, MOST_PEOPLE)
+    found = []
+    for i, numbers in enumerate(nearest.tolist()):
+        others = sorted([j for j in numbers if j != i][: MOST_PEOPLE - 1])
+        found.append((people[i], *(people[j] for j in others)))
+    return found
+
+
+def _middle(person):
+    place = place_of(person)
+    if place is not None:
+        return place[0]
+    points = person.keypoints[person.labelled]
+    return points.mean(axis=0) if len(points) else (0.0, 0.0)
 
 
 def keypoints_of(person, parts, skeleton):

@@ -9,10 +9,12 @@ from __future__ import annotations
 import dataclasses
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from ..pose.skeleton import Skeleton, built_in, skeleton_of
+from ..pose.spec import Array
 
 RECORD_VERSION = 1
 NOT_LABELLED, OCCLUDED, VISIBLE = 0, 1, 2
@@ -42,8 +44,8 @@ class Person:
         [True, False]
     """
 
-    keypoints: np.ndarray
-    visible: np.ndarray
+    keypoints: Array
+    visible: Array
     center: tuple[float, float] | None = None
     height: float | None = None
     box: tuple[float, float, float, float] | None = None
@@ -51,7 +53,8 @@ class Person:
     attributes: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        keypoints = np.array(self.keypoints, np.float32)
+        with np.errstate(over="ignore"):  # what is too large is refused as infinite
+            keypoints = np.array(self.keypoints, np.float64).astype(np.float32)
         visible = np.array(self.visible, float)
         if (visible != np.rint(visible)).any():
             raise ValueError(f"`visible` must hold 0, 1 or 2. Received: {visible.tolist()}")
@@ -64,8 +67,7 @@ class Person:
         _set_optional_numbers(self)
         # What an unlabelled point holds is noise (LSPET: negative numbers); nobody shall use it.
         keypoints[visible == NOT_LABELLED] = 0
-        for array in (keypoints, visible):
-            array.flags.writeable = False
+        keypoints.flags.writeable = visible.flags.writeable = False
         object.__setattr__(self, "keypoints", keypoints)
         object.__setattr__(self, "visible", visible)
 
@@ -73,6 +75,15 @@ class Person:
     def labelled(self) -> np.ndarray:
         """(P,) bool."""
         return self.visible > NOT_LABELLED
+
+    @cached_property
+    def _is_sound(self):
+        """Whether `_check_person` finds nothing, once for all the records that hold this person."""
+        try:
+            _check_person(self, range(len(self.keypoints)), "person")
+        except ValueError:
+            return False
+        return True
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,10 +128,9 @@ class Record:
         object.__setattr__(self, "image", os.fspath(self.image))
         object.__setattr__(self, "parts", tuple(self.parts))
         object.__setattr__(self, "people", tuple(self.people))
-        if len(set(self.parts)) < len(self.parts) or not all(
-            isinstance(p, str) for p in self.parts
-        ):
-            raise ValueError(f"`parts` must be unique names. Received: {list(self.parts)}")
+        names = all(isinstance(part, str) for part in self.parts)
+        if not names or len(set(self.parts)) < len(self.parts):
+            raise ValueError(f"`parts` must be unique names. Received: {list(self.parts)!r:.200}")
         if self.size is not None:
             object.__setattr__(self, "size", _checked_size(self.size))
         if not self.people:
@@ -131,7 +141,8 @@ class Record:
                     f"person {i} must have one keypoint for each of the {len(self.parts)} parts. "
                     f"Received: {len(person.keypoints)} keypoints"
                 )
-            _check_person(person, self.parts, f"person {i}")
+            if not person._is_sound:
+                _check_person(person, self.parts, f"person {i}")
 
     def to_dict(self) -> dict:
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
@@ -147,9 +158,11 @@ class Record:
         _check_names(fields, known, {"image", "parts", "people"}, "a record")
         for name in ("parts", "people"):
             if not isinstance(fields[name], list):
-                raise ValueError(f"`{name}` must be a list. Received: {fields[name]!r}")
-        if not isinstance(fields["image"], str):
-            raise ValueError(f"`image` must be a path. Received: {fields['image']!r}")
+                raise ValueError(f"`{name}` must be a list. Received: {fields[name]!r:.200}")
+        for name, what in (("image", "path"), ("split", "text"), ("dataset", "text")):
+            value = fields.get(name, "")
+            if not isinstance(value, str) or "\0" in value:
+                raise ValueError(f"`{name}` must be a {what}. Received: {value!r:.200}")
         if fields.get("version", RECORD_VERSION) != RECORD_VERSION:
             raise ValueError(
                 f"records of version {RECORD_VERSION} are read; install the keras_cpm that wrote "
@@ -183,10 +196,10 @@ def skeleton_of_records(records, name=None, preferred=None) -> Skeleton:
 
 
 def _checked_size(size):
-    if not _numbers(size, 2) or not all(1 <= side < np.inf for side in size):
+    if not _numbers(size, 2) or not all(1 <= side < 2**31 for side in size):
         raise ValueError(
             "`size` must be (height, width) in pixels, or null where it is unknown. "
-            f"Received: size={size!r}"
+            f"Received: size={size!r:.200}"
         )
     return tuple(int(side) for side in size)
 
@@ -197,33 +210,43 @@ def _set_optional_numbers(person):
         if value is None:
             continue
         if not _numbers(value, length):
-            raise ValueError(f"`{name}` must be {length} numbers. Received: {name}={value!r}")
-        object.__setattr__(person, name, tuple(float(v) for v in value))
+            raise ValueError(f"`{name}` must be {length} numbers. Received: {name}={value!r:.200}")
+        object.__setattr__(person, name, tuple(_as_floats(value).tolist()))
     for name in ("height", "head_size"):
         value = getattr(person, name)
         if value is not None and not _numbers([value], 1):
-            raise ValueError(f"`{name}` must be a number. Received: {name}={value!r}")
-        object.__setattr__(person, name, None if value is None else float(value))
+            raise ValueError(f"`{name}` must be a number. Received: {name}={value!r:.200}")
+        object.__setattr__(person, name, None if value is None else float(_as_floats(value)))
 
 
 def _numbers(values, count):
-    if np.shape(values) != (count,):
+    if isinstance(values, str | dict) or not hasattr(values, "__len__") or len(values) != count:
         return False
     return all(isinstance(value, (int, float, np.number)) for value in values)
 
 
+def _as_floats(numbers):
+    try:
+        return np.array(numbers, np.float64)
+    except OverflowError:  # JSON has integers without end; they are refused as infinite
+        numbers = np.array(numbers, object)
+        return np.where(abs(numbers) < 2**1000, numbers, np.inf).astype(np.float64)
+
+
 def _check_person(person, parts, who):
-    for part, point, visible in zip(parts, person.keypoints, person.visible, strict=True):
+    sound = (person.visible >= NOT_LABELLED) & (person.visible <= VISIBLE)
+    sound &= np.isfinite(person.keypoints).all(axis=1)
+    for i in np.flatnonzero(~sound):
+        part, point, visible = parts[i], person.keypoints[i], person.visible[i]
         if visible not in (NOT_LABELLED, OCCLUDED, VISIBLE):
             raise ValueError(
                 f"{who}, part {part!r}: visible must be 0 (not labelled), 1 (occluded) or 2 "
                 f"(visible). Received: {int(visible)}"
             )
-        if not np.isfinite(point).all():
-            raise ValueError(
-                f"{who}, part {part!r}: the point is {point.tolist()}; give finite pixels, or "
-                "visible 0 for a part without label."
-            )
+        raise ValueError(
+            f"{who}, part {part!r}: the point is {point.tolist()}; give finite pixels, or "
+            "visible 0 for a part without label."
+        )
     for name in ("height", "head_size"):
         value = getattr(person, name)
         if value is not None and not 0 < value < np.inf:
@@ -235,12 +258,10 @@ def _check_person(person, parts, who):
         value = getattr(person, name)
         if value is not None and not np.isfinite(value).all():
             raise ValueError(f"{who}: `{name}` must be finite pixels. Received: {name}={value}")
-    if person.box is not None and not (
-        person.box[0] < person.box[2] and person.box[1] < person.box[3]
-    ):
+    box = person.box
+    if box is not None and not (box[0] < box[2] and box[1] < box[3]):
         raise ValueError(
-            f"{who}: `box` must be (x0, y0, x1, y1) with x0 < x1 and y0 < y1. "
-            f"Received: {person.box}"
+            f"{who}: `box` must be (x0, y0, x1, y1) with x0 < x1 and y0 < y1. Received: {box}"
         )
 
 
@@ -253,6 +274,9 @@ def _check_names(fields, known, needed, what):
         )
     if missing:
         raise ValueError(f"{what} needs the field {missing[0]!r}.")
+    own = fields.get("attributes", {})
+    if not isinstance(own, dict):
+        raise ValueError(f"{what}: `attributes` must be a JSON object. Received: {own!r:.200}")
 
 
 def _person_to_dict(person):
@@ -273,14 +297,14 @@ def _person_to_dict(person):
 def _person_from_dict(fields, parts, number):
     who = f"person {number}"
     if not isinstance(fields, dict):
-        raise ValueError(f"{who} must be a JSON object. Received: {fields!r}")
+        raise ValueError(f"{who} must be a JSON object. Received: {fields!r:.200}")
     if "visible" in fields:
         raise ValueError(f"{who}: in a file `visible` is the third number of each keypoint row.")
     known = {f.name for f in dataclasses.fields(Person)} - {"visible"}
     _check_names(fields, known, {"keypoints"}, who)
     rows = fields["keypoints"]
     if not isinstance(rows, list):
-        raise ValueError(f"{who}: `keypoints` must be a list. Received: {rows!r}")
+        raise ValueError(f"{who}: `keypoints` must be a list. Received: {rows!r:.200}")
     if len(rows) != len(parts):
         raise ValueError(
             f"{who} must have one keypoint for each of the {len(parts)} parts. "
@@ -291,14 +315,16 @@ def _person_from_dict(fields, parts, number):
         if not numbers or len(row) != 3:
             raise ValueError(
                 f"{who}, part {part!r}: a keypoint is three numbers [x, y, visible]. "
-                f"Received: {row!r}"
+                f"Received: {row!r:.200}"
             )
-        if not np.isfinite(row).all():
-            raise ValueError(
-                f"{who}, part {part!r}: the point is {row}; give finite pixels, or [0, 0, 0] for a "
-                "part without label."
-            )
-    values = np.array(rows, np.float64).reshape(-1, 3)
+    values = _as_floats(rows).reshape(-1, 3)
+    sound = np.isfinite(values).all(axis=1)
+    if not sound.all():
+        part, row = parts[sound.argmin()], rows[sound.argmin()]
+        raise ValueError(
+            f"{who}, part {part!r}: the point is {row!r:.200}; give finite pixels, or [0, 0, 0] "
+            "for a part without label."
+        )
     return Person(
         values[:, :2], values[:, 2], **{k: v for k, v in fields.items() if k != "keypoints"}
     )

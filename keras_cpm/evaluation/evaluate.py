@@ -1,32 +1,38 @@
 """A model or predictions, and records -> PCK per part, per stage, per group of people."""
 
-import dataclasses
+from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import keras
 import numpy as np
 
 from ..data import pipeline, placement
+from ..data.records import Record
 from ..inference.predictor import Predictor
 from ..pose import geometry
 from ..pose.skeleton import skeleton_of
+from ..pose.spec import Array, PoseSpec, Progress
 from .metrics import normalizer_lengths
 from .protocols import protocol_named
 from .scores import Evaluation
 
 
 def evaluate(
-    model,
-    records,
-    spec,
+    model: keras.Model,
+    records: Sequence[Record],
+    spec: PoseSpec,
     *,
-    protocol=None,
-    metric=None,
-    normalizer=None,
-    baseline_records=(),
-    scales=None,
-    flip=False,
-    refine=None,
-    progress=None,
-):
+    protocol: str | None = None,
+    metric: str | None = None,
+    normalizer: str | None = None,
+    baseline_records: Sequence[Record] = (),
+    scales: Sequence[float] | None = None,
+    flip: bool = False,
+    refine: str | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
     """Predicts every record's primary person and compares with its labels.
 
     Args:
@@ -80,16 +86,16 @@ def evaluate(
 
 
 def predict_records(
-    model,
-    records,
-    spec,
+    model: keras.Model,
+    records: Sequence[Record],
+    spec: PoseSpec,
     *,
-    protocol=None,
-    scales=None,
-    flip=False,
-    refine=None,
-    progress=None,
-):
+    protocol: str | None = None,
+    scales: Sequence[float] | None = None,
+    flip: bool = False,
+    refine: str | None = None,
+    progress: Progress | None = None,
+) -> dict[str, np.ndarray]:
     """The poses of every record's primary person; labels are not needed.
 
     Args:
@@ -130,7 +136,14 @@ def predictor_for(model, spec, protocol=None, *, scales=None, flip=False, refine
     )
 
 
-def evaluate_predictions(predictions, records, *, protocol=None, metric=None, normalizer=None):
+def evaluate_predictions(
+    predictions: Mapping[str, tuple[Array, Sequence[str]]],
+    records: Sequence[Record],
+    *,
+    protocol: str | None = None,
+    metric: str | None = None,
+    normalizer: str | None = None,
+) -> Evaluation:
     """Compares predictions made elsewhere with the labels of records; no photograph is needed.
 
     Args:
@@ -250,7 +263,9 @@ def _columns(rules, skeleton):
     return {name: members for name, members in columns.items() if members}
 
 
-def mean_pose(training_records, records, spec):
+def mean_pose(
+    training_records: Sequence[Record], records: Sequence[Record], spec: PoseSpec
+) -> np.ndarray:
     """The mean labelled pose of the training people, put where each record's person is.
 
     Returns:

@@ -4,18 +4,24 @@ Letters: S samples, P parts. Points may be of any frame as long as it is the sam
 Parts that are not labelled never count; a predicted point that is NaN counts as wrong.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
+from typing import Any
 
 import keras
 import numpy as np
 
 from ..pose import codec
-from ..pose.spec import PoseSpec
+from ..pose.skeleton import Skeleton
+from ..pose.spec import Array, PoseSpec
 from .protocols import NORMALIZERS
 
 
-def pck(predicted, truth, labelled, normalizer, alpha):
+def pck(
+    predicted: Array, truth: Array, labelled: Array, normalizer: Array, alpha: float
+) -> tuple[np.ndarray, float]:
     """Percentage of correct keypoints: those within `alpha * normalizer` of their labels.
 
     Args:
@@ -46,7 +52,9 @@ def pck(predicted, truth, labelled, normalizer, alpha):
         return per_part, float(np.divide(correct.sum(), counts.sum()))
 
 
-def pckh(predicted, truth, labelled, head_size, alpha=0.5):
+def pckh(
+    predicted: Array, truth: Array, labelled: Array, head_size: Array, alpha: float = 0.5
+) -> tuple[np.ndarray, float]:
     """`pck` relative to the head: MPII takes 0.6 of the diagonal of the head box. See `pck`.
 
     Example:
@@ -57,7 +65,9 @@ def pckh(predicted, truth, labelled, head_size, alpha=0.5):
     return pck(predicted, truth, labelled, head_size, alpha)
 
 
-def auc(predicted, truth, labelled, normalizer, alphas):
+def auc(
+    predicted: Array, truth: Array, labelled: Array, normalizer: Array, alphas: Array
+) -> tuple[np.ndarray, float]:
     """Area under the curve of `pck` over `alphas`, by trapezoids, divided by their range.
 
     Args:
@@ -133,7 +143,7 @@ def normalizer_lengths(name, truth, labelled, skeleton, *, predicted=None, head_
     return reference_length(points, labelled, skeleton)
 
 
-def reference_length(truth, labelled, skeleton):
+def reference_length(truth: Array, labelled: Array, skeleton: Skeleton) -> np.ndarray:
     """The usual normalizer of PCK.
 
     With a `torso` (people) it is the distance between its two parts, left shoulder and right hip;
@@ -230,13 +240,21 @@ class BeliefPCK(keras.metrics.Metric):
         1.0
     """
 
-    def __init__(self, spec=PoseSpec(), alpha=0.2, name="pck", **kwargs):  # noqa: B008 frozen
+    def __init__(
+        self,
+        spec: PoseSpec = PoseSpec(),  # noqa: B008 frozen
+        alpha: float = 0.2,
+        name: str = "pck",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name=name, **kwargs)
         self.spec, self.alpha = spec, alpha
         self.correct = self.add_weight(name="correct", initializer="zeros")
         self.counted = self.add_weight(name="counted", initializer="zeros")
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self, y_true: Array, y_pred: Array, sample_weight: Array | None = None
+    ) -> None:
         ops = keras.ops
         truth, peaks = codec.decode(y_true, self.spec)
         predicted, _ = codec.decode(y_pred, self.spec)
@@ -251,12 +269,12 @@ class BeliefPCK(keras.metrics.Metric):
         self.correct.assign_add(ops.sum(counts * ops.cast(near, "float32")))
         self.counted.assign_add(ops.sum(counts))
 
-    def result(self):
+    def result(self) -> Array:
         return keras.ops.divide_no_nan(self.correct, self.counted)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "spec": self.spec.to_json(), "alpha": self.alpha}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> BeliefPCK:
         return cls(**{**config, "spec": PoseSpec.from_json(config["spec"])})

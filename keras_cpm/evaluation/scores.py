@@ -1,12 +1,16 @@
 """`Evaluation`: predictions beside their truth, and the tables and curves they give."""
 
+from __future__ import annotations
+
 import dataclasses
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..pose.skeleton import Skeleton
+from ..pose.spec import Array
 from .metrics import auc, pck
 
 # a number as attribute is cut into this many ranges of equal width
@@ -37,19 +41,19 @@ class Evaluation:
         100.0
     """
 
-    predicted: dict
+    predicted: dict[str, np.ndarray]
     truth: np.ndarray
     labelled: np.ndarray
-    normalizer: np.ndarray
+    normalizer: np.ndarray | dict[str, np.ndarray]
     metric: str
     skeleton: Skeleton
-    columns: dict | None = None
+    columns: dict[str, tuple[str, ...]] | None = None
 
     def __post_init__(self):
         if self.columns is None:
             object.__setattr__(self, "columns", _sides_together(self.skeleton.parts))
 
-    def scores(self, alpha=0.2):
+    def scores(self, alpha: float = 0.2) -> dict[str, dict[str, dict[str, Any]]]:
         """PCK in percent, as `keras-cpm evaluate --json` writes them.
 
         Args:
@@ -62,11 +66,11 @@ class Evaluation:
         """
         return self._table(f"{self.metric}@{alpha:g}", pck, alpha)
 
-    def areas(self, alphas):
+    def areas(self, alphas: Array) -> dict[str, dict[str, dict[str, Any]]]:
         """Areas under the curve in percent, {"stage1": {"auc@0.2": {...}}, ...}; see `auc`."""
         return self._table(f"auc@{alphas[-1]:g}", auc, alphas)
 
-    def curves(self, alphas):
+    def curves(self, alphas: Array) -> dict[str, dict[str, np.ndarray]]:
         """PCK in percent over thresholds, as in the paper's Figures 8, 9 and 12.
 
         Args:
@@ -81,19 +85,18 @@ class Evaluation:
         return {
             row: {
                 name: np.array([_nan({"total": e["total"], **e["columns"]}[name]) for e in entries])
-                for name in ("total", *self.columns)
+                for name in ("total", *(self.columns or ()))
             }
             for row in self.predicted
             if (entries := [step[row][key] for step in steps])
         }
 
-    def subset(self, chosen):
+    def subset(self, chosen: Array) -> Evaluation:
         """The same for some of the samples.
 
         Args:
             chosen: (S,) bool, or indices.
         """
-        by_row = isinstance(self.normalizer, dict)
         return dataclasses.replace(
             self,
             predicted={row: points[chosen] for row, points in self.predicted.items()},
@@ -101,7 +104,7 @@ class Evaluation:
             labelled=self.labelled[chosen],
             normalizer=(
                 {row: lengths[chosen] for row, lengths in self.normalizer.items()}
-                if by_row
+                if isinstance(self.normalizer, dict)
                 else self.normalizer[chosen]
             ),
         )

@@ -3,7 +3,9 @@
 Written where the export is made, of drawn people; read wherever it runs, which needs numpy alone.
 """
 
+import contextlib
 import tempfile
+import zipfile
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +43,7 @@ def read(artefact):
         list of `Golden`: one for a LiteRT file, two for a SavedModel, without boxes and with them.
 
     Raises:
-        FileNotFoundError: no golden file beside it.
+        FileNotFoundError, ValueError: no golden file beside it, or a damaged one.
 
     Example:
         >>> from keras_cpm.export import golden
@@ -52,6 +54,11 @@ def read(artefact):
         >>> asked.signature, asked.inputs["image"].shape, asked.scores.shape
         ('serving_default', (3, 192, 192, 3), (3, 14))
     """
+    with _damaged_unless_read(artefact.golden):
+        return _read(artefact)
+
+
+def _read(artefact):
     with np.load(artefact.golden, allow_pickle=False) as file:
         arrays = dict(file)
     if artefact.kind == LITERT:
@@ -66,6 +73,26 @@ def read(artefact):
             ("boxes", {"image": images, "box": arrays["box"]}),
         )
     ]
+
+
+def read_keras(artefact):
+    """What the Keras model answered to the golden boxes of a LiteRT file, as `Golden`."""
+    with (
+        _damaged_unless_read(artefact.golden),
+        np.load(artefact.golden, allow_pickle=False) as file,
+    ):
+        outputs = file["keras_keypoints"], file["keras_scores"]
+        return Golden("serving_default", {"image": file["image"]}, *outputs)
+
+
+@contextlib.contextmanager
+def _damaged_unless_read(path):
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (KeyError, TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is damaged; copy it again. It says: {error}") from None
 
 
 def write_boxes(path, spec, reference, run):

@@ -1,25 +1,26 @@
 """SavedModels for TensorFlow Serving; each carries its spec and golden vectors."""
 
+from __future__ import annotations
+
 import contextlib
-import os
-import shutil
 import tempfile
 from pathlib import Path
 
+import keras
 import tensorflow as tf
 
 from ..inference.predictor import Predictor
 from ..inference.runner import StoredSpectrum, keepers
 from ..models import bundle
-from ..models.fourier.layer import held, kept_layers
+from ..models.fourier.layer import float32_copy, held, kept_layers
+from ..pose.spec import PoseSpec
 from . import golden, signatures
-from .artefact import Artefact
+from .artefact import WARMUP_FILE, Artefact
 
 PARTS_FILE = "parts.txt"
-WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 
 
-def export_saved_model(model, spec, directory):
+def export_saved_model(model: keras.Model, spec: PoseSpec, directory: Path | str) -> None:
     """Writes `directory/1/`, a SavedModel that TensorFlow Serving takes as it is, and beside it
     spec.json, golden.npz and manifest.json, with which `keras-cpm verify` tests it on any machine.
 
@@ -42,12 +43,16 @@ def export_saved_model(model, spec, directory):
     file does not hold them, loading computes them.
 
     Args:
-        model: `keras.Model` as `build_cpm` makes it.
+        model: `keras.Model` as `build_cpm` makes it; what it computes in bfloat16 or float16, the
+            export computes in float32.
         spec: `PoseSpec` of the model.
-        directory: made if it is not there. A version 1 in it is replaced.
+        directory: made if it is not there. An export of ours in it is replaced, whole or not at
+            all.
 
     Raises:
-        ValueError: another backend than TensorFlow, or model and spec do not belong together.
+        ValueError: another backend than TensorFlow, model and spec do not belong together, or
+            files of somebody else's are where the export would go.
+        OSError: no room, or no right to write there.
 
     Example:
         >>> import tempfile, keras_cpm
@@ -58,25 +63,21 @@ def export_saved_model(model, spec, directory):
         >>> sorted(tf.saved_model.load(f"{folder}/1").signatures)
         ['beliefs', 'boxes', 'crops', 'serving_default']
     """
+    model = float32_copy(model)
     functions = signatures.of_saved_model(model, spec)
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    version, partial = directory / "1", directory / "partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    with tempfile.TemporaryDirectory() as assets:
-        _write_saved_model(model, functions, _assets(spec, Path(assets)), partial)
-    # the server does without it
-    with contextlib.suppress(ImportError):
-        write_warmup(partial)
     artefact = Artefact(directory, exists=False)
-    # without it an export is known not to be whole
-    artefact.manifest.unlink(missing_ok=True)
-    shutil.rmtree(version, ignore_errors=True)
-    os.replace(partial, version)
-    spec.save(artefact.spec)
+    artefact.check_replaceable()
     predictor = Predictor(model, spec)
-    golden.write_photographs(artefact.golden, lambda data, box: predictor(data, box=box))
-    artefact.write_manifest("none", signatures_of(tf.saved_model.load(str(version))))
+    with artefact.replaced() as new:
+        new.path.mkdir()
+        with tempfile.TemporaryDirectory() as assets:
+            _write_saved_model(model, functions, _assets(spec, Path(assets)), new.model)
+        # the server does without it
+        with contextlib.suppress(ImportError):
+            write_warmup(new.model)
+        spec.save(new.spec)
+        golden.write_photographs(new.golden, lambda data, box: predictor(data, box=box))
+        new.write_manifest("none", signatures_of(tf.saved_model.load(str(new.model))))
 
 
 def signatures_of(served):
@@ -147,4 +148,8 @@ def _write_saved_model(model, functions, assets, directory):
             name: tf.function(function, input_signature=signature).get_concrete_function()
             for name, (function, signature) in functions.items()
         }
-        tf.saved_model.save(module, str(directory), signatures=signatures)
+        try:
+            tf.saved_model.save(module, str(directory), signatures=signatures)
+        except tf.errors.OpError as error:
+            # a full disk, mostly; TensorFlow has its own classes for that
+            raise OSError(error.message.splitlines()[0]) from error

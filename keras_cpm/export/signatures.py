@@ -5,12 +5,12 @@ import tensorflow as tf
 
 from ..images import decode, sampling
 from ..models import bundle
-from ..models.stage_beliefs import StageBeliefs
+from ..models.forward import StageBeliefs
 from ..pose import codec, geometry
 from . import quantize
+from .artefact import MAX_ROWS
 
-# A request is answered in one piece, so this bounds the memory that one can ask for.
-MAX_ROWS = 64
+# too large: beyond any bound of `images.limits`
 UNREADABLE = "the image is empty, cut off, too large, or no JPEG, PNG, GIF or BMP"
 UNSOUND_BOX = "the box must be finite x0, y0, x1, y1 with x0 < x1 and y0 < y1"
 

@@ -1,20 +1,33 @@
 """LiteRT files for phones; each has its spec and golden vectors beside it."""
 
+from __future__ import annotations
+
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
 from ..data.crop import network_box
-from ..models.fourier.layer import direct
+from ..data.records import Record
+from ..models.fourier.layer import direct, float32_copy
+from ..pose.spec import PoseSpec
 from . import golden, signatures
 from . import quantize as quantizing
 from .artefact import Artefact
 from .litert import LiteRTModel
 
 
-def export_tflite(model, spec, path, *, quantize="none", calibration=(), input_type="float32"):
+def export_tflite(
+    model: keras.Model,
+    spec: PoseSpec,
+    path: Path | str,
+    *,
+    quantize: str = "none",
+    calibration: Sequence[Record] = (),
+    input_type: str = "float32",
+) -> None:
     """Writes a LiteRT file with built-in operations only, and beside it `NAME.spec.json`,
     `NAME.golden.npz` and `NAME.manifest.json`, with which `keras-cpm verify` tests it on any
     machine.
@@ -26,7 +39,8 @@ def export_tflite(model, spec, path, *, quantize="none", calibration=(), input_t
     Keras model makes of them ("keras_...") and what the file makes of them here.
 
     Args:
-        model: `keras.Model` as `build_cpm` makes it.
+        model: `keras.Model` as `build_cpm` makes it; what it computes in bfloat16 or float16, the
+            export computes in float32.
         spec: `PoseSpec` of the model.
         path: ending in ".tflite".
         quantize: "none", "float16", "dynamic" or "int8", see `quantize.quantize`. Peaks are always
@@ -36,7 +50,9 @@ def export_tflite(model, spec, path, *, quantize="none", calibration=(), input_t
 
     Raises:
         ValueError: another backend, another ending, an argument that is none of these, "int8"
-            without records, or model and spec do not belong together.
+            without records, model and spec do not belong together, or files of somebody else's
+            are where the export would go; an export of ours is replaced, whole or not at all.
+        OSError: no room, or no right to write there.
         ImportError: to quantize takes `pip install 'keras-cpm[quantize]'`.
 
     Example:
@@ -47,24 +63,24 @@ def export_tflite(model, spec, path, *, quantize="none", calibration=(), input_t
         >>> sorted(os.listdir(folder))
         ['cpm.golden.npz', 'cpm.manifest.json', 'cpm.spec.json', 'cpm.tflite']
     """
+    model = float32_copy(model)
     predict = signatures.of_tflite(model, spec)
     path = Path(path)
     _check_arguments(path, quantize, calibration, input_type)
+    artefact = Artefact(path, exists=False)
+    artefact.check_replaceable()
     box = tf.TensorSpec([1, spec.box_size, spec.box_size, 3], input_type, name="image")
     flat = _flat(model, predict, box)
     if quantize != "none":
         seen = (network_box(record, spec)[0][None] for record in calibration)
         boxes = [pixels.astype(input_type) for pixels in seen] if quantize == "int8" else []
         flat = quantizing.quantize(flat, quantize, boxes)
-    artefact = Artefact(path, exists=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # without it an export is known not to be whole
-    artefact.manifest.unlink(missing_ok=True)
-    path.write_bytes(flat)
-    spec.save(artefact.spec)
-    run = LiteRTModel(path)
-    golden.write_boxes(artefact.golden, spec, predict, run)
-    artefact.write_manifest(quantize, {"serving_default": run.signature()})
+    with artefact.replaced() as new:
+        new.path.write_bytes(flat)
+        spec.save(new.spec)
+        run = LiteRTModel(new.path)
+        golden.write_boxes(new.golden, spec, predict, run)
+        new.write_manifest(quantize, {"serving_default": run.signature()})
 
 
 def _check_arguments(path, quantize, calibration, input_type):

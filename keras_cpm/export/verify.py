@@ -4,14 +4,17 @@ makes of golden vectors.
 A LiteRT file needs its runtime and numpy for that, no TensorFlow.
 """
 
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from . import golden
 from .artefact import LITERT, Artefact
-from .displacement import ELSEWHERE, displacements
+from .displacement import ELSEWHERE, SURE, displacements
 from .litert import LiteRTModel
 
 
@@ -24,21 +27,24 @@ class Check:
     seen: str
 
 
-def verify(path):
+def verify(path: Path | str, *, trust: bool = False) -> list[Check]:
     """Tests an export against the files that lie beside it.
 
     Args:
         path: a .tflite file or the folder of a SavedModel, as `export_tflite` and
-            `export_saved_model` write.
+            `export_saved_model` write. A SavedModel is a program, which is run here.
+        trust: runs a SavedModel whatever operations it has; else only one that has none but those
+            of our exports, which touch no file.
 
     Returns:
         list of `Check`: "files" by their checksums, "signatures" by names, shapes and types,
-        "golden" by the largest displacement of a keypoint whose score is at least 0.3. After a
-        check that fails the rest is not run.
+        "golden" by the largest displacement of a keypoint whose score is at least 0.3, from what
+        the export gave where it was made; of fewer bits it says, too, how far that was from the
+        Keras model. After a check that fails the rest is not run.
 
     Raises:
         FileNotFoundError, ValueError: nothing to be tested at `path`, or its manifest is missing or
-            damaged.
+            damaged, or a SavedModel has other operations.
         ImportError: no runtime for it.
 
     Example:
@@ -53,7 +59,7 @@ def verify(path):
     manifest = artefact.read_manifest()
     checks = [_files(artefact, manifest)]
     if checks[-1].passed:
-        signatures, run = _open(artefact)
+        signatures, run = _open(artefact, trust)
         checks.append(_signatures(signatures, manifest["signatures"]))
     if checks[-1].passed:
         checks.append(_golden(artefact, manifest["quantize"], run))
@@ -94,16 +100,32 @@ def _golden(artefact, quantize, run):
     moved = np.concatenate(moved)
     # NaN is not within bounds
     worst, worst_score = moved.max(initial=0), np.max(changed)
-    seen = (
-        f"{moved.size} sure keypoints differ by at most {worst:.4f} px (bound {bound}), scores by "
-        f"{worst_score:.4f} (bound {score_bound})"
-    )
+    seen = f"{moved.size} sure keypoints differ by at most {worst:.4f} px (bound {bound})"
+    if not moved.size:
+        seen = f"no keypoint has a score of {SURE} or more, so no place was compared"
+    seen += f"; scores differ by at most {worst_score:.4f} (bound {score_bound})"
+    if quantize != "none":
+        seen += f", from what this file gave where it was made; {_from_keras(artefact)}"
     return Check("golden", bool(worst <= bound and worst_score <= score_bound), seen)
 
 
-def _open(artefact):
+def _from_keras(artefact):
+    """What rounding to fewer bits has cost, as recorded where the file was made."""
+    found, keras = golden.read(artefact)[0], golden.read_keras(artefact)
+    moved = displacements(found.keypoints, keras.keypoints, keras.scores)
+    if not moved.size:
+        return (
+            "the Keras model is sure of none of these keypoints, so how far they moved is not known"
+        )
+    return (
+        f"there, {moved.size} sure keypoints of the Keras model moved by {np.median(moved):.4f} px "
+        f"in the median, by {moved.max():.4f} at most"
+    )
+
+
+def _open(artefact, trust):
     """Signatures, and a function from `Golden` to keypoints (N, P, 2) and scores (N, P)."""
-    return _open_litert(artefact) if artefact.kind == LITERT else _open_saved_model(artefact)
+    return _open_litert(artefact) if artefact.kind == LITERT else _open_saved_model(artefact, trust)
 
 
 def _open_litert(artefact):
@@ -116,7 +138,7 @@ def _open_litert(artefact):
     return {"serving_default": model.signature()}, run
 
 
-def _open_saved_model(artefact):
+def _open_saved_model(artefact, trust):
     try:
         import tensorflow as tf
     except ImportError:
@@ -124,8 +146,11 @@ def _open_saved_model(artefact):
             "Testing a SavedModel needs the library that runs it: pip install tensorflow"
         ) from None
 
+    from . import operations
     from .saved_model import signatures_of
 
+    if not trust:
+        operations.check(artefact.model)
     served = tf.saved_model.load(str(artefact.model))
 
     def run(asked):

@@ -6,40 +6,50 @@ operations and handed on as a matrix, so that turning costs nothing: it joins th
 """
 
 import os
+import stat
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 from ..pose import geometry
-from . import sampling, shards
+from . import (
+    arrays,
+    bmp,
+    fields,
+    formats,
+    gif,
+    jpeg,
+    limits,
+    orientation,
+    sampling,
+    shards,
+    transcode,
+)
 
-# Refused before a pixel is allocated; a phone's largest photographs have 200 million.
-MAX_PIXELS = 250_000_000
 # What libjpeg can divide the sides of a photograph by while it decodes.
 JPEG_RATIOS = (1, 2, 4, 8)
 # Equal to OpenCV's decoder; TensorFlow's default differs by up to 4 levels.
 _DCT_METHOD = "INTEGER_ACCURATE"
-# Metadata is looked for in here: an EXIF block is at most 64 kB, and thumbnails come after it.
-_HEAD_BYTES = 1 << 18
-_MAX_BLOCKS = 256
-# The start of a JPEG and of its first segment.
-_JFIF = b"\xff\xd8\xff\xe0\0\x10"
-_EXIF, _PNG_EXIF, _PNG, _PNG_PICTURE = list(b"Exif"), list(b"eXIf"), list(b"PNG"), list(b"IDAT")
+# The branches of what depends on the format, and the first bytes of each.
+_JPEG, _PNG, _GIF, _BMP = range(4)
+_FIRST_BYTES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM")
 
 
-@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+# nothing in it is Python's control flow
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
 def read_image(data):
     """Decodes JPEG, PNG, GIF (first frame) or BMP.
 
     Args:
-        data: scalar string tensor, the bytes of a file.
+        data: scalar string tensor, the bytes of a file; of WebP and TIFF what
+            `transcode.readable` made of them.
 
     Returns:
-        pixels (H, W, 3) uint8 RGB as stored, and upright_from_stored (3, 3) float32.
+        pixels (H, W, 3) uint8 RGB as stored, and upright_from_stored (3, 3) float32. What is
+        transparent has the color that is stored there; of 16 bits a channel the high ones count.
 
     Raises:
-        tf.errors.InvalidArgumentError: not an image, cut off, or more than `MAX_PIXELS`.
+        tf.errors.InvalidArgumentError: not an image, cut off, or beyond a bound of `limits`.
 
     Example:
         >>> import tensorflow as tf
@@ -49,12 +59,13 @@ def read_image(data):
         >>> pixels.shape, upright_from_stored.numpy().diagonal().tolist()
         (TensorShape([4, 6, 3]), [1.0, 1.0, 1.0])
     """
-    data, _, orientation = read_header(data)
+    data, _, turn = read_header(data)
     pixels = decode(data)
-    return pixels, geometry.upright_from_stored(orientation, tf.shape(pixels)[:2])
+    return pixels, geometry.upright_from_stored(turn, tf.shape(pixels)[:2])
 
 
-@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+# nothing in it is Python's control flow
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
 def read_header(data):
     """What is known of an image before it is decoded.
 
@@ -62,29 +73,51 @@ def read_header(data):
         data: scalar string tensor, the bytes of a file.
 
     Returns:
-        data, to be decoded by whoever wants only images of at most `MAX_PIXELS`; size (2,) int32,
-        height and width as declared; orientation, scalar int32, see `geometry.upright_from_stored`.
+        data, to be decoded by whoever wants only images within the bounds of `limits`; size (2,)
+        int32, height and width as declared; orientation, scalar int32, see
+        `geometry.upright_from_stored`.
 
     Raises:
         tf.errors.InvalidArgumentError: as `read_image`.
     """
-    size = tf.cond(
-        tf.io.is_jpeg(data),
+    sound = [
+        tf.debugging.assert_less_equal(
+            tf.strings.length(data), limits.MAX_BYTES, message=limits.BYTES
+        ),
+        # what else TensorFlow can decode would come with a size and an orientation not read here
+        tf.debugging.assert_less(_kind(data), len(_FIRST_BYTES), message="of no known format"),
+    ]
+    with tf.control_dependencies(sound):
+        data = tf.identity(data)
+    size = _of_kind(
+        data,
         lambda: tf.io.extract_jpeg_shape(data)[:2],
-        lambda: _declared_size(_head(data, 32)),
+        lambda: _png_size(data),
+        lambda: gif.size(data),
+        lambda: bmp.size(data),
     )
-    with tf.control_dependencies(_refuse_bombs(size)):
+    with tf.control_dependencies(_refuse_pixels(size)):
+        size = tf.identity(size)
+    turn, has_few_scans = _of_kind(
+        data,
+        lambda: (orientation.of_jpeg(data), jpeg.has_few_scans(data, size)),
+        lambda: (orientation.of_png(data), True),
+        *[lambda: (1, True)] * 2,
+    )
+    sound = tf.debugging.assert_equal(has_few_scans, True, message=limits.SCANS)
+    with tf.control_dependencies([sound]):
         data, size = tf.identity(data), tf.identity(size)
-    orientation = tf.cond(_has_no_metadata(data), lambda: 1, lambda: _orientation(data))
-    return data, size, orientation
+    return data, size, turn
 
 
 def decode(data):
     """(H, W, 3) uint8 RGB as stored, of all that `read_image` reads."""
-    pixels = tf.cond(
-        tf.io.is_jpeg(data),
+    pixels = _of_kind(
+        data,
         lambda: tf.io.decode_jpeg(data, channels=3, dct_method=_DCT_METHOD),
-        lambda: tf.io.decode_image(data, channels=3, expand_animations=False),
+        lambda: tf.io.decode_png(data, channels=3),
+        lambda: gif.decode(data),
+        lambda: bmp.decode(data),
     )
     return tf.ensure_shape(pixels, [None, None, 3])
 
@@ -130,14 +163,31 @@ def encoded(path):
     path = Path(path)
     if path.is_dir():
         raise ValueError(f"The image {path} is a folder; name a file in it.")
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"There is no image at {path}; check the path.")
+    if problem := why_not_read(path):
+        raise ValueError(f"The image {path} cannot be read: {problem}.")
     return path.read_bytes()
 
 
+def why_not_read(path):
+    """What keeps a file from being opened, before it is: a pipe would never end.
+
+    Args:
+        path: of something that is there.
+
+    Returns:
+        `None`, or what it is and the remedy, to go on after the name of the file.
+    """
+    state = os.stat(path)
+    if not stat.S_ISREG(state.st_mode):
+        return "it is a pipe or a device; copy what it gives into a file"
+    return limits.BYTES if state.st_size > limits.MAX_BYTES else None
+
+
 def is_there(path):
-    """Whether there is an image for `encoded`."""
-    return os.path.isfile(path) or shards.contains(path)
+    """Whether there is something for `encoded`; see `why_not_read`."""
+    return (os.path.exists(path) and not os.path.isdir(path)) or shards.contains(path)
 
 
 def open_image(source):
@@ -145,7 +195,7 @@ def open_image(source):
 
     Args:
         source: a path, the bytes of an image file, or an array (H, W, 3) RGB 0..255 that is upright
-            already; (H, W) and (H, W, 1) grey and (H, W, 4) with alpha are taken too.
+            already; `arrays.as_rgb` says which other arrays and Pillow images are taken.
 
     Returns:
         pixels (H, W, 3) uint8 or float32 as stored, and upright_from_stored (3, 3).
@@ -154,7 +204,7 @@ def open_image(source):
         FileNotFoundError, ValueError: one sentence with the name and the remedy.
     """
     if not isinstance(source, (str, Path, bytes)):
-        return tf.convert_to_tensor(_as_rgb(source)), tf.eye(3)
+        return tf.convert_to_tensor(arrays.as_rgb(source)), tf.eye(3)
     name, data = "The image", source
     if not isinstance(source, bytes):
         name = f"The image {source}"
@@ -162,9 +212,11 @@ def open_image(source):
     if not data:
         raise ValueError(f"{name} is empty (0 bytes); copy or download it again.")
     try:
+        if formats.kind_of(data) in transcode.KINDS:
+            return tf.constant(transcode.upright(data)), tf.eye(3)
         return read_image(tf.constant(data))
-    except tf.errors.InvalidArgumentError as error:
-        raise ValueError(f"{name} cannot be decoded: {_reason(data, error)}") from None
+    except (transcode.Unread, tf.errors.InvalidArgumentError) as error:
+        raise ValueError(f"{name} cannot be decoded: {_reason(data, error)}.") from None
 
 
 def upright_array(source):
@@ -175,144 +227,38 @@ def upright_array(source):
     return tf.cast(tf.round(upright), tf.uint8).numpy()
 
 
-def _as_rgb(array):
-    array = np.asarray(array)
-    if array.ndim == 2:
-        array = array[..., None]
-    if array.ndim != 3 or array.shape[-1] not in (1, 3, 4) or 0 in array.shape:
-        raise ValueError(
-            "`image` must be a path, the bytes of a file, or an array (height, width, 3) of RGB "
-            f"0..255. Received: an array of shape {array.shape}"
-        )
-    if array.dtype != np.uint8:
-        array = array.astype(np.float32)
-        if not np.isfinite(array).all():
-            raise ValueError(
-                "`image` must be finite. Received: an array with NaN or infinite values"
-            )
-        if 0 < array.max() <= 1:
-            raise ValueError(
-                "`image` must be RGB 0..255; multiply it by 255. "
-                f"Received: values up to {array.max():g}"
-            )
-    array = array[..., :3]
-    return np.repeat(array, 3, axis=-1) if array.shape[-1] == 1 else array
+def _kind(data):
+    """The number of the format, or one more than the last."""
+    is_of = [fields.starts_with(data, first) for first in _FIRST_BYTES]
+    return tf.argmax(tf.cast([*is_of, True], tf.int32), output_type=tf.int32)
+
+
+def _of_kind(data, *branches):
+    """What the branch of the format says: of JPEG, PNG, GIF and BMP."""
+    return tf.switch_case(_kind(data), branches)
 
 
 def _reason(data, error):
-    if "pixels" in error.message and "limit" in error.message:
-        return f"it declares more than {MAX_PIXELS:,} pixels; make it smaller first."
-    if data[:2] == b"\xff\xd8" or data[:4] in (b"\x89PNG", b"GIF8") or data[:2] == b"BM":
-        return "the file is cut off or damaged; copy or download it again."
-    return "it is not a JPEG, PNG, GIF or BMP file; convert it to one of these."
+    if isinstance(error, transcode.Unread):
+        return str(error)
+    kind = formats.kind_of(data)
+    if kind not in formats.READ_KINDS:
+        return f"it is {formats.refusal(kind)}"
+    known = (*limits.ALL, bmp.UNREAD)
+    return next((reason for reason in known if reason in error.message), formats.DAMAGED)
 
 
-def _refuse_bombs(size):
+def _refuse_pixels(size):
     pixels = tf.reduce_prod(tf.cast(size, tf.int64))
-    limit = tf.constant(MAX_PIXELS, tf.int64)
+    limit = tf.constant(limits.MAX_PIXELS, tf.int64)
     return [
-        # what else TensorFlow can decode would come with a size and an orientation not read here
-        tf.debugging.assert_positive(pixels, message="not a JPEG, PNG, GIF or BMP"),
-        tf.debugging.assert_less_equal(pixels, limit, message="more pixels than the limit"),
+        tf.debugging.assert_positive(pixels, message="no pixels"),
+        tf.debugging.assert_less_equal(pixels, limit, message=limits.PIXELS),
     ]
 
 
-def _head(data, length):
-    """The first bytes as numbers, and one zero for `_bytes` to point at where there is nothing."""
-    return tf.io.decode_raw(tf.strings.substr(data, 0, length) + b"\0", tf.uint8)
-
-
-def _declared_size(head):
-    """(2,) int32 size that a header other than JPEG's declares; (0, 0) for unknown formats."""
-    is_png = tf.reduce_all(_bytes(head, 1, 3) == _PNG)
-    is_bmp = tf.reduce_all(_bytes(head, 0, 2) == list(b"BM"))
-    is_gif = tf.reduce_all(_bytes(head, 0, 3) == list(b"GIF"))
-    png = tf.stack([_number(head, 20, 4, False), _number(head, 16, 4, False)])
-    bmp = tf.abs(tf.stack([_number(head, 22, 4, True), _number(head, 18, 4, True)]))
-    gif = tf.stack([_number(head, 8, 2, True), _number(head, 6, 2, True)])
-    other = tf.where(is_png, png, tf.where(is_bmp, bmp, tf.where(is_gif, gif, [0, 0])))
-    # a negative PNG side is one of 2^31 or more
-    return tf.where(other < 0, MAX_PIXELS + 1, other)
-
-
-def _has_no_metadata(data):
-    """Whether only a JFIF segment of 16 bytes precedes the tables: true of most JPEGs and cheap."""
-    head = tf.io.decode_raw(tf.strings.substr(data, 0, 22), tf.uint8)
-    following = tf.cast(head[-1:], tf.int32)
-    metadata = tf.reduce_any((following & 0xF0 == 0xE0) | (following == 0xFE))
-    return (tf.strings.substr(data, 0, 6) == _JFIF) & (tf.size(head) == 22) & ~metadata
-
-
-def _orientation(data):
-    head = _head(data, _HEAD_BYTES)
-    start = tf.cond(
-        tf.io.is_jpeg(data), lambda: _tiff_start_jpeg(head), lambda: _tiff_start_png(head)
-    )
-    return tf.cond(start > 0, lambda: _tiff_orientation(head, start), lambda: 1)
-
-
-def _tiff_orientation(head, start):
-    little = _bytes(head, start, 2)[0] == 0x49
-    directory = start + _number(head, start + 4, 4, little)
-    count = tf.clip_by_value(_number(head, directory, 2, little), 0, 256)
-    entries = directory + 2 + 12 * tf.range(count)
-    is_orientation = _number(head, entries, 2, little) == 0x0112
-    values = tf.boolean_mask(_number(head, entries + 8, 2, little), is_orientation)
-    return tf.concat([values, [1]], 0)[0]
-
-
-def _tiff_start_jpeg(head):
-    """Walks the segments before the picture to the EXIF block; 0 where there is none."""
-
-    def is_exif(at):
-        return (_bytes(head, at + 1, 1)[0] == 0xE1) & tf.reduce_all(
-            _bytes(head, at + 4, 4) == _EXIF
-        )
-
-    def goes_on(at):
-        marker = _bytes(head, at, 2)
-        metadata = ((marker[1] >= 0xE0) & (marker[1] <= 0xEF)) | (marker[1] == 0xFE)
-        return (marker[0] == 0xFF) & metadata & ~is_exif(at)
-
-    def following(at):
-        return [at + 2 + tf.maximum(_number(head, at + 2, 2, False), 1)]
-
-    (at,) = tf.while_loop(goes_on, following, [tf.constant(2)], maximum_iterations=_MAX_BLOCKS)
-    return tf.where(is_exif(at), at + 10, 0)
-
-
-def _tiff_start_png(head):
-    """Walks the chunks before the picture to the EXIF block; 0 where there is none."""
-    is_png = tf.reduce_all(_bytes(head, 1, 3) == _PNG)
-
-    def is_exif(at):
-        return tf.reduce_all(_bytes(head, at + 4, 4) == _PNG_EXIF)
-
-    def goes_on(at):
-        inside = is_png & (at >= 0) & (at + 12 < tf.size(head))
-        is_picture = tf.reduce_all(_bytes(head, at + 4, 4) == _PNG_PICTURE)
-        return inside & ~is_picture & ~is_exif(at)
-
-    def following(at):
-        length = _number(head, at, 4, False)
-        return [tf.where((length < 0) | (length > _HEAD_BYTES), tf.size(head), at + 12 + length)]
-
-    (at,) = tf.while_loop(goes_on, following, [tf.constant(8)], maximum_iterations=_MAX_BLOCKS)
-    return tf.where(is_png & is_exif(at), at + 8, 0)
-
-
-def _bytes(head, start, count):
-    """`count` bytes from `start`; zeros outside. `start` may be a vector."""
-    index = tf.expand_dims(tf.cast(start, tf.int32), -1) + tf.range(count)
-    end = tf.size(head) - 1
-    return tf.cast(tf.gather(head, tf.where((index >= 0) & (index < end), index, end)), tf.int32)
-
-
-def _number(head, start, count, little):
-    """Unsigned whole number of `count` bytes (of four, the highest bit turns into the sign)."""
-    values = _bytes(head, start, count)
-    values = tf.where(little, values, tf.reverse(values, [-1]))
-    total = values[..., 0]
-    for i in range(1, count):
-        total += tf.bitwise.left_shift(values[..., i], 8 * i)
-    return total
+def _png_size(data):
+    head = fields.take(data, 16, 8)
+    size = tf.stack([fields.number(head, start, 4, False) for start in (4, 0)])
+    # a negative side is one of 2^31 or more
+    return tf.where(size < 0, limits.MAX_PIXELS + 1, size)

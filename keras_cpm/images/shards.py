@@ -12,6 +12,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from . import limits
+
 # The end of a .zip file, and beside the bytes of a member its two headers.
 _END_BYTES, _HEADER_BYTES = 22, 76
 # What zipfile raises for bytes that are no whole .zip file, or one that it cannot read.
@@ -42,6 +44,14 @@ def contains(path):
     return _has(_members(place[0]), place[1])
 
 
+def byte_count(path):
+    """Bytes of a photograph in a file or in a shard, or `None` where there is none; not read."""
+    place = split(path)
+    if place is None:
+        return os.path.getsize(path) if os.path.isfile(path) else None
+    return _members(place[0]).getinfo(place[1]).file_size if contains(path) else None
+
+
 def read(shard, member):
     """The bytes of a member, whose checksum is verified.
 
@@ -51,7 +61,7 @@ def read(shard, member):
 
     Raises:
         FileNotFoundError: no such shard, or nothing of that name in it.
-        ValueError: the shard is damaged.
+        ValueError: the shard is damaged, or its member unpacks to more than `limits` says.
 
     Example:
         >>> import tempfile
@@ -72,10 +82,25 @@ def read(shard, member):
             f"The shard {shard} has no member {member!r}; check the path, or write the shard again "
             "with `keras-cpm pack`."
         )
+    info = members.getinfo(member)
+    if not info.file_size <= min(limits.MAX_BYTES, limits.MAX_RATIO * info.compress_size):
+        raise ValueError(
+            f"The shard {shard} has a member {member!r} of {info.compress_size:,} bytes that "
+            f"unpacks to {info.file_size:,}, more than {limits.MAX_BYTES:,} or "
+            f"{limits.MAX_RATIO} times as many; write the shard again with `keras-cpm pack`."
+        )
     try:
         return members.read(member)
     except _DAMAGES as error:
         raise ValueError(_damage(shard, f"at its member {member!r}: {error}")) from None
+
+
+def checked(shard, member):
+    """As `read`, once every member of the shard has been read and its checksum verified."""
+    with contextlib.suppress(*_DAMAGES):
+        if _members(shard).testzip() is None and _has(_members(shard), member):
+            return read(shard, member)
+    raise ValueError(_damage(shard, "at one of its members"))
 
 
 def comment(shard):

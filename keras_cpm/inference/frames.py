@@ -11,16 +11,51 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..images import output
+
 _WRITABLE = (".mp4", ".mov", ".avi", ".mkv", ".m4v")
-SUFFIXES = (*_WRITABLE, ".webm")
+SUFFIXES = (
+    *(*_WRITABLE, ".webm", ".wmv", ".asf", ".flv", ".f4v", ".mpg", ".mpeg", ".m2v", ".vob"),
+    *(".ts", ".mts", ".m2ts", ".3gp", ".3g2", ".ogv", ".divx", ".mxf"),
+)
+# How videos begin: Matroska, ASF, Flash, MPEG streams, Ogg. An MP4 names its brand after "ftyp", as
+# photographs of phones do, an AVI after "RIFF", as WebP does, a transport stream repeats a byte.
+_BEGINNINGS = (
+    *(b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", b"FLV\1"),
+    *(b"\0\0\1\xba", b"\0\0\1\xb3", b"OggS"),
+)
+_BRANDS = (
+    *(b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"qt  ", b"dash"),
+    *(b"M4V ", b"M4VH", b"M4VP", b"MSNV", b"f4v ", b"XAVC", b"3g"),
+)
+_PACKET = 188
+# Frames a second of a drawing at most; some files declare the ticks of their clock.
+FASTEST = 240.0
+# A clip may end this much before the time that its file declares, as a share and in seconds: sound
+# is often longer.
+_EARLY, _EARLY_SECONDS = 0.05, 0.25
 # Frames that wait between two steps; what is decoded too early takes memory.
 _WAITING = 8
 _END = object()
 
 
 def is_video(path):
-    """Whether a file is a video, by its name."""
-    return Path(path).suffix.lower() in SUFFIXES
+    """Whether a file is a video, by its name or by how it begins."""
+    path = Path(path)
+    if path.suffix.lower() in SUFFIXES:
+        return True
+    # nothing is read from a pipe
+    if not path.is_file():
+        return False
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        head = file.read(_PACKET + 1)
+        return (
+            head.startswith(_BEGINNINGS)
+            or (head[4:8] == b"ftyp" and head[8:12].startswith(_BRANDS))
+            or (head[:4] == b"RIFF" and head[8:12] == b"AVI ")
+            or head[::_PACKET] == b"GG"
+        )
+    return False
 
 
 def read_frames(source):
@@ -43,8 +78,8 @@ def read_frames(source):
         FileNotFoundError: There is no video at nothing.mp4; check the path.
     """
     is_camera = isinstance(source, int)
-    if not is_camera and not Path(source).is_file():
-        raise FileNotFoundError(f"There is no video at {source}; check the path.")
+    if not is_camera:
+        _check_file(source)
     # here and not with the first frame, because some systems open cameras in the main thread only
     capture = cv2.VideoCapture(source if is_camera else str(source))
     if not capture.isOpened():
@@ -56,6 +91,27 @@ def read_frames(source):
             "does not know."
         )
     return _frames_of(capture, is_camera)
+
+
+def _check_file(path):
+    """OpenCV would wait for a pipe without end."""
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"There is no video at {path}; check the path.")
+    if not os.path.isfile(path):
+        raise ValueError(
+            f"The video {path} is a folder, a pipe or a device; copy the video to a file, or give "
+            "a camera by its number."
+        )
+    _check_name(path)
+
+
+def _check_name(path):
+    """OpenCV would end the process."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(path).decode("utf-8", "replace")
+        raise ValueError(f"The name {shown} is no text in UTF-8; rename the video.") from None
 
 
 def _frames_of(capture, is_camera):
@@ -78,12 +134,38 @@ def _frames_of(capture, is_camera):
 
 
 def frame_rate(path):
-    """(frames a second, number of frames) as a file declares them."""
+    """(frames a second, number of frames) as a file declares them; 25 and 0 where it does not.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_frames`.
+    """
+    _check_file(path)
     capture = cv2.VideoCapture(str(path))
     try:
-        return capture.get(cv2.CAP_PROP_FPS) or 25.0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        rate, count = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
     finally:
         capture.release()
+    return rate if rate > 0 else 25.0, int(count) if 0 < count < 2**31 else 0
+
+
+def ends_early(path, times):
+    """A sentence where the frames of a video end long before the time that its file declares.
+
+    Args:
+        path: of the video.
+        times: seconds of the frames that were read, in order; not empty.
+
+    Returns:
+        `None` where all is well, or where the file declares nothing.
+    """
+    rate, count = frame_rate(path)
+    declared, found = count / rate, times[-1] - times[0] + 1 / rate
+    if found >= declared * (1 - _EARLY) - _EARLY_SECONDS:
+        return None
+    return (
+        f"The video {path} declares {declared:.1f} s, about {count} frames, but ends after "
+        f"{found:.1f} s and {len(times)} frames: it may be cut off; copy or download it again."
+    )
 
 
 class Writer:
@@ -104,6 +186,7 @@ class Writer:
         self.path, self.rate, self.count, self._file = Path(path), rate, 0, None
         if self.path.suffix.lower() not in _WRITABLE:
             raise ValueError(f"`path` must end in one of {', '.join(_WRITABLE)}. Received: {path}")
+        _check_name(path)
 
     def __call__(self, frame):
         if self._file is None:
@@ -120,6 +203,8 @@ class Writer:
         """Ends the file."""
         if self._file is not None:
             self._file.release()
+            with self.path.open("ab") as file:
+                file.write(output.tail(self.path.suffix))
 
 
 def has_display():

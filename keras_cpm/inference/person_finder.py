@@ -4,13 +4,22 @@ As in the release's demo.ipynb: a person network marks the middle of everybody, 
 then runs once a person. Boxes or centres of any other detector do as well.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
 import numpy as np
 import tensorflow as tf
 
 from ..images import decode, sampling
+from ..models import bundle
+from ..models.forward import StageBeliefs, takes_center_map
 from ..models.released import released_spec
-from ..models.stage_beliefs import StageBeliefs, takes_center_map
 from ..pose import geometry, multiscale
+from ..pose.spec import Array, PoseSpec
 from .runner import inference_of
 
 _ZOOMS, _NEAR = (0.5, 1.0, 2.0), 0.4
@@ -19,7 +28,14 @@ _ZOOMS, _NEAR = (0.5, 1.0, 2.0), 0.4
 _WIDEST = 10 * 368
 
 
-def find_people(image, model, spec, *, threshold=0.5, zooms=None):
+def find_people(
+    image: Path | str | bytes | Array,
+    model: keras.Model,
+    spec: PoseSpec,
+    *,
+    threshold: float = 0.5,
+    zooms: Sequence[float] | None = None,
+) -> list[dict[str, Any]]:
     """Finds the people of a photograph with a person network.
 
     For each zoom the photograph is scaled to `zoom * spec.box_size` pixels in height, padded on the
@@ -46,6 +62,7 @@ def find_people(image, model, spec, *, threshold=0.5, zooms=None):
         >>> keras_cpm.find_people(np.zeros((60, 80, 3)), model, spec)
         []
     """
+    bundle.check_model(model, spec)
     if spec.num_parts != 1 or takes_center_map(model):
         raise ValueError(
             "`model` must be a person network: one part and no center map, such as "

@@ -1,13 +1,21 @@
 """An image and where the person is -> a `Pose` in the pixels of that image."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
 import numpy as np
 import tensorflow as tf
 
 from ..images import decode, sampling
 from ..models import bundle
-from ..models.stage_beliefs import StageBeliefs
+from ..models.forward import StageBeliefs
 from ..pose import codec, geometry, multiscale
 from ..pose.pose import Pose
+from ..pose.spec import Array, PoseSpec
 from .runner import inference_of
 
 # crops a batch: 16 of 368 pixels hold 1.1 GB in the released network's first layer
@@ -16,6 +24,9 @@ _BATCH = 16
 
 class Predictor:
     """Finds one person's pose in an image.
+
+    Threads may share it: photographs are read at the same time, the network runs for one after the
+    other. Weights that change are followed; a copy, also by pickle, has a model of its own.
 
     Args:
         model: `keras.Model` as `build_cpm` makes it.
@@ -40,7 +51,16 @@ class Predictor:
         (14, 2)
     """
 
-    def __init__(self, model, spec, *, scales=(1.0,), flip=False, refine="log", merge="box"):
+    def __init__(
+        self,
+        model: keras.Model,
+        spec: PoseSpec,
+        *,
+        scales: Sequence[float] = (1.0,),
+        flip: bool = False,
+        refine: str = "log",
+        merge: str = "box",
+    ) -> None:
         bundle.check_model(model, spec)
         scales = tuple(scales)
         if not scales or not all(0 < scale < np.inf for scale in scales):
@@ -57,7 +77,14 @@ class Predictor:
         self.scales, self.flip = scales, flip
         self._stages = StageBeliefs(model, spec, run=inference_of(model))
 
-    def __call__(self, image, *, center=None, person_height=None, box=None):
+    def __call__(
+        self,
+        image: Path | str | bytes | Array,
+        *,
+        center: Array | None = None,
+        person_height: float | None = None,
+        box: Array | None = None,
+    ) -> Pose:
         """Predicts.
 
         Args:
@@ -78,7 +105,9 @@ class Predictor:
             image, [{"center": center, "person_height": person_height, "box": box}]
         )[0]
 
-    def predict_people(self, image, places):
+    def predict_people(
+        self, image: Path | str | bytes | Array, places: Sequence[dict[str, Any]]
+    ) -> list[Pose]:
         """Predicts several people of one image, all in one batch.
 
         Args:
@@ -157,7 +186,8 @@ class Predictor:
     def _crops(self, pixels, upright_from_stored, network_from_image):
         """(n, H, W, 3): one crop a scale, then the same mirrored."""
         matrices = self._zoomed(network_from_image)
-        crops = _crop_all(pixels, upright_from_stored, matrices, self.spec)
+        fill, side = self.spec.pad_value, self.spec.box_size
+        crops = _crop_all(pixels, upright_from_stored, matrices, fill, side)
         return tf.concat([crops, tf.reverse(crops, [2])], 0) if self.flip else crops
 
     def _read(self, stages, network_from_image, size):
@@ -200,8 +230,12 @@ class Predictor:
 
 
 @tf.function(reduce_retracing=True)
-def _crop_all(pixels, upright_from_stored, matrices, spec):
-    """(n, H, W, 3): a crop for each of n matrices."""
+def _crop_all(pixels, upright_from_stored, matrices, fill, side):
+    """(n, H, W, 3): a crop for each of n matrices.
+
+    It takes numbers of a spec, because TensorFlow traces numbers once and objects again.
+    """
+    spec = PoseSpec(box_size=side, pad_value=fill)
     # not once a crop
     pixels = tf.cast(pixels, tf.float32)
     return tf.stack([sampling.crop(pixels, upright_from_stored, m, spec) for m in matrices])

@@ -1,19 +1,17 @@
 """`Inference`: a model as a function for predictions, which keeps the spectra of large kernels."""
 
+import functools
 import hashlib
+import threading
 import weakref
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from ..models.forward import stages_of
 from ..models.fourier.convolution import kernel_spectrum
 from ..models.fourier.layer import held, kept_layers, spectra, tiled_layers
-from ..models.stage_beliefs import stages_of
-
-# numbers of a kernel that are looked at to notice new weights; a step of training changes all
-_LOOKED_AT = 64
-
 
 _OF_MODEL = weakref.WeakKeyDictionary()
 
@@ -27,7 +25,9 @@ class Inference:
     """Runs a model on arrays.
 
     Where layers take Fourier tiles (TensorFlow, CPU), the spectra of their kernels are computed
-    once and again when the weights have changed. Otherwise it is `model.predict_on_batch`.
+    once and again when any weight of a kernel has changed. Otherwise it is
+    `model.predict_on_batch`. Threads may share it and run one after the other; a copy, also by
+    pickle, is that of the copied model.
 
     Args:
         model: `keras.Model`.
@@ -45,7 +45,11 @@ class Inference:
     def __init__(self, model):
         # its users keep the model; without this, nobody would ever let go of either
         self._model = weakref.ref(model)
-        self._tiles, self._spectra, self._function, self._seen = {}, [], None, None
+        self._lock = threading.Lock()
+        self._function, self._tiles, self._spectra, self._kernels = None, {}, [], []
+
+    def __reduce__(self):
+        return inference_of, (self.model,)
 
     def __call__(self, inputs):
         """Predicts.
@@ -56,11 +60,13 @@ class Inference:
         Returns:
             list of arrays, one an output.
         """
-        if keras.backend.backend() != "tensorflow" or not tiled_layers(self.model):
-            return stages_of(self.model.predict_on_batch(inputs))
-        self._refresh()
-        outputs = self._function(*(tf.cast(x, tf.float32) for x in inputs))
-        return [output.numpy() for output in outputs]
+        # one after the other: a run takes all cores, and memory that is then taken once
+        with self._lock:
+            if keras.backend.backend() != "tensorflow" or not tiled_layers(self.model):
+                return stages_of(self.model.predict_on_batch(inputs))
+            self._refresh()
+            outputs = self._function([tf.cast(x, tf.float32) for x in inputs], self._spectra)
+            return [output.numpy() for output in outputs]
 
     @property
     def model(self):
@@ -69,28 +75,38 @@ class Inference:
     def _refresh(self):
         """Traces, and computes spectra, where that has not been done for these weights."""
         tiles = tiled_layers(self.model)
-        seen = self._sample(kept_layers(self.model))
-        if tiles != self._tiles:
-            self._tiles = tiles
-            self._spectra = [tf.Variable(s, trainable=False) for s in spectra(self.model)]
-            self._function = self._trace()
-        elif any(map(np.any, map(np.not_equal, seen, self._seen))):
-            for variable, spectrum in zip(self._spectra, spectra(self.model), strict=True):
-                variable.assign(spectrum)
-        self._seen = seen
-
-    def _sample(self, layers):
-        flat = [tf.reshape(layer.kernel, [-1]) for layer in layers]
-        return [k[:: max(1, k.shape[0] // _LOOKED_AT)].numpy() for k in flat]
+        kernels = [tf.convert_to_tensor(layer.kernel) for layer in kept_layers(self.model)]
+        if self._function is None or tiles != self._tiles:
+            self._spectra = spectra(self.model)
+            self._function, self._tiles = self._trace(), tiles
+        elif not all(map(_same, kernels, self._kernels)):
+            self._spectra = spectra(self.model)
+        self._kernels = kernels
 
     def _trace(self):
-        specs = [tf.TensorSpec(x.shape, tf.float32) for x in self.model.inputs]
+        """A function of inputs and spectra."""
+        given = []
 
-        def run(*inputs):
+        def run(inputs, spectra_now):
+            given[:] = spectra_now
             return stages_of(self.model(list(inputs), training=False))
 
-        with held(self.model, keepers(self.model, [v.read_value for v in self._spectra])):
-            return tf.function(run, input_signature=specs).get_concrete_function()
+        inputs = [tf.TensorSpec(x.shape, tf.float32) for x in self.model.inputs]
+        shapes = [tf.TensorSpec(x.shape, tf.float32) for x in self._spectra]
+        reads = [functools.partial(given.__getitem__, i) for i in range(len(shapes))]
+        with held(self.model, keepers(self.model, reads)):
+            return tf.function(run).get_concrete_function(inputs, shapes)
+
+
+def _same(kernel, seen):
+    """Whether a kernel still is what was seen of it, all of it.
+
+    TensorFlow never writes into memory that somebody else holds, and `seen` is held: the same
+    memory is the same numbers, without reading them.
+    """
+    if "CPU" in kernel.device and np.may_share_memory(kernel, seen):
+        return True
+    return bool(tf.reduce_all(tf.equal(kernel, seen)))
 
 
 def keepers(model, reads):

@@ -113,7 +113,7 @@ def _next(pose, place):
     before = place.get("person_height")
     if before:
         height = before + _FOLLOWS * (height - before)
-    return {"center": tuple(center.numpy().tolist()), "person_height": max(height, 1.0)}
+    return {"center": tuple(center.tolist()), "person_height": max(height, 1.0)}
 
 
 class OneEuro:

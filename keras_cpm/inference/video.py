@@ -1,26 +1,38 @@
 """The pose of one person in every frame of a video or a camera, drawn and written down."""
 
+from __future__ import annotations
+
 import csv
 import dataclasses
+import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from ..images import output
+from ..pose.spec import Progress
 from ..visualization.pose import draw_pose
 from . import frames
-from .tracking import Follower, OneEuro
+from .tracking import Follower, OneEuro, Sighting
+
+if TYPE_CHECKING:
+    from .predictor import Predictor
 
 
 def predict_video(
-    source,
-    predictor,
+    source: Path | str | int,
+    predictor: Predictor,
     *,
-    find=None,
-    smooth=True,
-    draw=None,
-    names=False,
-    threshold=0.15,
-    show=None,
-    progress=iter,
-):
+    find: Callable[[np.ndarray], list[dict[str, Any]]] | None = None,
+    smooth: bool = True,
+    draw: Path | str | None = None,
+    names: bool = False,
+    threshold: float = 0.15,
+    show: Callable[[np.ndarray], object] | None = None,
+    progress: Progress = iter,
+) -> list[tuple[float, Sighting]]:
     """Follows one person through a video.
 
     Args:
@@ -29,8 +41,8 @@ def predict_video(
         find: function of a frame to places, as in `tracking.Follower`; without, the person fills
             the frame when nobody is followed yet.
         smooth: whether keypoints are smoothed, see `tracking.OneEuro`.
-        draw: path of a video to write, with the pose drawn in; that of a camera repeats frames
-            where prediction is slower, so that it keeps time.
+        draw: path of a video to write, with the pose drawn in. It keeps time: frames are repeated
+            or left out where the rate of a file varies, or prediction is slower than a camera.
         names: whether names and scores are written beside the parts there.
         threshold: as in `draw_pose`.
         show: function of a frame (H, W, 3) uint8 RGB with the pose drawn in, called for every
@@ -39,7 +51,8 @@ def predict_video(
 
     Returns:
         list of (seconds, `tracking.Sighting`), an entry a frame; poses are without belief maps,
-        which would fill the memory. Ctrl-C ends a camera, too.
+        which would fill the memory. Ctrl-C ends a camera, too. A warning says where a file ends
+        long before the time that it declares.
 
     Raises:
         FileNotFoundError, ValueError: as `frames.read_frames` and `frames.Writer`; a source without
@@ -59,14 +72,15 @@ def predict_video(
         5
     """
     is_camera = isinstance(source, int)
-    if draw and not is_camera and Path(draw).resolve() == Path(source).resolve():
+    if draw and not isinstance(source, int) and Path(draw).resolve() == Path(source).resolve():
         raise ValueError(f"`draw` must not be the video itself. Received: {draw}")
-    rate = 25.0 if is_camera else frames.frame_rate(source)[0]
+    own_rate, count = (25.0, 0) if is_camera else frames.frame_rate(source)
+    rate, longest = min(own_rate, frames.FASTEST), count / own_rate or float("inf")
     follow = Follower(predictor, find=find, smooth=OneEuro() if smooth else None)
     writer = frames.Writer(draw, rate) if draw else None
     # last, so that nothing that fails leaves a camera on
     captured = frames.read_frames(source)
-    skeleton, sightings, stopped = predictor.spec.skeleton, [], []
+    skeleton, sightings, stopped, last = predictor.spec.skeleton, [], [], []
 
     def until_stopped():
         for item in progress(captured):
@@ -91,10 +105,13 @@ def predict_video(
         if not writer:
             return
         seconds, frame, sighting = item
-        # a camera's frames come when they come, those of a file are all there
-        due = round(seconds * rate) + 1 - writer.count if is_camera else 1
-        for _ in range(due):
-            writer(drawn(frame, sighting))
+        # the one before stays until this one comes
+        due = round(rate * min(seconds - sightings[0][0], longest))
+        while last and writer.count < due:
+            writer(last[0])
+        last[:] = [drawn(frame, sighting)]
+        if writer.count <= due:
+            writer(last[0])
 
     try:
         frames.pipelined(until_stopped(), work, write, live=is_camera)
@@ -113,6 +130,9 @@ def predict_video(
             else f"There is no frame in {source}; it is damaged or of a format that OpenCV does "
             "not know."
         )
+    early = None if is_camera else frames.ends_early(source, [seconds for seconds, _ in sightings])
+    if early:
+        warnings.warn(early, stacklevel=2)
     return sightings
 
 
@@ -126,10 +146,9 @@ def as_json(sightings):
 
 def write_csv(path, sightings):
     """A line a part and frame: frame, seconds, part, x, y, score."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with output.whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        rows.writerow(["frame", "seconds", "part", "x", "y", "score"])
+        rows.writerow(output.TABLES[0])
         for number, (seconds, sighting) in enumerate(sightings):
             pose = sighting.pose
             for part, (x, y), score in zip(pose.parts, pose.keypoints, pose.scores, strict=True):

@@ -27,9 +27,13 @@ class BatchNormalization(keras.layers.BatchNormalization):
         # the operation takes its factors in float32
         return super().add_weight(*args, **{**kwargs, "autocast": False})
 
-    def plain(self):
-        """Keras' own layer that computes the same."""
-        return keras.layers.BatchNormalization.from_config(self.get_config())
+    def plain(self, config):
+        """Keras' own layer that computes the same.
+
+        Args:
+            config: of this layer, see `get_config`.
+        """
+        return keras.layers.BatchNormalization.from_config(config)
 
     def call(self, inputs, training=None, mask=None):
         if not (training and self.trainable and mask is None and self._has_operation(inputs)):

@@ -1,24 +1,51 @@
 """A bundle: a trained model and what its numbers mean, in one folder (model.keras, spec.json)."""
 
+from __future__ import annotations
+
 import json
-import os
-import zipfile
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import keras
 
+from ..images import output
+from ..pose import schema
 from ..pose.spec import PoseSpec
-from . import layers  # noqa: F401 bundles hold layers of ours
-from .fourier.layer import fast_copy, plain_copy
+from . import (
+    layers,  # noqa: F401 bundles hold layers of ours
+    model_file,
+)
+from .backbones import BACKBONES
+from .cpm import MOST_STAGES, MOST_WIDTH
+from .forward import check_form
+from .fourier.layer import CONVOLUTIONS, fast_copy, plain_copy
 from .person import PERSON1
+from .stages import STAGE_BLOCKS
 
 MODEL_FILE, SPEC_FILE = "model.keras", "spec.json"
 # arguments of `build_cpm`, for those who start from the bundle
 NETWORK_FILE = "network.json"
+_NETWORK = {
+    "stages": schema.whole(1, MOST_STAGES),
+    "backbone": schema.one_of(BACKBONES),
+    "stage_block": schema.one_of(STAGE_BLOCKS),
+    "width": schema.whole(4, MOST_WIDTH),
+    "center_map": schema.FLAG,
+    "share_context": schema.FLAG,
+    "dropout": schema.number(0, 1),
+    "input_size": schema.one_of((None, "any")),
+    "convolution": schema.one_of(CONVOLUTIONS),
+    "name": schema.TEXT,
+}
 
 
-def save_bundle(directory, model, spec, network=None):
+def save_bundle(
+    directory: Path | str,
+    model: keras.Model,
+    spec: PoseSpec,
+    network: dict[str, Any] | None = None,
+) -> None:
     """Writes `model` (weights without optimiser state) and `spec`. Each file appears whole or not
     at all.
 
@@ -29,6 +56,10 @@ def save_bundle(directory, model, spec, network=None):
         network: dict of the arguments of `build_cpm` that made the model, JSON values; kept as
             network.json for trainings that start from the bundle. `None` leaves that file alone.
 
+    Raises:
+        ValueError: model and spec do not belong together, a layer that cannot be made again from a
+            file, such as a `Lambda`, or a `network` that no model has.
+
     Example:
         >>> import tempfile, keras_cpm
         >>> spec = keras_cpm.PoseSpec(box_size=64)
@@ -38,24 +69,22 @@ def save_bundle(directory, model, spec, network=None):
         True
     """
     check_model(model, spec)
+    check_layers(model)
+    if network is not None:
+        schema.check(network, _NETWORK, optional=_NETWORK)
     directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
     # Keras' own layers without compile state: users load neither what `fit` needs nor our layers
     plain = plain_copy(model)
     if network is not None:
-        text = json.dumps(network, indent=2) + "\n"
-        _write_whole(directory / NETWORK_FILE, lambda path: path.write_text(text, "utf-8"))
-    _write_whole(directory / MODEL_FILE, plain.save)
-    _write_whole(directory / SPEC_FILE, spec.save)
+        output.write_text(directory / NETWORK_FILE, json.dumps(network, indent=2) + "\n")
+    with output.whole(directory / MODEL_FILE) as partial:
+        plain.save(partial)
+    output.write_text(directory / SPEC_FILE, spec.to_json())
 
 
-def _write_whole(path, write):
-    partial = path.with_name(f"partial.{path.name}")
-    write(partial)
-    os.replace(partial, path)
-
-
-def load(name_or_directory, *, convolution="auto"):
+def load(
+    name_or_directory: Path | str, *, convolution: str = "auto"
+) -> tuple[keras.Model, PoseSpec]:
     """Loads a bundle from its folder, or by its name in `saved_models/`.
 
     Args:
@@ -67,7 +96,8 @@ def load(name_or_directory, *, convolution="auto"):
 
     Raises:
         FileNotFoundError, ValueError: naming the folder, what is missing in it, and the bundles
-            there are.
+            there are; or the file and what is wrong with it: a spec that is not the model's,
+            layers that ask for more weights than there are, weights that are no numbers.
 
     Example:
         >>> import tempfile, keras_cpm
@@ -79,16 +109,11 @@ def load(name_or_directory, *, convolution="auto"):
     """
     directory = _complete(bundle_directory(name_or_directory))
     spec = PoseSpec.load(directory / SPEC_FILE)
-    path = directory / MODEL_FILE
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path} is cut off or no Keras file; copy it again.")
+    model = model_file.load(directory / MODEL_FILE)
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path} cannot be loaded: {(str(error) or repr(error)).splitlines()[0]}"
-        ) from error
-    check_model(model, spec)
+        check_model(model, spec)
+    except ValueError as error:
+        raise ValueError(f"{directory}: {error}") from None
     return fast_copy(model, convolution), spec
 
 
@@ -113,7 +138,8 @@ def describe(name_or_directory):
     if not path.is_file():
         return spec, None
     try:
-        return spec, json.loads(path.read_text("utf-8"))
+        network = schema.parse(path.read_text("utf-8"))
+        return spec, schema.check(network, _NETWORK, optional=_NETWORK)
     except ValueError as error:
         raise ValueError(f"{path} is damaged; copy it again. {error}") from None
 
@@ -178,8 +204,31 @@ def _shipped_kinds():
     return [(name, specs[name].skeleton.parts == PERSON1.parts) for name in sorted(specs)]
 
 
+def check_layers(model):
+    """Refuses layers that a file can hold, but no other process make again, such as `Lambda`.
+
+    Raises:
+        ValueError: naming the layer.
+    """
+    for layer in model.layers:
+        try:
+            config = keras.saving.serialize_keras_object(layer)
+            # as a layer without weights, which would only take time
+            config.pop("build_config", None)
+            keras.saving.deserialize_keras_object(json.loads(json.dumps(config)), safe_mode=True)
+        # Keras asks somebody's layer, which may answer anything
+        except Exception as error:
+            raise ValueError(
+                "`model` must have layers that a bundle can hold, without Python functions; write "
+                "a layer with `get_config`, and `@keras.saving.register_keras_serializable()` "
+                f"before it. Received: the {type(layer).__name__} {layer.name!r}, of which Keras "
+                f"says: {(str(error) or repr(error)).splitlines()[0].split('. ')[0]:.300}"
+            ) from error
+
+
 def check_model(model, spec):
     """Raises one sentence where `model` and `spec` cannot belong together."""
+    check_form(model)
     channels = [output.shape[-1] for output in model.outputs]
     if any(count != spec.num_channels for count in channels):
         raise ValueError(
@@ -194,3 +243,20 @@ def check_model(model, spec):
             f"`model` must take boxes of {spec.box_size} pixels, as `spec` says. Received: {side}; "
             "build it with `build_cpm(spec=spec)`."
         )
+    cells = _cells(model, spec)
+    if cells != spec.grid_size:
+        raise ValueError(
+            f"`model` must return belief maps of {spec.grid_size} cells a side, as `spec` says "
+            f"(box_size={spec.box_size}, stride={spec.stride}). Received: {cells} cells; mend the "
+            "`stride` of the spec."
+        )
+
+
+def _cells(model, spec):
+    """Of a side of the belief maps of a box."""
+    if model.outputs[0].shape[1] is not None:
+        return model.outputs[0].shape[1]
+    # one that takes any size
+    boxes = [(1, spec.box_size, spec.box_size, image.shape[-1]) for image in model.inputs]
+    shapes = model.compute_output_shape(boxes[0] if len(boxes) == 1 else boxes)
+    return (shapes[0] if isinstance(shapes[0], (list, tuple)) else shapes)[1]

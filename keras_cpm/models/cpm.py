@@ -1,29 +1,36 @@
 """`build_cpm`: a Convolutional Pose Machine as a plain Keras functional model."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import keras
 
-from ..pose.spec import PoseSpec
+from ..pose.spec import Array, PoseSpec
+from . import keras_settings
 from .backbones import BACKBONES, Backbone
 from .fourier.layer import set_convolution
 from .stages import STAGE_BLOCKS, StageBlock
 
 _STRIDE = 8
+# what no network has had; more would take memory by the gigabyte before anybody can say so
+MOST_STAGES, MOST_WIDTH = 64, 4096
 
 
 def build_cpm(
-    stages=6,
-    spec=PoseSpec(),  # noqa: B008 frozen
+    stages: int = 6,
+    spec: PoseSpec = PoseSpec(),  # noqa: B008 frozen
     *,
-    backbone="cpm",
-    stage_block="classic",
-    width=128,
-    center_map=True,
-    share_context=False,
-    dropout=0.0,
-    input_size=None,
-    convolution="auto",
-    name="cpm",
-):
+    backbone: str | Callable[..., Array] = "cpm",
+    stage_block: str | Callable[..., Array] = "classic",
+    width: int = 128,
+    center_map: bool = True,
+    share_context: bool = False,
+    dropout: float = 0.0,
+    input_size: str | None = None,
+    convolution: str = "auto",
+    name: str = "cpm",
+) -> keras.Model:
     """Builds a Convolutional Pose Machine as a Keras functional model.
 
     Stage 1 sees the image only. Each later stage sees image features shared by stages 2..T, the
@@ -57,8 +64,8 @@ def build_cpm(
             float32.
 
     Raises:
-        ValueError: `stages` < 1, an unknown name, a bad width or size, or a backbone whose stride
-            is not `spec.stride`.
+        ValueError: `stages` < 1, an unknown name, a bad width or size, a backbone whose stride is
+            not `spec.stride`, or Keras set up for channels first or another float than float32.
 
     Example:
         >>> from keras_cpm import build_cpm
@@ -66,6 +73,7 @@ def build_cpm(
         >>> [tuple(output.shape) for output in model.outputs]
         [(None, 46, 46, 15), (None, 46, 46, 15), (None, 46, 46, 15)]
     """
+    keras_settings.check()
     tower = _resolve("backbone", backbone, BACKBONES, Backbone)
     block = _resolve("stage_block", stage_block, STAGE_BLOCKS, StageBlock)
     _check(stages, spec, width, dropout, share_context, block)
@@ -98,7 +106,7 @@ def build_cpm(
     return model
 
 
-def initialize_release(model, seed=0):
+def initialize_release(model: keras.Model, seed: int = 0) -> None:
     """Draws the weights as the released recipe does: kernels Gaussian of deviation 0.01, biases
     zero (genProto.py).
 
@@ -126,12 +134,16 @@ def _resolve(argument, value, known, kind):
 
 
 def _check(stages, spec, width, dropout, share_context, block):
-    if not isinstance(stages, int) or stages < 1:
+    if not isinstance(stages, int) or not 1 <= stages <= MOST_STAGES:
         raise ValueError(
-            f"`stages` must be a whole number, at least 1. Received: stages={stages!r}"
+            f"`stages` must be a whole number, at least 1 and at most {MOST_STAGES}. "
+            f"Received: stages={stages!r}"
         )
-    if not isinstance(width, int) or width < 4 or width % 4:
-        raise ValueError(f"`width` must be a positive multiple of 4. Received: width={width!r}")
+    if not isinstance(width, int) or not 4 <= width <= MOST_WIDTH or width % 4:
+        raise ValueError(
+            f"`width` must be a positive multiple of 4, at most {MOST_WIDTH}. "
+            f"Received: width={width!r}"
+        )
     if not 0 <= dropout < 1:
         raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout!r}")
     if spec.stride != _STRIDE:

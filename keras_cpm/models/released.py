@@ -7,11 +7,15 @@ and of its revision of 5 June 2018.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..pose.skeleton import CPM14, FLIC9
 from ..pose.spec import PoseSpec
 from .cpm import build_cpm
 from .person import PERSON1
+
+if TYPE_CHECKING:
+    import keras
 
 LICENCE = (
     "CMU's licence for academic and non-profit, non-commercial research (the release's LICENSE)"
@@ -96,7 +100,7 @@ RELEASED = {
 }
 
 
-def build_released(name, *, width=128, input_size=None):
+def build_released(name: str, *, width: int = 128, input_size: str | None = None) -> keras.Model:
     """Builds a released network, to the last parameter and layer name; its weights are random.
 
     | name | stages | parts | parameters |
@@ -129,7 +133,7 @@ def build_released(name, *, width=128, input_size=None):
     return build_cpm(spec=released_spec(name), width=width, name=name.replace("-", "_"), **network)
 
 
-def released_spec(name):
+def released_spec(name: str) -> PoseSpec:
     """The `PoseSpec` of a released network.
 
     Example:

@@ -1,7 +1,16 @@
 """Starting from a trained model, also one of another skeleton."""
 
+from __future__ import annotations
 
-def transfer_weights(source, target, *, same_parts=True):
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
+
+
+def transfer_weights(
+    source: keras.Model, target: keras.Model, *, same_parts: bool = True
+) -> list[str]:
     """Copies the weights of every layer that `source` and `target` share by name and shape.
 
     For another skeleton the tower and the inner layers of the stages come over; what depends on the

@@ -22,8 +22,9 @@ from ..pose.spec import PoseSpec
 from ..training.recipes import RELEASE, SCHEMES
 from ..training.train import compile_cpm
 from ..visualization import beliefs, canvas, plots
-from . import figures, gradients, verdicts
+from . import gradients, verdicts
 from .dilated import DILATIONS, build_dilated
+from .plots import plot_gradients, plot_receptive_fields
 from .trial import ALPHA, Trial, distances, last_stages, noise, totals
 
 SPEC = PoseSpec(box_size=96, person_height=70.0, part_sigma=8.0, center_sigma=9.0)
@@ -151,7 +152,7 @@ def _fig4(trial):
     curve = totals(merged)
     table = [(*row, score) for row, score in zip(rows, curve.values(), strict=True)]
     trial.write_csv(("receptive_field_pixels", "parameters", "pck@0.2"), table)
-    figures.plot_receptive_fields(curve, trial.path("png"))
+    plot_receptive_fields(curve, trial.path("png"))
     return verdicts.of_receptive_fields(curve, noise(merged))
 
 
@@ -170,7 +171,7 @@ def _fig5(trial):
         for name, pair in layers.items()
     ]
     trial.write_csv(("epoch", "layer", "std_with", "std_without"), table)
-    figures.plot_gradients(supervised, alone, trial.path("png"))
+    plot_gradients(supervised, alone, trial.path("png"))
     return verdicts.of_gradients(deviations[1], epoch=1)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..data.augment import AugmentSpec
 from ..evaluation.evaluate import evaluate
+from ..images import output
 from ..models.cpm import build_cpm
 from ..pose.spec import PoseSpec
 from ..training.recipes import MODERN
@@ -86,8 +87,8 @@ class Trial:
 
     def write_csv(self, header, rows):
         """The numbers behind the picture."""
-        self.out.mkdir(parents=True, exist_ok=True)
-        with self.path("csv").open("w", newline="", encoding="utf-8") as file:
+        path = self.path("csv")
+        with output.whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([header, *rows])
 
 

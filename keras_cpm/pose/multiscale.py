@@ -39,7 +39,8 @@ def merge_zooms(
             f"Received: {zooms}"
         )
     fine = _finer(spec)
-    return _merge(_float32(beliefs_by_zoom), tuple(map(float, zooms)), spec), fine
+    box = spec.box_size, spec.stride
+    return _merge(_float32(beliefs_by_zoom), _float32(zooms), *box, spec.background), fine
 
 
 def decode_on_image(
@@ -69,7 +70,8 @@ def decode_on_image(
         zooms. Of equal pixels the first in column order wins, as in MATLAB. Where no zoom shows
         anything of the photograph, NaN and 0.
     """
-    axes = _pixel_axes(_float32(network_from_image_by_zoom), tf.cast(size, tf.int32), spec)
+    matrices, box = _float32(network_from_image_by_zoom), (spec.box_size, spec.stride)
+    axes = _pixel_axes(matrices, tf.cast(size, tf.int32), *box)
     # what no zoom shows needs no reading
     across, down = (_extent(seen) for _, seen in axes)
     if across is None or down is None:
@@ -179,21 +181,31 @@ def _float32(arrays: Sequence[Array]) -> list[Array]:
     return [tf.cast(array, tf.float32) for array in arrays]
 
 
+# Traced functions take numbers of a spec, because TensorFlow traces numbers once and objects again.
+
+
 @tf.function(reduce_retracing=True)
-def _merge(beliefs_by_zoom: Sequence[Array], zooms: Sequence[float], spec: PoseSpec) -> Array:
+def _merge(
+    beliefs_by_zoom: Sequence[Array],
+    zooms: Sequence[Array],
+    box_size: int,
+    stride: int,
+    background: bool,
+) -> Array:
     """List of (B, h, w, C) -> (B, 4 h, 4 w, C)."""
+    spec = PoseSpec(box_size=box_size, stride=stride)
     fine = _finer(spec)
     weights, seen = zip(*(zoom_axis(zoom, spec, fine) for zoom in zooms), strict=True)
     beliefs = tf.stack(beliefs_by_zoom)
-    cells, batch = spec.grid_size, tf.shape(beliefs)[1]
+    cells, batch, channels = spec.grid_size, tf.shape(beliefs)[1], tf.shape(beliefs)[-1]
     maps = tf.reshape(tf.transpose(beliefs, (0, 2, 3, 1, 4)), (len(zooms), cells, cells, -1))
     merged = _enlarge(maps, tf.stack(weights), tf.stack(weights))
-    merged = tf.reshape(merged, (batch, spec.num_channels, fine.grid_size, fine.grid_size))
+    merged = tf.reshape(merged, (batch, channels, fine.grid_size, fine.grid_size))
     merged = tf.transpose(merged, (0, 3, 2, 1))
-    if spec.background:
+    if background:
         seen = tf.cast(tf.stack(seen), tf.float32)
         unseen = len(zooms) - tf.matmul(seen, seen, transpose_a=True)
-        merged += unseen[..., None] * tf.one_hot(spec.num_parts, spec.num_channels)
+        merged += unseen[..., None] * tf.one_hot(channels - 1, channels)
     return merged / len(zooms)
 
 
@@ -234,9 +246,10 @@ def _extent(seen_by_zoom: Array) -> tuple[int, int] | None:
 
 @tf.function(reduce_retracing=True)
 def _pixel_axes(
-    network_from_image_by_zoom: Sequence[Array], size: Array, spec: PoseSpec
+    network_from_image_by_zoom: Sequence[Array], size: Array, box_size: int, stride: int
 ) -> list[list[Array]]:
     """`pixel_axis` of x, then of y, for Z zooms: (Z, m, n) weights and (Z, m) bool each."""
+    spec = PoseSpec(box_size=box_size, stride=stride)
     axes = []
     for axis in (0, 1):
         zooms = [pixel_axis(m, axis, size[1 - axis], spec) for m in network_from_image_by_zoom]

@@ -10,12 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# What makes a name the right one of a pair: the word, or its initial on its own, before a capital
-# or after a small letter at the end of a word, as in R_Eye, RShoulder and kneeR; and what its left
-# twin has in the same place.
-_RIGHT = re.compile(
-    r"right|Right|RIGHT|(?<![A-Za-z0-9])[Rr](?![a-z0-9])|(?<=[a-z])R(?![A-Za-z0-9])"
-)
+# What makes a name the right one of a pair, see `mirror_pairs`, and what is there in its left twin.
+_RIGHT = re.compile("[Rr]ight|RIGHT|(?<![A-Za-z0-9])[Rr](?![a-z0-9])|(?<=[a-z])R(?![A-Za-z0-9])")
 _LEFT = {"right": "left", "Right": "Left", "RIGHT": "LEFT", "R": "L", "r": "l"}
 
 
@@ -50,11 +46,13 @@ class Skeleton:
     torso: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "parts", tuple(self.parts))
-        object.__setattr__(self, "limbs", tuple(tuple(limb) for limb in self.limbs))
-        object.__setattr__(self, "flip_pairs", tuple(tuple(pair) for pair in self.flip_pairs))
+        _names("name", [self.name])
+        object.__setattr__(self, "parts", _names("parts", self.parts))
+        for field in ("limbs", "flip_pairs"):
+            pairs = tuple(_names(field, pair) for pair in _listed(field, getattr(self, field)))
+            object.__setattr__(self, field, pairs)
         if self.torso is not None:
-            object.__setattr__(self, "torso", tuple(self.torso))
+            object.__setattr__(self, "torso", _names("torso", self.torso))
         self._check_parts()
         self._check_pairs("limbs", self.limbs)
         self._check_pairs("flip_pairs", self.flip_pairs)
@@ -159,6 +157,20 @@ class Skeleton:
             "flip_pairs": [list(pair) for pair in self.flip_pairs],
             "torso": list(self.torso) if self.torso else None,
         }
+
+
+def _names(field: str, names: Any) -> tuple[str, ...]:
+    names = _listed(field, names)
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(f"`{field}` must hold names, which are texts. Received: {list(names)}")
+    return names
+
+
+def _listed(field: str, values: Any) -> tuple[Any, ...]:
+    # Python would take the letters of a text
+    if isinstance(values, str | dict) or not isinstance(values, Iterable):
+        raise ValueError(f"`{field}` must be a list. Received: {values!r}")
+    return tuple(values)
 
 
 def _repeated(names: Iterable[str]) -> list[str]:

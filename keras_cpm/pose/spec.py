@@ -6,20 +6,31 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from . import schema
 from .skeleton import CPM14, Skeleton
 
 # A tensor, an array, or numbers that become one. TensorFlow and Keras tell a type checker nothing
 # about theirs, so docstrings say shape, frame and unit.
 Array: TypeAlias = Any
 
+# What shows how far a loop is: wraps what it goes through, as `tqdm.tqdm` does.
+Progress: TypeAlias = Callable[[Any], Iterable[Any]]
+
 SPEC_VERSION = 1
 
 # 200 * 41/35 of 368 pixels: genProto.py, run_benchmark.m. A person of MPII `scale` s is 200 s tall.
 _PERSON_SHARE = 200 * (41 / 35) / 368
+
+# No network has a larger box, no peak or person is larger than many boxes: what is, was damaged.
+_LARGEST_BOX, _MOST_BOXES = 8192, 100
+# less, and its square is none for float32
+_LEAST_PIXELS = 0.001
 
 
 @dataclass(frozen=True)
@@ -71,15 +82,17 @@ class PoseSpec:
                 f"This keras_cpm reads specs of version {SPEC_VERSION}; install the one that wrote "
                 f"this file. Received: version={self.version!r}"
             )
+        if not isinstance(self.skeleton, Skeleton):
+            raise ValueError(f"`skeleton` must be a Skeleton. Received: {self.skeleton!r:.100}")
         # Caffe pools round up; Keras "same" pools agree only where every pool sees an even size.
-        if not isinstance(self.box_size, int) or self.box_size < 8 or self.box_size % 8:
-            sides = isinstance(self.box_size, (int, float)) and self.box_size > 8
-            near = 8 * round(self.box_size / 8) if sides else 8
+        sound = _is_whole(self.box_size) and 8 <= self.box_size <= _LARGEST_BOX
+        if not sound or self.box_size % 8:
+            near = 8 * round(self.box_size / 8) if sound else 368
             raise ValueError(
-                f"`box_size` must be a positive multiple of 8, for example {near}. "
-                f"Received: box_size={self.box_size!r}"
+                f"`box_size` must be a multiple of 8, 8 to {_LARGEST_BOX}, for example {near}. "
+                f"Received: box_size={self.box_size!r:.60}"
             )
-        if not isinstance(self.stride, int) or self.stride < 1 or self.box_size % self.stride:
+        if not _is_whole(self.stride) or self.stride < 1 or self.box_size % self.stride:
             raise ValueError(
                 f"`stride` must be a whole number that divides box_size={self.box_size}. "
                 f"Received: stride={self.stride!r}"
@@ -88,15 +101,18 @@ class PoseSpec:
             raise ValueError(
                 f"`background` must be True or False. Received: background={self.background!r}"
             )
+        most = _MOST_BOXES * self.box_size
         for field in ("person_height", "part_sigma", "center_sigma"):
             value = getattr(self, field)
-            if not 0 < value < float("inf"):
+            if not _is_number(value) or not _LEAST_PIXELS <= value <= most:
                 raise ValueError(
-                    f"`{field}` must be positive and finite. Received: {field}={value!r}"
+                    f"`{field}` must be a number of pixels, {_LEAST_PIXELS:g} to {most} for "
+                    f"box_size={self.box_size}. Received: {field}={value!r:.60}"
                 )
-        if not 0 <= self.pad_value <= 255:
+        if not _is_number(self.pad_value) or not 0 <= self.pad_value <= 255:
             raise ValueError(
-                f"`pad_value` must be a grey level 0..255. Received: pad_value={self.pad_value!r}"
+                "`pad_value` must be a grey level 0..255. "
+                f"Received: pad_value={self.pad_value!r:.60}"
             )
 
     @property
@@ -143,8 +159,8 @@ class PoseSpec:
             ValueError: not JSON, an unknown version, unknown fields, or values of another type.
         """
         try:
-            fields = json.loads(text)
-        except json.JSONDecodeError as error:
+            fields = schema.parse(text)
+        except ValueError as error:
             raise ValueError(
                 f"A spec must be JSON as `PoseSpec.to_json` writes it. {error}"
             ) from None
@@ -153,16 +169,12 @@ class PoseSpec:
             version = fields.get("version") if isinstance(fields, dict) else None
             raise ValueError(
                 f"This keras_cpm reads specs of version {SPEC_VERSION}; install the one that wrote "
-                f"this file. Received: version={version!r}"
-            )
-        unknown = sorted(set(fields) - known)
-        if unknown or "skeleton" not in fields:
-            raise ValueError(
-                f"A spec holds the fields {sorted(known)}. Received also: {unknown}"
-                if unknown
-                else "A spec must have a `skeleton`. Received none."
+                f"this file. Received: version={version!r:.60}"
             )
         try:
+            # a number that cannot be is refused in words of its own
+            kinds = dict.fromkeys(known, schema.ANYTHING) | {"skeleton": schema.OBJECT}
+            schema.check(fields, kinds, optional=known - {"skeleton"})
             return cls(**{**fields, "skeleton": Skeleton(**fields["skeleton"])})
         except TypeError as error:
             raise ValueError(f"A spec must hold what `PoseSpec.to_json` writes. {error}") from None
@@ -180,3 +192,12 @@ class PoseSpec:
             return cls.from_json(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    """Also one of NumPy."""
+    return isinstance(value, Real) and not isinstance(value, bool)

@@ -14,7 +14,7 @@ from ..data import pipeline
 from ..data.crop import network_box
 from ..evaluation.metrics import belief_response
 from ..models import bundle
-from ..models.stage_beliefs import StageBeliefs, stages_of
+from ..models.forward import StageBeliefs, stages_of
 from ..pose.codec import IGNORE
 from ..pose.pose import Pose
 from ..visualization.beliefs import draw_stages
@@ -196,25 +196,37 @@ class TimeLimit(keras.callbacks.Callback):
 
 
 @contextlib.contextmanager
-def deterministic(wanted):
-    """Within it TensorFlow's operations give the same bits every time; others stay as they are."""
-    config = _determinism() if keras.backend.backend() == "tensorflow" else None
-    if not wanted or config is None or config.is_op_determinism_enabled():
+def deterministic(wanted, seed):
+    """Within it TensorFlow's operations give the same bits every time; others stay as they are.
+
+    It refuses random operations without any seed, such as a callback of somebody's may have: they
+    get `seed`, where the program has set none.
+    """
+    if not wanted or keras.backend.backend() != "tensorflow":
         yield
         return
-    config.enable_op_determinism()
+    config, context = _determinism()
+    on, seeded = config.is_op_determinism_enabled(), context.global_seed() is not None
+    if not on:
+        config.enable_op_determinism()
+    if not seeded:
+        tf.random.set_seed(seed)
     try:
         yield
     finally:
         # left on, it would refuse every later random operation without a seed
-        config.disable_op_determinism()
+        if not on:
+            config.disable_op_determinism()
+        if not seeded:
+            tf.random.set_seed(None)
 
 
 def _determinism():
-    # the public module has no way back
+    # the public module has no way back, and does not tell the seed
+    from tensorflow.python.eager import context
     from tensorflow.python.framework import config
 
-    return config
+    return config, context
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ so that damage is seen. The newest two are kept.
 
 import contextlib
 import json
-import os
 import warnings
 import zipfile
 import zlib
@@ -14,11 +13,24 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from filelock import FileLock, Timeout
+
+from ..images import output
+from ..images.one_writer import one_writer
+from ..pose import schema
 
 FOLDER, LOCK = "checkpoints", "training.lock"
 _KEPT = 2
 _STATE, _MODEL, _OPTIMIZER = "state", "model", "optimizer"
+_FIELDS = {
+    "epoch": schema.whole(1, 10**9),
+    "best": schema.number(0, 1),
+    "settings": schema.OBJECT,
+}
+# what NumPy meets in bytes that are no checkpoint
+_DAMAGES = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError, RuntimeError),
+    *(EOFError, MemoryError, zipfile.BadZipFile, zlib.error),
+)
 
 
 def save(directory, model, state):
@@ -28,7 +40,8 @@ def save(directory, model, state):
         directory: of the training.
         model: compiled `keras.Model`, its optimiser built: its variables, random generators and
             those of its optimiser.
-        state: dict of JSON values, with "epoch", the number of finished epochs.
+        state: dict of JSON values: "epoch", the number of finished epochs, "best", a PCK of 0 to 1,
+            and "settings", a dict.
 
     Raises:
         OSError: one sentence; the checkpoints before stay.
@@ -41,29 +54,24 @@ def save(directory, model, state):
         >>> model = build_cpm(2, spec, width=8)
         >>> compile_cpm(model, spec=spec, total_steps=10)
         >>> model.optimizer.build(model.trainable_variables)
-        >>> checkpoints.save(folder, model, {"epoch": 1})
+        >>> checkpoints.save(folder, model, {"epoch": 1, "best": 0.5, "settings": {}})
         >>> state, arrays = checkpoints.load(folder)
         >>> checkpoints.restore_model(model, arrays)
         >>> checkpoints.restore_optimizer(model, arrays)
         >>> state
-        {'epoch': 1}
+        {'epoch': 1, 'best': 0.5, 'settings': {}}
     """
     folder = Path(directory) / FOLDER
-    partial = folder / "partial.npz"
+    # a training has its folder alone
+    output.sweep(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with open(partial, "wb") as file:
+        path = folder / f"{state['epoch']:06d}.npz"
+        with output.whole(path) as partial, open(partial, "wb") as file:
             np.savez(file, **{_STATE: np.array(json.dumps(state))}, **_arrays(model))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, folder / f"{state['epoch']:06d}.npz")
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
         raise OSError(
-            f"The checkpoint of epoch {state['epoch']} could not be written to {folder} "
-            f"({error.strerror or error}); make room and run the same command again, which goes on "
-            "from the one before."
+            f"The checkpoint of epoch {state['epoch']} could not be written: {error} The same "
+            "command again goes on from the one before."
         ) from error
     for old in _files(directory)[_KEPT:]:
         old.unlink(missing_ok=True)
@@ -84,8 +92,8 @@ def load(directory):
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = dict(file)
-            return json.loads(str(arrays.pop(_STATE))), arrays
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            return _checked_state(str(arrays.pop(_STATE)), arrays, path), arrays
+        except _DAMAGES as error:
             reason = (str(error) or repr(error)).splitlines()[0]
             warnings.warn(f"{path} is damaged and is passed over ({reason})", stacklevel=2)
     if files:
@@ -93,6 +101,16 @@ def load(directory):
             f"All checkpoints in {files[0].parent} are damaged; delete the folder to begin anew."
         )
     return None
+
+
+def _checked_state(text, arrays, path):
+    state = schema.check(schema.parse(text), _FIELDS, more=True)
+    if state["epoch"] != int(path.stem):
+        raise ValueError(f"it is of epoch {state['epoch']:.6g}, its name of {int(path.stem)}")
+    for name, value in arrays.items():
+        if value.dtype.kind not in "fiub":
+            raise ValueError(f"its {name} must hold numbers, not {value.dtype}")
+    return state
 
 
 def restore_model(model, arrays):
@@ -126,22 +144,9 @@ def _restore(part, variables, arrays):
         variable.assign(saved[name])
 
 
-@contextlib.contextmanager
 def lock(directory):
-    """Only one training at a time in a folder; the lock ends with the process, however that ends.
-
-    Raises:
-        ValueError: another training runs there.
-    """
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(directory / LOCK, timeout=0):
-            yield
-    except Timeout:
-        raise ValueError(
-            f"Another training runs in {directory}; wait for its end, or name another `directory`."
-        ) from None
+    """Only one training at a time in a folder, see `one_writer`."""
+    return one_writer(directory, LOCK, what="training", argument="directory")
 
 
 @contextlib.contextmanager

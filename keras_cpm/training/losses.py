@@ -1,11 +1,16 @@
 """The belief-map loss of Eq. 4, which skips what is not labelled. `keras.ops` only."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 
 from ..pose.codec import IGNORE
+from ..pose.spec import Array
 
 
-def belief_l2(y_true, y_pred):
+def belief_l2(y_true: Array, y_pred: Array) -> Array:
     """Half the squared distance of a sample, summed over cells and channels (Eq. 4, Caffe's
     EuclideanLoss).
 
@@ -42,14 +47,19 @@ class BeliefL2(keras.losses.Loss):
         2.0
     """
 
-    def __init__(self, name="belief_l2", reduction="sum_over_batch_size", **kwargs):
+    def __init__(
+        self,
+        name: str = "belief_l2",
+        reduction: str | None = "sum_over_batch_size",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name=name, reduction=reduction, **kwargs)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Array, y_pred: Array) -> Array:
         return belief_l2(y_true, y_pred)
 
 
-def stage_losses(model):
+def stage_losses(model: keras.Model) -> dict[str, BeliefL2]:
     """One `BeliefL2` per stage, by output name; with `loss_weights` the sum is Eq. 5.
 
     Example:

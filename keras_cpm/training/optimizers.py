@@ -54,6 +54,29 @@ def _schedule(recipe, total_steps):
     return rate
 
 
+def check_rates(callbacks, recipe):
+    """Refuses callbacks that set the rate, where a schedule does, before hours are spent.
+
+    Raises:
+        ValueError: naming the callback.
+
+    Example:
+        >>> import keras, keras_cpm
+        >>> from keras_cpm.training.optimizers import check_rates
+        >>> check_rates([keras.callbacks.ReduceLROnPlateau()], keras_cpm.MODERN)
+        Traceback (most recent call last):
+        ValueError: `callbacks` must not set ... Received: ReduceLROnPlateau and schedule='cosine'
+    """
+    setting = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
+    for callback in callbacks:
+        if isinstance(callback, setting) and recipe.schedule != "constant":
+            raise ValueError(
+                "`callbacks` must not set the learning rate where the recipe's schedule does; take "
+                'a recipe with schedule="constant", or leave the callback out. Received: '
+                f"{type(callback).__name__} and schedule={recipe.schedule!r}"
+            )
+
+
 @keras.saving.register_keras_serializable(package="keras_cpm")
 class ReleaseSGD(keras.optimizers.SGD):
     """SGD as the release's Caffe runs it: rates by layer, and l2 decay in the gradient.

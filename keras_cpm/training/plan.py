@@ -1,13 +1,17 @@
 """`plan_training`: which network a training has, where it starts and how it learns."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 
 from ..data.augment import AugmentSpec
-from ..data.records import skeleton_of_records
+from ..data.records import Record, skeleton_of_records
 from ..models import bundle
 from ..models.cpm import build_cpm, initialize_release
 from ..models.person import PERSON1, PERSON_NETWORK, PERSON_SPEC
@@ -69,7 +73,7 @@ class TrainingPlan:
             )
         return notes
 
-    def build(self, say=lambda line: None):
+    def build(self, say: Callable[[str], object] = lambda line: None) -> keras.Model:
         """The model with the weights that it starts with.
 
         Sets the random seeds of Python, NumPy and Keras to that of the recipe.
@@ -86,7 +90,7 @@ class TrainingPlan:
         source, trained = bundle.load(self.start) if self.start else (None, None)
         keras.utils.set_random_seed(self.recipe.seed)
         model = build_cpm(spec=self.spec, **self.network)
-        if source is not None:
+        if source is not None and trained is not None:
             # the shapes tell the one channel of a person network from any other
             same_parts = self.spec.skeleton.parts in (trained.skeleton.parts, PERSON1.parts)
             fresh = transfer_weights(source, model, same_parts=same_parts)
@@ -96,8 +100,15 @@ class TrainingPlan:
         return model
 
     def train(
-        self, model, records, validation_records=(), *, directory, verbose="auto", callbacks=()
-    ):
+        self,
+        model: keras.Model,
+        records: Sequence[Record],
+        validation_records: Sequence[Record] = (),
+        *,
+        directory: Path | str,
+        verbose: int | str = "auto",
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+    ) -> keras.callbacks.History:
         """`keras_cpm.train` by this plan; the bundle also says what `network` is.
 
         Args:
@@ -123,7 +134,14 @@ class TrainingPlan:
         )
 
 
-def plan_training(records, *, init=None, recipe="modern", skeleton=None, **changes):
+def plan_training(
+    records: Sequence[Record],
+    *,
+    init: Path | str | None = None,
+    recipe: str = "modern",
+    skeleton: Skeleton | Path | str | None = None,
+    **changes: Any,
+) -> TrainingPlan:
     """Decides what a training of records has unless told otherwise, as `keras-cpm train` does it.
 
     The network has 3 light stages of width 64, where `build_cpm` itself has the paper's 6; with

@@ -1,20 +1,26 @@
 """`compile_cpm` and `train`: `fit` with one loss per stage, checkpoints, a log and PCK."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import json
-import os
+import warnings
+from collections.abc import Container, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from ..data import pipeline
 from ..data.augment import AugmentSpec
+from ..data.digest import digest
+from ..data.records import Record
 from ..evaluation.metrics import BeliefPCK
+from ..images import output
 from ..models import bundle
-from ..models.stage_beliefs import takes_center_map
+from ..models.forward import takes_center_map
 from ..pose.spec import PoseSpec
 from . import checkpoints, schemes
 from .callbacks import (
@@ -28,21 +34,23 @@ from .callbacks import (
     deterministic,
 )
 from .losses import stage_losses
-from .optimizers import make_optimizer
+from .optimizers import check_rates, make_optimizer
 from .recipes import MODERN, TrainSpec
 from .throughput import Throughput
 
 LOG_FILE = "log.csv"
+# settings of which only a digest is kept
+_DIGESTS = ("records", "validation_records")
 
 
 def compile_cpm(
-    model,
-    recipe=MODERN,
-    spec=PoseSpec(),  # noqa: B008 frozen
+    model: keras.Model,
+    recipe: TrainSpec = MODERN,
+    spec: PoseSpec = PoseSpec(),  # noqa: B008 frozen
     *,
-    total_steps,
-    losses=None,
-):
+    total_steps: int,
+    losses: Container[int] | None = None,
+) -> None:
     """Compiles with stage losses, stage weights, the recipe's optimiser, and PCK on stages >= 2.
 
     Stage 1 gets no PCK: its target holds everybody's peaks.
@@ -69,7 +77,7 @@ def compile_cpm(
     """
     bundle.check_model(model, spec)
     names = model.output_names
-    weights = recipe.stage_weights or (1.0,) * len(names)
+    weights: Sequence[float] = recipe.stage_weights or (1.0,) * len(names)
     if len(weights) != len(names):
         raise ValueError(
             f"`stage_weights` must have one factor for each of the {len(names)} stages. "
@@ -88,18 +96,18 @@ def compile_cpm(
 
 
 def train(
-    model,
-    records,
-    validation_records=(),
-    recipe=MODERN,
-    spec=PoseSpec(),  # noqa: B008 frozen
+    model: keras.Model,
+    records: Sequence[Record],
+    validation_records: Sequence[Record] = (),
+    recipe: TrainSpec = MODERN,
+    spec: PoseSpec = PoseSpec(),  # noqa: B008 frozen
     *,
-    directory,
-    augment=AugmentSpec(),  # noqa: B008 frozen
-    network=None,
-    verbose="auto",
-    callbacks=(),
-):
+    directory: Path | str,
+    augment: AugmentSpec = AugmentSpec(),  # noqa: B008 frozen
+    network: dict[str, Any] | None = None,
+    verbose: int | str = "auto",
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> keras.callbacks.History:
     """Trains `model` on `records` and leaves a bundle in `directory`.
 
     After every epoch the folder holds a checkpoint; the same call again goes on from there, and
@@ -127,8 +135,10 @@ def train(
         already.
 
     Raises:
-        ValueError: settings or records that do not fit; an image that cannot be decoded, by name;
-            another training runs in `directory`.
+        ValueError: settings or records that do not fit, or are not those that the training in
+            `directory` began with; an image that cannot be decoded, by name; another training runs
+            in `directory`; a layer that no bundle can hold; a callback and a schedule that both set
+            the rate.
         OSError: a checkpoint cannot be written; those before stay.
 
     Example:
@@ -143,6 +153,9 @@ def train(
         >>> sorted(history.history)
         ['loss', 'stage1_loss', 'stage2_loss', 'stage2_pck']
     """
+    check_rates(callbacks, recipe)
+    bundle.check_model(model, spec)
+    bundle.check_layers(model)
     folder = Path(directory)
     job = _Job(model, records, validation_records, recipe, spec, augment, folder, network)
     with checkpoints.lock(directory):
@@ -153,8 +166,8 @@ class _Job(NamedTuple):
     """What `train` is asked for; see there."""
 
     model: keras.Model
-    records: list
-    validation_records: list
+    records: Sequence[Record]
+    validation_records: Sequence[Record]
     recipe: TrainSpec
     spec: PoseSpec
     augment: AugmentSpec
@@ -190,7 +203,7 @@ def _train(job, verbose, extra):
         with (
             schemes.learning(model, phase),
             computing_in(model, recipe.precision),
-            deterministic(recipe.deterministic),
+            deterministic(recipe.deterministic, recipe.seed),
             _naming_unreadable([*job.records, *job.validation_records]),
         ):
             total = steps * (phase.last - phase.first)
@@ -254,6 +267,8 @@ def _settings(job):
         **(dataclasses.asdict(job.augment) if job.augment else {"augment": None}),
         **json.loads(job.spec.to_json()),
         "number of records": len(job.records),
+        "records": digest(job.records),
+        "validation_records": digest(job.validation_records),
     }
 
 
@@ -264,7 +279,9 @@ def _found(job):
         return {"epoch": 0, "best": 0.0, "settings": settings}, None
     state, arrays = found
     for name, value in json.loads(json.dumps(settings)).items():
-        if state["settings"].get(name) != value:
+        if name in _DIGESTS:
+            _check_digest(job.directory, name, value, state["settings"].get(name))
+        elif state["settings"].get(name) != value:
             raise ValueError(
                 f"The training in {job.directory} began with another `{name}`; go on with the "
                 f"same, or name another `directory`. Received: {value!r}, began with: "
@@ -274,14 +291,27 @@ def _found(job):
     return state, arrays
 
 
+def _check_digest(directory, name, value, began):
+    if began is None:
+        warnings.warn(
+            f"The training in {directory} began before its `{name}` were remembered; whether they "
+            "are the same is not known.",
+            stacklevel=2,
+        )
+    elif began != value:
+        raise ValueError(
+            f"The training in {directory} began with other `{name}`: labels, their order, or names "
+            "or sizes of photographs have changed since; go on with the same, or name another "
+            f"`directory`. Received: {value}, began with: {began}"
+        )
+
+
 def _shorten_log(path, epochs):
     """Drops the line of an epoch that was logged, but will be repeated."""
     lines = path.read_text("utf-8").splitlines(keepends=True) if path.is_file() else []
     finished = [str(epoch) for epoch in range(epochs)]
     kept = lines[:1] + [line for line in lines[1:] if line.split(",")[0] in finished]
-    partial = path.with_name(f"partial.{path.name}")
-    partial.write_text("".join(kept), "utf-8")
-    os.replace(partial, path)
+    output.write_text(path, "".join(kept))
 
 
 @contextlib.contextmanager

@@ -3,15 +3,22 @@
 Images are (H, W, 3) uint8 RGB. Every function returns a new image.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
 from ..images import sampling
 from ..pose import geometry
+from ..pose.pose import Pose
 from .canvas import CAPTION, caption, copy_rgb, grid, shade
 
 
-def draw_beliefs(image, pose, part, *, stage=None):
+def draw_beliefs(
+    image: np.ndarray, pose: Pose, part: str, *, stage: int | None = None
+) -> np.ndarray:
     """One part's belief map over the photograph.
 
     Args:
@@ -35,18 +42,19 @@ def draw_beliefs(image, pose, part, *, stage=None):
         >>> keras_cpm.draw_beliefs(upright_array(path), pose, "neck", stage=1).shape
         (224, 224, 3)
     """
-    last = len(pose.beliefs)
+    maps, spec = _maps_of(pose)
+    last = len(maps)
     if stage is not None and stage not in range(1, last + 1):
         raise ValueError(
             f"`stage` must be in 1..{last}, or None for the last. Received: stage={stage!r}"
         )
-    belief = pose.beliefs[(stage or last) - 1][..., pose.spec.channel(part)]
+    belief = maps[(stage or last) - 1][..., spec.channel(part)]
     image_from_network = geometry.invert(np.float32(pose.network_from_image))
-    image_from_belief = geometry.compose(image_from_network, _network_from_belief(pose.spec))
+    image_from_belief = geometry.compose(image_from_network, _network_from_belief(spec))
     return _overlay(copy_rgb(image), belief, image_from_belief)
 
 
-def draw_stages(image, pose, part):
+def draw_stages(image: np.ndarray, pose: Pose, part: str | Sequence[str]) -> np.ndarray:
     """The beliefs of all stages side by side on the network box, as in Fig. 7 of the paper.
 
     Args:
@@ -66,7 +74,8 @@ def draw_stages(image, pose, part):
         >>> keras_cpm.draw_stages(upright_array(path), pose, "neck").ndim
         3
     """
-    parts, spec = [part] if isinstance(part, str) else list(part), pose.spec
+    parts = [part] if isinstance(part, str) else list(part)
+    maps, spec = _maps_of(pose)
     side = max(spec.box_size, 256)
     panel_from_network = geometry.resize_matrix(side / spec.box_size)
     panel_from_belief = geometry.compose(panel_from_network, _network_from_belief(spec))
@@ -74,12 +83,12 @@ def draw_stages(image, pose, part):
     crop = _to_uint8(
         sampling.warp(copy_rgb(image), panel_from_image, (side, side), fill=spec.pad_value)
     )
-    titles = [caption(f"stage {stage + 1}", side) for stage in range(len(pose.beliefs))]
+    titles = [caption(f"stage {stage + 1}", side) for stage in range(len(maps))]
     names = [np.rot90(caption(name, side)) for name in parts]
     rows = [[caption("", CAPTION), *titles]]
     for name, label in zip(parts, names, strict=True):
         channel, row = spec.channel(name), [label]
-        for beliefs in pose.beliefs:
+        for beliefs in maps:
             row.append(_overlay(crop, beliefs[..., channel], panel_from_belief))
         rows.append(row)
     return grid(rows)
@@ -109,6 +118,16 @@ def draw_targets(image, beliefs, spec):
 def heat_over(image, heat):
     """(H, W) values 0..1 over an image of that size: dimmed where low, covered where high."""
     return _overlay(copy_rgb(image), heat, np.eye(3, dtype=np.float32))
+
+
+def _maps_of(pose):
+    """The belief maps of all stages, and the spec that says how to read them."""
+    if pose.beliefs is None:
+        raise ValueError(
+            "`pose` must have belief maps; take one that `Predictor` returns: a server sends "
+            "keypoints alone, and `predict_video` keeps them alone. Received: beliefs=None"
+        )
+    return pose.beliefs, pose.spec
 
 
 def _network_from_belief(spec):

@@ -8,6 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..images import output
+
 INK, PAPER, FAINT = (30, 30, 30), (255, 255, 255), (225, 225, 225)
 GAP, CAPTION = 4, 28
 # of a plot: its size, and where its axes are
@@ -219,17 +221,18 @@ def shade(values, colormap):
 
 
 def save_image(path, image):
-    """Writes (H, W, 3) uint8 RGB as a file; makes its folder.
+    """Writes (H, W, 3) uint8 RGB as a file, whole or not at all; makes its folder.
 
     Raises:
         ValueError: a name with an extension that is not known.
+        OSError: it cannot be written, see `output.whole`.
     """
     path = Path(path)
     if path.suffix.lower() not in _EXTENSIONS:
         raise ValueError(
             f"`path` must end in one of {', '.join(_EXTENSIONS)}. Received: path={str(path)!r}"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
     bgr = np.ascontiguousarray(copy_rgb(image)[..., ::-1])
     # imencode, because cv2.imwrite fails on some paths outside ASCII without saying so
-    path.write_bytes(cv2.imencode(path.suffix.lower(), bgr)[1])
+    data = cv2.imencode(path.suffix.lower(), bgr)[1].tobytes()
+    output.write_bytes(path, output.marked(data, path.suffix))

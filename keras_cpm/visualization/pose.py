@@ -3,10 +3,14 @@
 Images are (H, W, 3) uint8 RGB, points (x, y) in their pixels. Every function returns a new image.
 """
 
+from __future__ import annotations
+
 import re
 
 import numpy as np
 
+from ..pose.pose import Pose
+from ..pose.skeleton import Skeleton
 from .canvas import INK, copy_rgb, fill_disc, fill_line, write_labels
 
 # Okabe and Ito's colors, which the color-blind can tell apart: warm right, cool left.
@@ -20,7 +24,14 @@ _NO_SIDES = (*_SIDES["right"], (240, 228, 66), (0, 158, 115), *_SIDES["left"], (
 _DOT, _LETTER = 0.017, 0.021
 
 
-def draw_pose(image, pose, skeleton, *, threshold=0.15, names=False):
+def draw_pose(
+    image: np.ndarray,
+    pose: Pose,
+    skeleton: Skeleton,
+    *,
+    threshold: float = 0.15,
+    names: bool = False,
+) -> np.ndarray:
     """Limbs as lines, parts as dots; call it once a person.
 
     The colored area of a dot is in proportion to its part's score, and is full from 1 on; a limb is

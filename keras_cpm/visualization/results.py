@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from ..data.placement import where_is
-from ..images import sampling
+from ..images import output, sampling
 from ..images.decode import upright_array
 from ..pose import geometry
 from .beliefs import draw_beliefs, draw_stages, heat_over
@@ -35,9 +35,7 @@ def draw_prediction(image, poses, path, part=None, **looks):
     if not part:
         return [path]
     (pose,) = poses
-    beliefs, stages = (
-        path.with_name(f"{path.stem}.{part}{kind}{path.suffix}") for kind in ("", ".stages")
-    )
+    beliefs, stages = output.beside(path, part), output.beside(path, part, "stages")
     save_image(beliefs, draw_beliefs(photograph, pose, part))
     save_image(stages, draw_stages(photograph, pose, part))
     return [path, beliefs, stages]

@@ -5,6 +5,8 @@ A belief map is not a class: its mean says nothing. What is explained is one num
     (x, y)      the belief at a point of the network box, in a Gaussian window of `spec.part_sigma`
 """
 
+from __future__ import annotations
+
 import contextlib
 import io
 
@@ -12,8 +14,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..models.stage_beliefs import StageBeliefs
+from ..models.forward import StageBeliefs
 from ..pose import codec, geometry
+from ..pose.spec import Array, PoseSpec
 
 METHODS = ("saliency", "smoothgrad", "gradcam++", "scorecam")
 _SMOOTH_SAMPLES, _SMOOTH_NOISE = 16, 0.1
@@ -21,7 +24,16 @@ _SMOOTH_SAMPLES, _SMOOTH_NOISE = 16, 0.1
 _STEEP = 1000.0
 
 
-def explain(model, spec, box, part, *, stage=None, method="saliency", at="peak"):
+def explain(
+    model: keras.Model,
+    spec: PoseSpec,
+    box: Array,
+    part: str,
+    *,
+    stage: int | None = None,
+    method: str = "saliency",
+    at: str | Array = "peak",
+) -> np.ndarray:
     """How much each pixel of a network box matters to one part at one stage.
 
     Args:
@@ -116,7 +128,9 @@ def maximize(model, spec, part, *, stage=None, steps=100, seed=0):
     return np.clip(np.rint(np.asarray(found)[0]), 0, 255).astype(np.uint8)
 
 
-def effective_receptive_field(model, spec, part, boxes, *, stage=None):
+def effective_receptive_field(
+    model: keras.Model, spec: PoseSpec, part: str, boxes: Array, *, stage: int | None = None
+) -> np.ndarray:
     """Where the pixels are that move the belief of the cell in the middle: gradient energy, summed
     over boxes.
 

@@ -3,8 +3,20 @@
 import json
 import os
 import sys
+from pathlib import Path
 
-from keras_cpm.cli.console import print_pose, print_scores, progress, silent_stderr, write_json
+import pytest
+
+import keras_cpm
+from keras_cpm.cli.console import (
+    clean,
+    echo,
+    print_pose,
+    print_scores,
+    progress,
+    silent_stderr,
+    write_json,
+)
 
 
 def test_scores_are_a_row_a_stage_and_a_column_a_part(capsys):
@@ -46,3 +58,33 @@ def test_what_libraries_say_is_not_heard(capfd):
     sys.stderr.write("after")
     sys.stderr.flush()
     assert capfd.readouterr().err == "before after"
+
+
+STEERING = "\x1b[2J\x07\r\x9b1m\u202e\u2028\udce9"
+
+
+def test_what_steers_a_terminal_is_written_out(capsys):
+    assert clean("left\twrist\n\u00e9\u5de6") == "left\twrist\n\u00e9\u5de6"
+    shown = r"\x1b[2J\x07\x0d\x9b1m\u202e\u2028\xe9"
+    assert clean(STEERING) == shown
+    echo(STEERING)
+    print_pose({"keypoints": {STEERING: {"x": 1.5, "y": -2.0, "score": 0.25}}})
+    entry = {"total": 1.0, "columns": {STEERING: 2.0}}
+    print_scores({STEERING: {"pck@0.2": entry}})
+    printed = capsys.readouterr().out
+    assert not {*STEERING} & {*printed} - {*"[2J1m"} and printed.count(shown) == 4
+
+
+def test_only_the_console_prints():
+    """What comes from a file or a server is cleaned in one place."""
+    folder = Path(keras_cpm.__file__).parent / "cli"
+    others = [path for path in folder.rglob("*.py") if path.name != "console.py"]
+    assert not [path for path in others if "click.echo" in path.read_text("utf-8")]
+
+
+def test_json_has_no_nan(tmp_path):
+    value = {"a": [float("nan"), (1.5, float("-inf"))], "b": {"c": float("inf"), "d": "NaN"}}
+    write_json(tmp_path / "a.json", value)
+    text = (tmp_path / "a.json").read_text()
+    read = json.loads(text, parse_constant=lambda name: pytest.fail(name))
+    assert read == {"a": [None, [1.5, None]], "b": {"c": None, "d": "NaN"}}

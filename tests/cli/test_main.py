@@ -1,5 +1,6 @@
 """What all commands share: the overview, help, errors in the words of the command line."""
 
+import os
 import subprocess
 import sys
 
@@ -59,3 +60,19 @@ def test_tracebacks_are_for_those_who_ask(monkeypatch):
     monkeypatch.setenv("KERAS_CPM_TRACEBACK", "1")
     with pytest.raises(FileNotFoundError, match="no-such-model"):
         main(["inspect", "no-such-model"], standalone_mode=False)
+
+
+def test_nobody_who_reads_is_no_error():
+    """As in `keras-cpm doctor | head -1`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "keras_cpm", "doctor"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert done.returncode == 1 and done.stderr == b""
+
+
+def test_errors_steer_no_terminal():
+    name = "a\x1b[31m.jpg"
+    assert r"There is no image at a\x1b[31m.jpg" in failure("predict", name)
+    assert r"There is no folder \x1b[31m" in failure("inspect", "\x1b[31m")

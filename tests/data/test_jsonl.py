@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_cpm import Person, read_records, write_records
+from tests.data.mutations import mutated
 from tests.data.test_records import PARTS, person_with, record_with
 
 
@@ -185,3 +186,102 @@ def test_a_write_replaces_the_old_file_and_leaves_nothing_else(tmp_path):
     write_records([record_with(str(tmp_path / "new.jpg"))], path)
     assert [r.image for r in read_records(path)] == [str(tmp_path / "new.jpg")]
     assert [p.name for p in tmp_path.iterdir()] == ["r.jsonl"]
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x1c", "\x7f"])
+def test_only_a_line_break_ends_a_line(tmp_path, separator):
+    """JSON allows the separators of Unicode in its texts; web pages are full of them."""
+    lines = [_line(attributes={"note": f"one{separator}two"}), _line(image=f"a{separator}b.jpg")]
+    text = "\r\n".join(json.dumps(line, ensure_ascii=separator < " ") for line in lines)
+    (tmp_path / "r.jsonl").write_bytes(text.encode("utf-8"))
+    first, second = read_records(tmp_path / "r.jsonl")
+    assert first.attributes == {"note": f"one{separator}two"}
+    assert second.image == str(tmp_path / f"a{separator}b.jpg")
+    write_records([first, second], tmp_path / "again.jsonl")
+    assert [r.to_dict() for r in read_records(tmp_path / "again.jsonl")] == [
+        first.to_dict(),
+        second.to_dict(),
+    ]
+
+
+def test_a_line_without_end_and_one_too_deep(tmp_path):
+    with (tmp_path / "zeros.jsonl").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ValueError, match=r"zeros.jsonl has a line of 134217728 characters or more"):
+        read_records(tmp_path / "zeros.jsonl")
+    path = _write(tmp_path / "deep.jsonl", _line(), "[" * 100_000)
+    with pytest.raises(ValueError, match=r"deep.jsonl, line 2: nested too deep"):
+        read_records(path)
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        (_line(person={"keypoints": [[10**400, 2, 2], [3, 4, 1], [0, 0, 0]]}), "finite pixels"),
+        (_line(person={"center": [10**400, 2]}), "`center` must be finite pixels"),
+        (_line(person={"height": 10**400}), "`height` must be a positive number"),
+        (_line(size=[10**400, 5]), "`size` must be"),
+        (_line(parts=["a", "b", ["c"]]), "`parts` must be unique names"),
+        (_line(attributes=[1]), "a record: `attributes` must be a JSON object. Received: .1"),
+        (_line(person={"attributes": "x"}), "person 0: `attributes` must be a JSON object"),
+        (_line(split=5), "`split` must be a text. Received: 5"),
+        (_line(dataset=None), "`dataset` must be a text. Received: None"),
+        (_line(image="a\0.jpg"), "`image` must be a path"),
+    ],
+)
+def test_a_value_of_another_kind_is_named(tmp_path, line, message):
+    path = _write(tmp_path / "bad.jsonl", line)
+    with pytest.raises(ValueError, match=re.escape(f"{path}, line 1: ") + ".*" + message):
+        read_records(path)
+
+
+def _numbers(value):
+    """Of attributes, which may hold anything."""
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return [number for item in inner for number in _numbers(item)]
+    return [value] if isinstance(value, float) else []
+
+
+def test_a_mutated_file_is_read_or_refused_in_one_sentence(tmp_path):
+    write_records(
+        [record_with(str(tmp_path / "a.jpg"), (person_with(), person_with(visible=[0, 2, 1])))],
+        tmp_path / "whole.jsonl",
+    )
+    content = json.loads((tmp_path / "whole.jsonl").read_text())
+    path, outcomes = tmp_path / "r.jsonl", []
+    for seed in range(150):
+        path.write_text(mutated(content, seed) + "\n")
+        try:
+            (record,) = read_records(path)
+        except ValueError as error:
+            assert f"{path}, line 1: " in str(error) and len(str(error)) < 2000
+            outcomes.append("refused")
+            continue
+        outcomes.append("read")
+        free = [record.attributes, *(person.attributes for person in record.people)]
+        if not np.isfinite(_numbers(free)).all():
+            continue
+        # what was read can be written, and is then the same
+        write_records([record], tmp_path / "again.jsonl")
+        _same(read_records(tmp_path / "again.jsonl")[0], record)
+        assert all(np.isfinite(person.keypoints).all() for person in record.people)
+    assert outcomes.count("read") >= 15 and outcomes.count("refused") >= 50
+
+
+def test_a_crowd_is_in_memory_once(tmp_path):
+    """Its people stand in the lines of all."""
+    crowd = [person_with(keypoints=np.full((3, 2), i), visible=[2] * 3) for i in range(20)]
+    records = [record_with(str(tmp_path / "a.jpg"), (*crowd[i:], *crowd[:i])) for i in range(20)]
+    write_records(records, tmp_path / "r.jsonl")
+    back = read_records(tmp_path / "r.jsonl")
+    assert len({id(person) for record in back for person in record.people}) == 20
+    for before, after in zip(records, back, strict=True):
+        _same(before, after)
+
+
+def test_a_record_of_very_many_people_is_read(tmp_path):
+    """What compares each with each takes hours."""
+    people = [{"keypoints": [[i, 2, 2], [3, i, 1], [0, 0, 0]]} for i in range(5_000)]
+    (record,) = read_records(_write(tmp_path / "r.jsonl", _line(people=people)))
+    assert len(record.people) == 5_000 and record.people[-1].keypoints[0].tolist() == [4_999, 2]

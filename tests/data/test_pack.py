@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import json
 import math
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from keras_cpm.data.augment import draw_augmentation
 from keras_cpm.data.checks.check import check
 from keras_cpm.data.pack import pack
 from keras_cpm.images import crop, decode, shards
+from keras_cpm.images.one_writer import one_writer
 from keras_cpm.pose import geometry
 from tests.data.waves import PARTS, SIZE, SPEC, person, smooth
 
@@ -192,7 +194,7 @@ def run(*words):
 
 
 def files(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".lock"}
 
 
 def test_the_command(drawn, tmp_path):
@@ -236,7 +238,7 @@ def test_no_room(drawn, tmp_path, monkeypatch):
         patched.setattr(shards.Shard, "add", full)
         with pytest.raises(OSError, match=r"no room left for the pack in .*; make some and run"):
             pack(drawn, tmp_path, size=64)
-    assert not list(tmp_path.iterdir())
+    assert not files(tmp_path)
     assert len(pack(drawn, tmp_path, size=64)) == 7
 
 
@@ -253,11 +255,79 @@ def test_a_folder_with_something_else(drawn, tmp_path):
         pack(drawn, tmp_path / "own")
 
 
-def test_a_missing_shard(drawn, tmp_path):
-    pack(drawn, tmp_path, size=64, shard_megabytes=0.01)
-    (tmp_path / "shard-00001.zip").unlink()
-    with pytest.raises(ValueError, match=r"A shard is missing .* before shard-0000"):
-        pack(drawn, tmp_path, size=64, shard_megabytes=0.01)
+SMALL = {"size": 64, "shard_megabytes": 0.01}
+
+
+def cut_off(folder):
+    path = folder / "shard-00001.zip"
+    path.write_bytes(path.read_bytes()[:-2000])
+
+
+def flip_a_bit_of_a_photograph(folder):
+    data = bytearray((folder / "shard-00001.zip").read_bytes())
+    data[1000] ^= 1
+    (folder / "shard-00001.zip").write_bytes(data)
+
+
+def lose(folder):
+    (folder / "shard-00001.zip").unlink()
+
+
+def one_twice(folder):
+    """As two writers left it, before there was a lock."""
+    (folder / "shard-00001.zip").write_bytes((folder / "shard-00000.zip").read_bytes())
+
+
+def one_too_many(folder):
+    (folder / "shard-00009.zip").write_bytes((folder / "shard-00000.zip").read_bytes())
+
+
+def without_records(folder):
+    comment = shards.comment(folder / "shard-00000.zip")
+    with shards.Shard(folder / "shard-00001.zip", comment) as shard:
+        shard.add("000001.jpg", b"junk")
+
+
+@pytest.mark.parametrize(
+    "damage", [cut_off, flip_a_bit_of_a_photograph, lose, one_twice, one_too_many, without_records]
+)
+def test_the_same_call_mends_a_broken_pack(drawn, tmp_path, damage):
+    pack(drawn, tmp_path, **SMALL)
+    whole = files(tmp_path)
+    assert len(whole) > 3
+    damage(tmp_path)
+    assert files(tmp_path) != whole
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*It is packed again, with what follows")
+        packed = pack(drawn, tmp_path, **SMALL)
+    assert files(tmp_path) == whole and len(packed) == 7
+
+
+def test_a_broken_shard_is_spoken_of(drawn, tmp_path):
+    pack(drawn, tmp_path, **SMALL)
+    cut_off(tmp_path)
+    with pytest.warns(UserWarning, match=r"shard-00001.zip is damaged.*It is packed again"):
+        pack(drawn, tmp_path, **SMALL)
+
+
+@pytest.mark.parametrize(
+    "comment", [b"", b"mine", b"[1]", b"null", b'"size"', b'{"size": "64"}', b"[" * 60_000, b"\xff"]
+)
+def test_a_shard_of_somebody_else_s_is_left_alone(drawn, tmp_path, comment):
+    with shards.Shard(tmp_path / "shard-00000.zip", comment) as shard:
+        shard.add("a.jpg", b"mine")
+    before = files(tmp_path)
+    with pytest.raises(ValueError, match="began with other `size`; go on with the same, or name"):
+        pack(drawn, tmp_path, size=64)
+    assert files(tmp_path) == before
+
+
+def test_one_pack_a_folder(drawn, tmp_path):
+    with one_writer(tmp_path, "pack.lock", what="pack", argument="folder"):
+        with pytest.raises(ValueError, match=r"Another pack runs in .*name another `folder`"):
+            pack(drawn, tmp_path, size=64)
+        assert not files(tmp_path)
+    assert len(pack(drawn, tmp_path, size=64)) == 7
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ same.
 
 import dataclasses
 import gc
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -18,7 +20,9 @@ from keras_cpm import (
     build_cpm,
     make_dataset,
     num_steps,
+    read_records,
     stage_losses,
+    write_records,
 )
 from keras_cpm.data.pipeline import find_unreadable
 from keras_cpm.images import sampling
@@ -441,3 +445,17 @@ def test_a_spec_without_background_and_with_another_box(painted):
     assert inputs["image"].shape == (96, 96, 3) and targets["stage2"].shape == (12, 12, 3)
     found, _ = codec.decode(targets["stage2"][None], spec)
     np.testing.assert_allclose(found[0], centroids(inputs["image"]), atol=0.05)
+
+
+@pytest.mark.skipif(os.sep != "/", reason="a system whose names are always text")
+def test_a_photograph_whose_name_is_in_another_encoding(drawn_records, tmp_path, tiny_spec):
+    """Latin-1, as old archives unpack: records name it, the pipeline reads it."""
+    names = [tmp_path / "plain.jpg", tmp_path / os.fsdecode(b"caf\xe9.jpg")]
+    for name in names:
+        shutil.copy(drawn_records[0].image, name)
+    records = [dataclasses.replace(drawn_records[0], image=name) for name in names]
+    write_records(records, tmp_path / "r.jsonl")
+    records = read_records(tmp_path / "r.jsonl")
+    assert [record.image for record in records] == [str(name) for name in names]
+    ((inputs, _),) = make_dataset(records, tiny_spec, stages=1, batch_size=2, shuffle=False)
+    np.testing.assert_array_equal(*inputs["image"])

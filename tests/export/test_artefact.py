@@ -2,9 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 
+import keras_cpm
+from keras_cpm.export import golden
 from keras_cpm.export.artefact import Artefact
+from tests.data.mutations import mutated
 
 
 def test_the_files_of_a_litert_file(phone_file):
@@ -40,3 +44,31 @@ def test_what_is_missing_is_said(phone_file, tmp_path):
         artefact.manifest.write_text(content)
         with pytest.raises(ValueError, match=r"a\.manifest\.json is damaged; copy it again"):
             artefact.read_manifest()
+
+
+def test_mutated_manifests(phone_file):
+    """Each is right, or one sentence that names the file."""
+    artefact = Artefact(phone_file)
+    written = artefact.manifest.read_text()
+    try:
+        for seed in range(40):
+            artefact.manifest.write_text(mutated(json.loads(written), seed), "utf-8")
+            try:
+                assert all(check.name for check in keras_cpm.verify(phone_file)), seed
+            except ValueError as error:
+                assert "cpm.manifest.json is damaged" in str(error), (seed, error)
+                assert "\n" not in str(error)
+    finally:
+        artefact.manifest.write_text(written)
+    assert all(check.passed for check in keras_cpm.verify(phone_file))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", {}, {"image": np.zeros(3), "scores": "text"}])
+def test_a_damaged_golden_file_is_named(phone_file, tmp_path, content):
+    artefact = Artefact(tmp_path / "a.tflite", exists=False)
+    if isinstance(content, bytes):
+        artefact.golden.write_bytes(content)
+    else:
+        np.savez(artefact.golden, **content)
+    with pytest.raises(ValueError, match=r"a\.golden\.npz is damaged; copy it again"):
+        golden.read(artefact)

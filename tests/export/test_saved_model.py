@@ -1,6 +1,9 @@
 """The folder of a SavedModel: what is in it, and what takes its place."""
 
+import re
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -36,6 +39,62 @@ def test_exporting_again_replaces_version_1(tiny_spec, tmp_path):
     found = beliefs(image=tf.constant(crops))
     assert list(found) == ["stage1"]
     np.testing.assert_allclose(found["stage1"], model.predict_on_batch(crops), atol=1e-5)
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "name", ["1/holiday.jpg", "1", "spec.json", "manifest.json", "golden.npz", "1/saved_model.pb"]
+)
+def test_what_no_export_wrote_is_not_replaced(name, tiny_spec, tmp_path):
+    model = keras_cpm.build_cpm(1, tiny_spec, width=8)
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("somebody's")
+    before = contents(tmp_path)
+    with pytest.raises(ValueError, match=rf"{re.escape(str(tmp_path))} holds {name}, which no"):
+        keras_cpm.export_saved_model(model, tiny_spec, tmp_path)
+    assert contents(tmp_path) == before
+
+
+def test_what_lies_beside_an_export_stays(tiny_spec, tmp_path):
+    model = keras_cpm.build_cpm(1, tiny_spec, width=8)
+    (tmp_path / "partial").mkdir()
+    (tmp_path / "partial" / "thesis.txt").write_text("somebody's")
+    for _ in range(2):
+        keras_cpm.export_saved_model(model, tiny_spec, tmp_path)
+    assert (tmp_path / "partial" / "thesis.txt").is_file()
+    (tmp_path / "1" / "holiday.jpg").write_text("somebody's")
+    with pytest.raises(ValueError, match=r"holds 1/holiday\.jpg"):
+        keras_cpm.export_saved_model(model, tiny_spec, tmp_path)
+    (tmp_path / "1" / "holiday.jpg").unlink()
+    # as a kill leaves it between two files of the export
+    (tmp_path / "golden.npz").unlink()
+    shutil.rmtree(tmp_path / "1")
+    keras_cpm.export_saved_model(model, tiny_spec, tmp_path)
+    assert all(check.passed for check in keras_cpm.verify(tmp_path))
+
+
+def test_without_room_the_export_before_stays(tiny_spec, tmp_path):
+    model = keras_cpm.build_cpm(1, tiny_spec, width=8)
+    keras_cpm.save_bundle(tmp_path / "bundle", model, tiny_spec)
+    keras_cpm.export_saved_model(model, tiny_spec, tmp_path / "served")
+    keras_cpm.export_tflite(model, tiny_spec, tmp_path / "cpm.tflite")
+    before = contents(tmp_path)
+    script = (
+        "import resource, sys, keras_cpm\n"
+        "model, spec = keras_cpm.load(sys.argv[1] + '/bundle')\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "import keras_cpm.export.tflite, keras_cpm.export.saved_model\n"
+        "try: keras_cpm.export_saved_model(model, spec, sys.argv[1] + '/served')\n"
+        "except OSError as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True
+    )
+    assert done.stdout.startswith(f"{tmp_path}/served cannot be written ("), done.stderr
+    assert contents(tmp_path) == before
 
 
 def test_errors_name_the_remedy(tiny_spec, tmp_path):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import keras_cpm
 from keras_cpm.export.signatures import MAX_ROWS, UNREADABLE, UNSOUND_BOX
-from keras_cpm.models import stage_beliefs
+from keras_cpm.models.forward import centered_map
 from keras_cpm.pose import codec
 
 
@@ -121,7 +121,7 @@ def test_a_request_of_a_wrong_size_is_refused_whole(signatures, drawn_records):
 
 def test_crops_and_beliefs_take_network_boxes(signatures, model, tiny_spec):
     crops = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
-    center = np.repeat(stage_beliefs.centered_map(tiny_spec), 2, axis=0)
+    center = np.repeat(centered_map(tiny_spec), 2, axis=0)
     expected = model.predict_on_batch([crops, center])
     beliefs = signatures["beliefs"](image=tf.constant(crops))
     assert sorted(beliefs) == ["stage1", "stage2", "stage3"]

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import keras_cpm
 from keras_cpm.images import sampling
-from keras_cpm.models import stage_beliefs
+from keras_cpm.models.forward import centered_map
 from keras_cpm.models.fourier.layer import set_convolution
 from keras_cpm.pose import geometry
 
@@ -28,7 +28,7 @@ def test_it_gives_the_models_points(phone_file, model, tiny_spec, drawn_records)
 def test_it_gives_the_models_beliefs_on_golden_boxes(phone_file, model, tiny_spec):
     golden = np.load(phone_file.with_suffix(".golden.npz"))
     run = keras_cpm.LiteRTModel(phone_file)
-    center = stage_beliefs.centered_map(tiny_spec)
+    center = centered_map(tiny_spec)
     assert golden["image"].shape == (3, 64, 64, 3) and golden["image"].dtype == np.uint8
     for i, box in enumerate(golden["image"]):
         beliefs = model.predict_on_batch([box[None].astype(np.float32), center])[-1]
@@ -80,3 +80,12 @@ def test_a_phone_gets_the_direct_convolution(tiny_spec, tmp_path):
     keras_cpm.export_tflite(model, tiny_spec, tmp_path / "b.tflite")
     sizes = [(tmp_path / name).stat().st_size for name in ("a.tflite", "b.tflite")]
     assert abs(sizes[0] - sizes[1]) < 2000
+
+
+@pytest.mark.parametrize("name", ["cpm.tflite", "cpm.spec.json", "cpm.manifest.json"])
+def test_what_no_export_wrote_is_not_replaced(name, model, tiny_spec, tmp_path):
+    (tmp_path / name).write_text("somebody's")
+    with pytest.raises(ValueError, match=f"holds {name}, which no export"):
+        keras_cpm.export_tflite(model, tiny_spec, tmp_path / "cpm.tflite")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "somebody's"

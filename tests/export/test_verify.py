@@ -109,6 +109,32 @@ def test_other_results_are_found(artefact, what, amount):
         assert run(artefact.path)[0] == 0
 
 
+def test_where_no_place_was_compared_it_is_said(artefact):
+    arrays = dict(np.load(artefact.golden))
+    for name in arrays:
+        if name.endswith("scores"):
+            arrays[name] = np.full_like(arrays[name], 0.1)
+    np.savez(artefact.golden, **arrays)
+    change_manifest(artefact, lambda content: None)
+    seen = run(artefact.path)[1].split("golden: ")[1]
+    assert seen.startswith("no keypoint has a score of 0.3 or more, so no place was compared; ")
+
+
+@pytest.mark.parametrize("made", ["phone_file"], indirect=True)
+def test_of_fewer_bits_the_way_from_the_keras_model_is_said(artefact):
+    """For the rest only says whether the file is what it was where it was made."""
+    arrays = dict(np.load(artefact.golden))
+    arrays["keras_keypoints"] = arrays["keypoints"] + (0.3, 0.4)
+    arrays["keras_keypoints"].flat[:2] += (3, 4)
+    arrays["keras_scores"] = np.full_like(arrays["scores"], 0.9)
+    np.savez(artefact.golden, **arrays)
+    change_manifest(artefact, lambda content: content.update(quantize="int8"))
+    code, output = run(artefact.path)
+    assert code == 0 and "from what this file gave where it was made" in output
+    assert "42 sure keypoints of the Keras model moved by 0.5000 px in the median, " in output
+    assert "by 5.5000 at most" in output
+
+
 def test_what_cannot_be_tested_is_said_in_one_sentence(artefact, tmp_path):
     artefact.manifest.write_text("{")
     assert "damaged" in run(artefact.path)[1]

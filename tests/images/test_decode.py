@@ -292,9 +292,9 @@ def test_files_of_other_kinds(tmp_path):
     text = tmp_path / "notes.jpg"
     text.write_text("not a picture, but a text of some length\n" * 9)
     message = _message(text)
-    assert str(text) in message and "not a JPEG, PNG, GIF or BMP" in message
-    for data in (b"x", b"%PDF-1.7\n" + bytes(99), encoded(PICTURE, "TIFF"), bytes(1000)):
-        assert "not a JPEG, PNG, GIF or BMP" in _message(data)
+    assert str(text) in message and "not a JPEG, PNG, GIF, BMP, WebP or TIFF file" in message
+    for data in (b"x", b"%PDF-1.7\n" + bytes(99), bytes(1000)):
+        assert "not a JPEG, PNG, GIF, BMP, WebP or TIFF file" in _message(data)
 
 
 def _png(width, height):

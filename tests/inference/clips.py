@@ -1,5 +1,7 @@
 """A clip of a person who walks, and a camera that is none."""
 
+import re
+import struct
 from typing import ClassVar
 
 import numpy as np
@@ -16,6 +18,28 @@ def write_walk(path):
         people.append(person)
     writer.close()
     return people
+
+
+def write_uneven(path, milliseconds):
+    """A Matroska clip whose frames come when `milliseconds` say; frame i is grey 20 i.
+
+    OpenCV writes even clips only: the times of ten frames a second are changed in the file.
+    """
+    writer = Writer(path, 10)
+    for number in range(len(milliseconds)):
+        writer(np.full((48, 64, 3), 20 * number, np.uint8))
+    writer.close()
+    data, count = bytearray(path.read_bytes()), 0
+    # id, length of one or two bytes, track, time in the cluster, flags
+    for match in re.finditer(rb"\xa3(?:[\x80-\xff]|[\x40-\x7f].)\x81(..)[\x80\0]", data, re.DOTALL):
+        number, rest = divmod(struct.unpack(">h", match[1])[0], 100)
+        if not rest and number < len(milliseconds):
+            data[match.start(1) : match.end(1)] = struct.pack(">h", milliseconds[number])
+            count += 1
+    assert count == len(milliseconds)
+    at = data.index(b"\x44\x89\x88") + 3
+    data[at : at + 8] = struct.pack(">d", milliseconds[-1] + 100.0)
+    path.write_bytes(data)
 
 
 class Camera:

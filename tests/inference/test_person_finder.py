@@ -6,10 +6,11 @@ import pytest
 import keras_cpm
 from keras_cpm.inference.person_finder import find_people
 from keras_cpm.models import bundle
+from keras_cpm.models.forward import takes_center_map
 from keras_cpm.models.person import PERSON_SPEC
-from keras_cpm.models.stage_beliefs import takes_center_map
 from keras_cpm.pose import geometry
 from tests.inference.glows import person_network, photograph
+from tests.threads import answers_of_threads
 
 
 def test_everybody_is_found_at_the_release_scale():
@@ -82,3 +83,16 @@ def test_the_shipped_finder_is_the_default_and_knows_no_box():
     for size in ((120, 300), (300, 120)):
         assert find_people(np.full((*size, 3), 120, np.uint8), model, spec) == []
     assert bundle.default_bundle() == "cpm-light-lsp"
+
+
+def test_threads_get_the_answers_of_one():
+    network = person_network(PERSON_SPEC)
+    crowds = [[(60.0, 90.0)], [(230.0, 60.0), (60.0, 90.0)], [(150.0, 40.0)]]
+    questions = [photograph(crowd) for crowd in crowds]
+    found = answers_of_threads(lambda image: find_people(image, network, PERSON_SPEC), questions)
+    alone = [find_people(image, network, PERSON_SPEC) for image in questions]
+    assert [len(places) for places in alone] == [1, 2, 1]
+    for number, places in found:
+        assert [place["center"] for place in places] == [
+            pytest.approx(place["center"], abs=1e-3) for place in alone[number]
+        ]

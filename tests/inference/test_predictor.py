@@ -8,8 +8,10 @@ import pytest
 import tensorflow as tf
 
 import keras_cpm
+from keras_cpm.images import sampling
 from keras_cpm.inference.predictor import Predictor
-from keras_cpm.pose import codec, geometry
+from keras_cpm.pose import codec, geometry, multiscale
+from tests.threads import answers_of_threads
 
 SIZE = (480, 640)
 
@@ -26,7 +28,7 @@ class PerfectModel:
         self.points, self.network_from_image = points, network_from_image
         self.spec, self.flip, self.scales = spec, flip, scales
         self.inputs = [tf.zeros([1, spec.box_size, spec.box_size, 3]), tf.zeros([1, 1, 1, 1])]
-        self.outputs = [tf.zeros([1, 1, 1, spec.num_channels])] * 2
+        self.outputs = [tf.zeros([1, *[spec.grid_size] * 2, spec.num_channels])] * 2
 
     def predict_on_batch(self, inputs):
         crops = []
@@ -231,3 +233,45 @@ def test_more_people_than_a_batch_holds(tiny_model, tiny_spec, drawn_records):
     last = predictor(drawn_records[0].image, **places[-1])
     assert len(poses) == 19
     np.testing.assert_allclose(poses[-1].keypoints, last.keypoints, atol=1e-3)
+
+
+def test_new_specs_leave_nothing_behind(monkeypatch):
+    """A trace of TensorFlow takes a megabyte and stays: what is called here is called in traces."""
+    traced = []
+
+    def watch(module, name):
+        function = getattr(module, name)
+        monkeypatch.setattr(
+            module, name, lambda *arguments: traced.append(name) or function(*arguments)
+        )
+
+    watch(sampling, "crop")
+    watch(multiscale, "zoom_axis")
+    watch(multiscale, "pixel_axis")
+    # a box that no other test has, so that nothing is traced yet
+    text = keras_cpm.PoseSpec(box_size=104).to_json()
+    model = keras_cpm.build_cpm(1, keras_cpm.PoseSpec.from_json(text), width=8)
+    image = np.zeros((90, 70, 3), np.uint8)
+    for number in range(8):
+        spec = keras_cpm.PoseSpec.from_json(text)
+        if number % 2:
+            spec = spec.replace(person_height=40.0 + number, part_sigma=6.0 + number)
+        scales = (1.0, 1.2 + 0.01 * number)
+        for merge in ("box", "image"):
+            Predictor(model, spec, scales=scales, merge=merge)(image)
+        if number == 0:
+            first = len(traced)
+            assert set(traced) == {"crop", "zoom_axis", "pixel_axis"}
+    assert len(traced) == first
+
+
+@pytest.mark.parametrize("merge", ["box", "image"])
+def test_threads_get_the_answers_of_one(tiny_model, tiny_spec, drawn_records, merge):
+    options = {"scales": (1.0, 1.2), "flip": True, "merge": merge}
+    questions = [record.image for record in drawn_records[:3]]
+    found = answers_of_threads(Predictor(tiny_model, tiny_spec, **options), questions, calls=2)
+    alone = [Predictor(tiny_model, tiny_spec, **options)(question) for question in questions]
+    assert len(found) == 16
+    for number, pose in found:
+        np.testing.assert_allclose(pose.keypoints, alone[number].keypoints, atol=1e-3)
+        np.testing.assert_allclose(pose.beliefs[-1], alone[number].beliefs[-1], atol=1e-6)

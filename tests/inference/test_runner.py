@@ -1,5 +1,8 @@
 """Predictions with kept spectra: those of the weights as they are, and the same numbers."""
 
+import copy
+import pickle
+
 import keras
 import numpy as np
 import pytest
@@ -7,8 +10,9 @@ import pytest
 import keras_cpm
 from keras_cpm.inference.predictor import Predictor
 from keras_cpm.inference.runner import Inference
-from keras_cpm.models.fourier.layer import set_convolution, tiled_layers
-from keras_cpm.models.stage_beliefs import StageBeliefs, centered_map
+from keras_cpm.models.forward import StageBeliefs, centered_map
+from keras_cpm.models.fourier.layer import CONVOLUTIONS, kept_layers, set_convolution, tiled_layers
+from tests.threads import answers_of_threads
 
 
 @pytest.fixture
@@ -16,6 +20,13 @@ def tiled():
     spec = keras_cpm.PoseSpec(box_size=64)
     keras.utils.set_random_seed(3)
     return keras_cpm.build_cpm(2, spec, width=8, convolution="tiles"), spec
+
+
+@pytest.fixture
+def small(tiny_spec):
+    """One stage, of which less is traced."""
+    keras.utils.set_random_seed(3)
+    return keras_cpm.build_cpm(1, tiny_spec, width=8, center_map=False, convolution="tiles")
 
 
 def inputs_of(count):
@@ -45,6 +56,65 @@ def test_kept_spectra_follow_a_training_step(tiled):
     after = inference(inputs_of(1))[-1]
     assert np.abs(after - before).max() > 1e-4
     np.testing.assert_allclose(after, model(inputs_of(1))[-1], atol=1e-5 * np.abs(after).max())
+
+
+def pruned(layer, place):
+    kernel, bias = layer.get_weights()
+    kernel.flat[place] += 3
+    layer.set_weights([kernel, bias])
+
+
+def added_in_place(layer, place):
+    shape = layer.kernel.shape
+    one = np.zeros(shape, "float32")
+    one.flat[place] = 3
+    layer.kernel.value.assign_add(one)
+
+
+def assigned_by_slice(layer, place):
+    row, column, i, o = np.unravel_index(place % np.prod(layer.kernel.shape), layer.kernel.shape)
+    layer.kernel.value[row, column, i, o].assign(3.0)
+
+
+@pytest.mark.parametrize("change", [pruned, added_in_place, assigned_by_slice])
+def test_one_changed_weight_of_any_kernel_is_noticed(tiled, change):
+    """Wherever it lies and however it was changed."""
+    model, _ = tiled
+    inference, inputs = Inference(model), inputs_of(1)
+    inference(inputs)
+    layers = list(kept_layers(model))
+    for layer, place in zip(layers[::4], [0, -1, 77], strict=True):
+        change(layer, place)
+        expected = model(inputs)
+        for a, b in zip(inference(inputs), expected, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-5 * np.abs(b).max())
+
+
+@pytest.mark.parametrize("convolution", ["tiles", "direct"])
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_copy_after_use_has_weights_of_its_own(small, tiny_spec, copied, convolution):
+    set_convolution(small, convolution)
+    predictor, image = Predictor(small, tiny_spec, refine="none"), np.full((70, 50, 3), 99)
+    before = predictor(image)
+    other = copied(predictor)
+    assert other.spec == tiny_spec and other.refine == "none"
+    np.testing.assert_allclose(other(image).beliefs[-1], before.beliefs[-1], atol=1e-6)
+    other.model.set_weights([0 * w for w in other.model.get_weights()])
+    assert np.abs(other(image).beliefs[-1]).max() == 0
+    np.testing.assert_array_equal(predictor(image).beliefs[-1], before.beliefs[-1])
+
+
+@pytest.mark.parametrize("convolution", CONVOLUTIONS)
+def test_threads_get_the_answers_of_one(small, convolution):
+    """Also the first ones, for which everything is traced and computed."""
+    set_convolution(small, convolution)
+    questions = [[box[None]] for box in inputs_of(3)[0]]
+    found = answers_of_threads(Inference(small), questions)
+    assert len(found) == 32
+    alone = list(map(Inference(small), questions))
+    for number, stages in found:
+        for a, b in zip(stages, alone[number], strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-6 * np.abs(b).max())
 
 
 def test_another_choice_is_followed(tiled):

@@ -1,14 +1,16 @@
 """A pose for every frame of a video or a camera, drawn and kept."""
 
+import itertools
 import threading
 import time
+import warnings
 
 import numpy as np
 import pytest
 
 import keras_cpm
-from keras_cpm.inference.frames import read_frames
-from tests.inference.clips import Camera, write_walk
+from keras_cpm.inference.frames import frame_rate, read_frames
+from tests.inference.clips import Camera, write_uneven, write_walk
 
 
 @pytest.fixture
@@ -59,7 +61,7 @@ def test_a_camera_is_shown_recorded_and_ended(monkeypatch, predictor, tmp_path):
     assert set(threads) == {threading.main_thread()}
     monkeypatch.undo()
     levels = [np.median(frame) for _, frame in read_frames(path)]
-    assert np.round(np.array(levels[:11]) / 60).tolist() == [0] + [1] * 5 + [2] * 5
+    assert np.round(np.array(levels[:11]) / 60).tolist() == [0] * 5 + [1] * 5 + [2]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
@@ -98,3 +100,40 @@ def test_a_video_is_not_written_over(walk, predictor):
 def test_belief_maps_of_a_video_are_not_kept(walk, predictor):
     sightings = keras_cpm.predict_video(walk, predictor)
     assert {sighting.pose.beliefs for _, sighting in sightings} == {None}
+
+
+def test_a_drawing_lasts_as_long_as_its_clip(predictor, tmp_path):
+    """Frames of an uneven clip are repeated and left out by its own clock."""
+    times = [0, 40, 80, 500, 1500, 3000]
+    write_uneven(tmp_path / "a.mkv", times)
+    sightings = keras_cpm.predict_video(tmp_path / "a.mkv", predictor, draw=tmp_path / "o.avi")
+    assert [round(1000 * seconds) for seconds, _ in sightings] == times
+    rate = frame_rate(tmp_path / "a.mkv")[0]
+    drawn = list(read_frames(tmp_path / "o.avi"))
+    assert drawn[-1][0] == pytest.approx(3.0, abs=2 / rate)
+    for seconds, frame in drawn:
+        # what is to be seen then, to the nearest frame of the drawing
+        early, late = 1000 * (seconds - 0.51 / rate), 1000 * (seconds + 0.51 / rate)
+        seen = [
+            20 * number
+            for number, (comes, goes) in enumerate(itertools.pairwise([*times, 4000]))
+            if comes <= late and goes > early
+        ]
+        assert min(abs(np.median(frame) - level) for level in seen) < 6
+
+
+def test_an_even_clip_is_drawn_frame_by_frame(walk, predictor, tmp_path):
+    keras_cpm.predict_video(walk, predictor, draw=tmp_path / "o.avi")
+    times = [seconds for seconds, _ in read_frames(tmp_path / "o.avi")]
+    np.testing.assert_allclose(times, np.arange(15) / 10, atol=1e-3)
+
+
+def test_a_clip_that_was_cut_off_is_said(walk, predictor, tmp_path):
+    data = walk.read_bytes()
+    (tmp_path / "half.avi").write_bytes(data[: len(data) // 2])
+    with pytest.warns(UserWarning, match=r"half.avi declares 1.5 s, .*it may be cut off; copy"):
+        sightings = keras_cpm.predict_video(tmp_path / "half.avi", predictor)
+    assert 3 <= len(sightings) <= 12
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert len(keras_cpm.predict_video(walk, predictor)) == 15

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_cpm import PoseSpec, build_cpm
-from keras_cpm.models.stage_beliefs import stages_of
+from keras_cpm.models.forward import stages_of
 
 SPEC = PoseSpec(box_size=64)
 

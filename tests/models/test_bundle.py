@@ -1,14 +1,17 @@
+import json
 import shutil
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 
 import keras_cpm
 from keras_cpm.models import bundle
+from keras_cpm.models.forward import StageBeliefs
 from keras_cpm.models.person import PERSON_SPEC
-from keras_cpm.models.stage_beliefs import StageBeliefs
+from tests.data.mutations import mutated
 
 
 @pytest.fixture
@@ -103,6 +106,111 @@ def test_shipped_litert_files_are_of_the_weights_beside_them(file):
     for image, beliefs in zip(golden["image"], golden["beliefs"], strict=True):
         stages = beliefs_of(image[None].astype(np.float32))
         np.testing.assert_allclose(np.asarray(stages[-1])[0], beliefs, atol=1e-4)
+
+
+class OwnLoss(keras.losses.Loss):
+    """Says nothing of how it is made again."""
+
+    def __init__(self, factor):
+        super().__init__(name="own")
+        self.factor = factor
+
+    def call(self, y_true, y_pred):
+        return self.factor * keras.ops.mean(keras.ops.square(y_true - y_pred), axis=(1, 2, 3))
+
+
+@pytest.mark.parametrize("options", [{}, {"backbone": "light", "stage_block": "light"}])
+def test_a_loss_of_one_s_own_stays_behind(tiny_spec, tmp_path, options):
+    model = keras_cpm.build_cpm(2, tiny_spec, width=8, **options)
+    model.compile("adam", {name: OwnLoss(2.0) for name in model.output_names})
+    keras_cpm.save_bundle(tmp_path, model, tiny_spec)
+    loaded, _ = keras_cpm.load(tmp_path)
+    assert not loaded.compiled and model.compiled
+    for ours, theirs in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_a_bundle_of_mixed_precision_computes_in_float32(tiny_spec, tmp_path, policy):
+    options = {"backbone": "light", "stage_block": "light", "width": 8}
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = keras_cpm.build_cpm(2, tiny_spec, **options)
+        keras_cpm.save_bundle(tmp_path, model, tiny_spec)
+        # one that was saved as it was
+        model.save(tmp_path / "mixed.keras")
+        loaded, _ = keras_cpm.load(tmp_path)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    (tmp_path / "mixed.keras").replace(tmp_path / "model.keras")
+    earlier, _ = keras_cpm.load(tmp_path)
+    plain = keras_cpm.build_cpm(2, tiny_spec, **options)
+    plain.set_weights(model.get_weights())
+    inputs = [np.full((1, 64, 64, 3), 99.0, np.float32), np.zeros((1, 64, 64, 1), np.float32)]
+    for one in (loaded, earlier):
+        for ours, theirs in zip(one(inputs), plain(inputs), strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+def test_a_layer_that_no_file_can_hold_is_named(tiny_spec, tmp_path):
+    def tower(x, *, width, name):
+        x = keras.layers.Lambda(lambda v: v / 255, name=f"{name}_scale")(x)
+        return keras.layers.Conv2D(width, 3, strides=8, padding="same", name=f"{name}_conv")(x)
+
+    model = keras_cpm.build_cpm(2, tiny_spec, backbone=tower, stage_block="light", width=8)
+    with pytest.raises(ValueError, match=r"Received: the Lambda 'stage1_scale', of which Keras"):
+        keras_cpm.save_bundle(tmp_path / "bundle", model, tiny_spec)
+    assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.parametrize("input_size", [None, "any"])
+def test_a_spec_of_another_stride_is_refused(tiny_spec, tmp_path, input_size):
+    model = keras_cpm.build_cpm(2, tiny_spec, width=8, input_size=input_size)
+    keras_cpm.save_bundle(tmp_path, model, tiny_spec)
+    keras_cpm.load(tmp_path)
+    tiny_spec.replace(stride=4).save(tmp_path / "spec.json")
+    with pytest.raises(ValueError, match=r"of 16 cells .* stride=4\). Received: 8 cells; mend"):
+        keras_cpm.load(tmp_path)
+
+
+def test_mutated_specs_and_networks(tiny_spec, tmp_path):
+    """Each is right, or one sentence that names the file."""
+    keras_cpm.save_bundle(tmp_path, keras_cpm.build_cpm(1, tiny_spec, width=8), tiny_spec)
+    spec = json.loads((tmp_path / "spec.json").read_text())
+    network = {"stages": 3, "width": 64, "dropout": 0.5, "backbone": "light", "input_size": None}
+    sound = 0
+    for seed in range(60):
+        name, content = (("spec.json", spec), ("network.json", network))[seed % 2]
+        tiny_spec.save(tmp_path / "spec.json")
+        (tmp_path / name).write_text(mutated(content, seed), "utf-8")
+        try:
+            found, arguments = bundle.describe(tmp_path)
+        except ValueError as error:
+            assert name in str(error) and "\n" not in str(error), (seed, error)
+            continue
+        sound += 1
+        # what is taken says the same once more, and can be drawn and built
+        assert keras_cpm.PoseSpec.from_json(found.to_json()) == found
+        assert isinstance(arguments, dict)
+    assert 0 < sound < 60
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ([], "must be an object"),
+        ({"width": 10**9}, "`width` must be a whole number, 4 to 4096. Received: width=1000000000"),
+        ({"stages": True}, "`stages` must be a whole number, 1 to 64. Received: stages=True"),
+        ({"colour": 1}, r"Received also: \['colour'\]"),
+        ({"backbone": ["light"]}, "`backbone` must be one of"),
+    ],
+)
+def test_arguments_that_no_network_has(folder, tiny_model, tiny_spec, network, message):
+    (folder / bundle.NETWORK_FILE).write_text(json.dumps(network))
+    with pytest.raises(ValueError, match=rf"network\.json is damaged.*{message}"):
+        bundle.describe(folder)
+    with pytest.raises(ValueError, match=message):
+        keras_cpm.save_bundle(folder, tiny_model, tiny_spec, network)
 
 
 def test_what_is_used_where_no_bundle_is_named(tiny_spec, tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ import pytest
 
 import keras_cpm
 from keras_cpm.models import bundle
-from keras_cpm.models.stage_beliefs import StageBeliefs
+from keras_cpm.models.forward import StageBeliefs
 
 # of a module today -> what it was called; the optimisers had two
 MOVED = {
@@ -123,6 +123,7 @@ def test_checkpoints_name_no_module(old):
     from keras_cpm.training import checkpoints
 
     folder, model, _ = old
-    checkpoints.save(folder, model, {"epoch": 1})
+    saved = {"epoch": 1, "best": 0.5, "settings": {}}
+    checkpoints.save(folder, model, saved)
     state, arrays = checkpoints.load(folder)
-    assert state == {"epoch": 1} and all(re.fullmatch(r"[a-z]+\d+", name) for name in arrays)
+    assert state == saved and all(re.fullmatch(r"[a-z]+\d+", name) for name in arrays)

@@ -1,5 +1,6 @@
 """`Skeleton`: known orders and pairs, and what is refused."""
 
+import itertools
 import json
 import re
 from dataclasses import FrozenInstanceError
@@ -7,6 +8,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from keras_cpm import COCO17, CPM14, FLIC9, HAND21, LSP14, MPII16, QUADRUPED17, Skeleton
+from keras_cpm.pose.skeleton import mirror_pairs, skeleton_of
 
 SKELETONS = (CPM14, LSP14, MPII16, FLIC9, COCO17, HAND21, QUADRUPED17)
 PAIRS = {
@@ -150,3 +152,75 @@ def test_skeletons_compare_by_value_and_are_frozen():
 @each
 def test_skeleton_goes_through_json(skeleton):
     assert Skeleton(**json.loads(json.dumps(skeleton.to_dict()))) == skeleton
+
+
+@pytest.mark.parametrize(
+    "right, left",
+    [
+        ("right_fin", "left_fin"),
+        ("Right_Fin", "Left_Fin"),
+        ("RIGHT FIN", "LEFT FIN"),
+        ("fin-right", "fin-left"),
+        ("R_fin", "L_fin"),
+        ("r fin", "l fin"),
+        ("fin.R", "fin.L"),
+        ("fin_r", "fin_l"),
+        ("RFin", "LFin"),
+        ("rFin", "lFin"),
+        ("finR", "finL"),
+        ("right", "left"),
+        ("R", "L"),
+    ],
+)
+def test_one_rule_of_names_makes_mirror_pairs(right, left):
+    assert mirror_pairs([left, "nose", right]) == ((right, left),)
+    skeleton = skeleton_of([left, "nose", right])
+    assert skeleton.flip_permutation == (2, 1, 0)
+
+
+def test_names_that_only_look_like_pairs():
+    assert (
+        mirror_pairs(["upright", "rump", "lump", "Root", "Loot", "right_eye", "ear", "eal"]) == ()
+    )
+    # each stands in one pair at most
+    assert mirror_pairs(["right_R", "left_L", "right_L"]) == (("right_R", "left_L"),)
+
+
+def test_a_skeleton_of_very_many_parts_is_made_at_once():
+    """Thirty thousand: what compares each with each takes minutes."""
+    parts = [f"{side}_{i}" for i in range(15_000) for side in ("right", "left")]
+    skeleton = skeleton_of(parts)
+    assert skeleton.flip_permutation[:4] == (1, 0, 3, 2)
+    limbs = Skeleton("s", parts, limbs=itertools.pairwise(parts)).limb_indices
+    assert limbs[-1] == (29_998, 29_999)
+    assert skeleton.subset(parts[2:]).num_parts == 29_998
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"parts": "abcdefghijklmn"},
+        {"parts": {"a": 1}},
+        {"parts": 5},
+        {"parts": ["a", 1]},
+        {"parts": [["a"]]},
+        {"limbs": "ab"},
+        {"limbs": ["ab"]},
+        {"limbs": 5},
+        {"flip_pairs": [5]},
+        {"flip_pairs": [[["a"], "b"]]},
+        {"torso": "ab"},
+        {"name": ["s"]},
+    ],
+)
+def test_what_is_no_list_of_names_is_refused(tmp_path, changes):
+    fields = {"name": "s", "parts": ["a", "b"]} | changes
+    message = f"`{next(iter(changes))}` must"
+    with pytest.raises(ValueError, match=message):
+        Skeleton(**fields)
+    (tmp_path / "s.json").write_text(json.dumps(fields))
+    with pytest.raises(ValueError, match=f"must hold a skeleton .*{message}"):
+        Skeleton.load(tmp_path / "s.json")
+    (tmp_path / "s.json").write_text("[" * 100_000)
+    with pytest.raises(ValueError, match="must hold a skeleton"):
+        Skeleton.load(tmp_path / "s.json")

@@ -3,6 +3,7 @@
 import json
 import re
 
+import numpy as np
 import pytest
 
 from keras_cpm import COCO17, CPM14, FLIC9, HAND21, LSP14, MPII16, QUADRUPED17, PoseSpec
@@ -37,17 +38,29 @@ def test_replace_keeps_the_person_s_share_of_the_box():
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"box_size": 365}, "multiple of 8, for example 368. Received: box_size=365"),
-        ({"box_size": 0}, "multiple of 8, for example 8. Received: box_size=0"),
+        ({"box_size": 365}, "multiple of 8, 8 to 8192, for example 368. Received: box_size=365"),
+        ({"box_size": 0}, "multiple of 8, 8 to 8192, for example 368. Received: box_size=0"),
+        ({"box_size": True}, "Received: box_size=True"),
+        ({"box_size": 8 * 10**8}, "Received: box_size=800000000"),
         ({"box_size": -8}, "Received: box_size=-8"),
         ({"box_size": 368.0}, "Received: box_size=368.0"),
         ({"stride": 0}, "divides box_size=368. Received: stride=0"),
         ({"stride": 7}, "divides box_size=368. Received: stride=7"),
         ({"stride": 8.0}, "Received: stride=8.0"),
+        ({"stride": True}, "Received: stride=True"),
         (
             {"person_height": 0},
-            "`person_height` must be positive and finite. Received: person_height=0",
+            "`person_height` must be a number of pixels, 0.001 to 36800 for box_size=368. "
+            "Received: person_height=0",
         ),
+        ({"person_height": True}, "Received: person_height=True"),
+        ({"person_height": 1e300}, "Received: person_height=1e+300"),
+        ({"person_height": "92"}, "Received: person_height='92'"),
+        ({"part_sigma": 1e-300}, "Received: part_sigma=1e-300"),
+        ({"center_sigma": [21]}, "Received: center_sigma=[21]"),
+        ({"skeleton": "cpm14"}, "`skeleton` must be a Skeleton. Received: 'cpm14'"),
+        ({"pad_value": "grey"}, "Received: pad_value='grey'"),
+        ({"pad_value": True}, "Received: pad_value=True"),
         ({"person_height": float("nan")}, "Received: person_height=nan"),
         ({"part_sigma": -1}, "Received: part_sigma=-1"),
         ({"center_sigma": float("inf")}, "Received: center_sigma=inf"),
@@ -68,6 +81,10 @@ def test_spec_goes_through_json(skeleton):
     spec = PoseSpec(skeleton, 256, 4, 100.5, False, 3.5, 9.25, 7)
     assert PoseSpec.from_json(spec.to_json()) == spec
     assert PoseSpec.from_json(PoseSpec(skeleton).to_json()) == PoseSpec(skeleton)
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert PoseSpec(person_height=np.float32(92.0), part_sigma=np.float64(5.0)).part_sigma == 5
 
 
 def test_spec_file(tmp_path):
@@ -94,7 +111,7 @@ def _spec_text(**changes):
         ("{}", "Received: version=None"),
         (_spec_text(version=9), "Received: version=9"),
         (_spec_text(colour=3, belief=1), r"Received also: \['belief', 'colour'\]"),
-        ('{"version": 1}', "A spec must have a `skeleton`"),
+        ('{"version": 1}', "It must have a `skeleton`, an object. Received none"),
         (_spec_text(box_size=365), "Received: box_size=365"),
         (_spec_text(skeleton={"name": "x", "parts": ["a", "a"]}), r"more than once: \['a'\]"),
         (
@@ -102,8 +119,12 @@ def _spec_text(**changes):
             "`PoseSpec.to_json` writes.*colour",
         ),
         (_spec_text(skeleton={"name": "x"}), "`PoseSpec.to_json` writes.*parts"),
-        (_spec_text(skeleton=None), "`PoseSpec.to_json` writes.*mapping"),
-        (_spec_text(pad_value="grey"), "`PoseSpec.to_json` writes.*str"),
+        (_spec_text(skeleton=None), "`skeleton` must be an object. Received: skeleton=None"),
+        (_spec_text(pad_value="grey"), "`pad_value` must be a grey level.*'grey'"),
+        (_spec_text(skeleton={"name": "x", "parts": "abcdefghijklmn"}), "`parts` must be a list"),
+        (_spec_text(skeleton={"name": "x", "parts": {"a": 1}}), "`parts` must be a list"),
+        (_spec_text(person_height=10**400), "`person_height` must be a number of pixels"),
+        ("[" * 100_000, "nested too deep"),
     ],
 )
 def test_bad_spec_text_is_refused_and_its_file_named(tmp_path, text, message):

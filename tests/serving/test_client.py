@@ -15,10 +15,12 @@ import keras_cpm
 
 pytest.importorskip("tensorflow_serving")
 
+SPEC = keras_cpm.PoseSpec(box_size=64)
+
 
 @pytest.fixture(params=["grpc", "rest"])
 def client(request, double, made):
-    client = keras_cpm.Client(double[1][request.param], made[2] / "spec.json")
+    client = keras_cpm.Client(double[1][request.param], made[2] / "spec.json", timeout=300)
     yield client
     client.close()
 
@@ -78,13 +80,121 @@ def test_what_is_wrong_with_the_server_is_said(double, made, drawn_records):
         with pytest.raises(ConnectionError, match=f"The server at .*localhost:{port}"):
             client(image)
         client.close()
-    for url in double[1].values():
-        client = keras_cpm.Client(url, made[1])
-        with pytest.raises(ConnectionError, match="1 to 64 rows"):
-            client.predict_many([image] * 65, batch=65)
-        client.close()
-    with pytest.raises(ValueError, match="`url` must be"):
-        keras_cpm.Client("localhost:8500", made[1])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("localhost:8500", "", "http://", "grpc://", "ftp://localhost", "http://[::1"),
+        *("http://localhost:99999", "grpc://localhost:0", "grpc://localhost:8500/path"),
+        *("http://localhost/?a=b", "http://local host", "http://local\nhost", None, b"http://a"),
+    ],
+)
+def test_an_address_is_checked(url):
+    with pytest.raises(ValueError, match=r"`url` must be .*Received: ") as error:
+        keras_cpm.Client(url, SPEC)
+    assert str(error.value).isprintable()
+
+
+def test_a_password_in_an_address_is_not_repeated():
+    with pytest.raises(ValueError, match="as `headers`") as error:
+        keras_cpm.Client("https://me:secret@localhost", SPEC)
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "options, match",
+    [
+        ({"timeout": 0}, "`timeout` must be positive"),
+        ({"timeout": float("inf")}, "`timeout` must be positive"),
+        ({"timeout": None}, "`timeout` must be positive"),
+        ({"retries": -1}, "`retries` must be a whole number"),
+        ({"retries": 1.5}, "`retries` must be a whole number"),
+        ({"headers": {"A\r\nB": "c"}}, "`headers` must be names and texts"),
+        ({"headers": {"Authorization": "a\r\nHost: b"}}, "`headers` must be names and texts"),
+        ({"identity": "cert.pem"}, "`identity` must be two paths"),
+    ],
+)
+def test_options_are_checked(options, match):
+    for scheme in ("https", "grpcs"):
+        with pytest.raises(ValueError, match=match):
+            keras_cpm.Client(f"{scheme}://localhost:1", SPEC, **options)
+
+
+@pytest.mark.parametrize("scheme", ["http", "grpc"])
+def test_credentials_travel_encrypted_or_not_at_all(scheme):
+    with pytest.raises(ValueError, match=f"need an encrypted connection. Received: {scheme}://"):
+        keras_cpm.Client(f"{scheme}://localhost:1", SPEC, headers={"Authorization": "Bearer a"})
+
+
+@pytest.mark.parametrize("scheme", ["https", "grpcs"])
+def test_a_pem_file_must_be_one(scheme, tmp_path):
+    path = tmp_path / "authority.pem"
+    with pytest.raises(FileNotFoundError, match=r"There is no PEM file at .*authority\.pem"):
+        keras_cpm.Client(f"{scheme}://localhost:1", SPEC, authority=path)
+    path.write_text("no certificate")
+    with pytest.raises(ValueError, match="must be PEM files"):
+        keras_cpm.Client(f"{scheme}://localhost:1", SPEC, authority=path)
+    with pytest.raises(ValueError, match="must be PEM files"):
+        keras_cpm.Client(f"{scheme}://localhost:1", SPEC, identity=(path, path))
+
+
+@pytest.fixture
+def alone():
+    """A client whose server is never asked."""
+    client = keras_cpm.Client("http://localhost:1", SPEC, retries=0)
+    yield client
+    client.close()
+
+
+def test_what_is_asked_is_checked_before(alone, tmp_path):
+    for batch in (0, -1, 65, 2.0, None):
+        with pytest.raises(ValueError, match=r"`batch` must be 1 to 64\. Received: "):
+            alone.predict_many([b"photograph"], batch=batch)
+    for image in (np.zeros((5, 5, 3)), None, 7, bytearray(3)):
+        with pytest.raises(ValueError, match="`image` must be a path or the bytes"):
+            alone(image)
+    for images in ("photo.jpg", b"photograph", Path("photo.jpg")):
+        with pytest.raises(ValueError, match="`images` must be a list"):
+            alone.predict_many(images)
+    for box in ("abcd", [1, 2, 3], [[1, 2, 3, 4]], [None] * 3, 5):
+        with pytest.raises(ValueError, match="`boxes` must hold one box an image"):
+            alone(b"photograph", box=box)
+    for path in (tmp_path, tmp_path / "nothing.jpg"):
+        with pytest.raises(FileNotFoundError, match="There is no image file at"):
+            alone(path)
+    assert alone.predict_many([]) == [] and alone.predict_many([], np.zeros((0, 4))) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such files here")
+def test_a_pipe_is_no_image_file(alone, tmp_path):
+    os.mkfifo(tmp_path / "photo.jpg")
+    with pytest.raises(FileNotFoundError, match="There is no image file at"):
+        alone(tmp_path / "photo.jpg")
+
+
+def test_a_request_is_bounded(alone, tmp_path):
+    with open(tmp_path / "photo.jpg", "wb") as file:
+        # holes, which take no room on a disk
+        file.truncate(1 << 40)
+    with pytest.raises(ValueError, match=r"may have 256 MB\. Received: 1048576 MB"):
+        alone(tmp_path / "photo.jpg")
+
+
+def test_threads_that_share_a_client_get_their_own_answers(client, drawn_records):
+    images = [Path(record.image).read_bytes() for record in drawn_records]
+    alone = [client(image) for image in images]
+
+    def ask(number):
+        for i in range(10):
+            which = (number + i) % len(images)
+            pose = client(images[which])
+            np.testing.assert_array_equal(pose.keypoints, alone[which].keypoints)
+            np.testing.assert_array_equal(pose.scores, alone[which].scores)
+        return number
+
+    with ThreadPoolExecutor(64) as pool:
+        assert sorted(pool.map(ask, range(64))) == list(range(64))
 
 
 @pytest.mark.slow

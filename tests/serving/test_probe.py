@@ -98,6 +98,20 @@ def test_the_command_times_a_server_that_is_right(double, made, kind, monkeypatc
     assert [line.split(":")[0].strip() for line in rest] == ["1 clients", "3 clients"]
 
 
+def test_the_command_has_credentials(made):
+    code, output = run("http://localhost:1", made[2], "--header", "Authorization: Bearer a:b")
+    assert code == 1 and "need an encrypted connection" in output
+    code, output = run("https://localhost:1", made[2], "--authority", "nothing.pem")
+    assert code == 1 and "There is no PEM file at nothing.pem" in output
+    code, output = run("https://localhost:1", made[2], "--header", "a b: c")
+    assert code == 1 and "--header must be names and texts" in output
+
+
+def test_the_command_does_not_run_the_saved_model(double, made, tmp_path):
+    folder = altered(made, tmp_path, lambda arrays: arrays)
+    assert run(double[1]["grpc"], folder, "--requests", 0)[0] == 0
+
+
 def test_the_command_fails_where_the_server_is_wrong(double, made, tmp_path):
     code, output = run(double[1]["grpc"], altered(made, tmp_path, one_keypoint_moved))
     assert code == 1 and output.startswith("FAILED golden: largest displacement 0.06")

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 import keras_cpm
 from keras_cpm.training import checkpoints
 from keras_cpm.training import train as training
+from tests.data.mutations import mutated
 from tests.training.training_server import small_model
 
 EPOCHS, KILLS = 40, 20
@@ -127,6 +129,63 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(trained, tmp_path, monkeypa
     ]
     trained(2)
     assert checkpoints.load(tmp_path / "run")[0]["epoch"] == 2
+
+
+STATE = {"epoch": 2, "best": 0.5, "settings": {"seed": 0, "augment": None}}
+
+
+def write(path, state, **arrays):
+    np.savez(path, **{"state": np.array(state), "model0": np.ones(3, np.float32), **arrays})
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        *("[]", "null", "2", '"epoch"', "{}", "{", "[" * 100_000),
+        *(json.dumps(STATE | {"epoch": epoch}) for epoch in ("2", 2.0, True, None, 10**9, -1, 3)),
+        *(json.dumps(STATE | {"best": best}) for best in ("0.5", None, float("nan"), [0.5], 7)),
+        *(json.dumps(STATE | {"settings": settings}) for settings in (None, [], "seed")),
+    ],
+)
+def test_json_of_another_shape_is_damage(tmp_path, state):
+    folder = tmp_path / checkpoints.FOLDER
+    folder.mkdir()
+    write(folder / "000001.npz", json.dumps(STATE | {"epoch": 1}))
+    write(folder / "000002.npz", state)
+    with pytest.warns(UserWarning, match=r"000002\.npz is damaged and is passed over"):
+        found, arrays = checkpoints.load(tmp_path)
+    assert found == STATE | {"epoch": 1} and arrays["model0"].tolist() == [1, 1, 1]
+
+
+def test_arrays_that_are_no_numbers_are_damage(tmp_path):
+    folder = tmp_path / checkpoints.FOLDER
+    folder.mkdir()
+    write(folder / "000002.npz", json.dumps(STATE), model0=np.array("text"))
+    with (
+        pytest.warns(UserWarning, match="its model0 must hold numbers"),
+        pytest.raises(ValueError, match=r"All checkpoints in .* are damaged"),
+    ):
+        checkpoints.load(tmp_path)
+
+
+def test_mutated_checkpoints(tmp_path):
+    """Each is right, or passed over with a word."""
+    folder, passed = tmp_path / checkpoints.FOLDER, 0
+    folder.mkdir()
+    write(folder / "000001.npz", json.dumps(STATE | {"epoch": 1}))
+    for seed in range(60):
+        write(folder / "000002.npz", mutated(STATE, seed))
+        if seed % 3 == 0:
+            data = bytearray((folder / "000002.npz").read_bytes())
+            data[seed * len(data) // 60] ^= 4
+            (folder / "000002.npz").write_bytes(data)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            state, arrays = checkpoints.load(tmp_path)
+        assert state["epoch"] == 2 - len(said) and isinstance(state["settings"], dict), seed
+        assert 0 <= state["best"] <= 1 and arrays["model0"].tolist() == [1, 1, 1], seed
+        passed += len(said)
+    assert 0 < passed < 60
 
 
 def test_two_trainings_in_one_folder_are_refused(trained, tmp_path):

@@ -2,11 +2,14 @@
 
 import csv
 import dataclasses
+import json
 import warnings
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_cpm
 from keras_cpm.training import train as training
@@ -130,6 +133,111 @@ def test_finished_or_foreign_checkpoints_are_refused(tiny_spec, drawn_records, t
         )
     with pytest.raises(ValueError, match="of another model"):
         keras_cpm.train(other, drawn_records, (), longer, tiny_spec, directory=tmp_path)
+
+
+def moved(records):
+    person = dataclasses.replace(
+        records[2].people[0], keypoints=records[2].people[0].keypoints + np.float32(0.5)
+    )
+    changed = dataclasses.replace(records[2], people=(person, *records[2].people[1:]))
+    return [*records[:2], changed, *records[3:]]
+
+
+def another_photograph(records):
+    """Of as many pixels, in a file of the same name."""
+    image = Path(records[1].image)
+    copy = image.parent / "elsewhere" / image.name
+    copy.parent.mkdir(exist_ok=True)
+    copy.write_bytes(image.read_bytes() + b"\0")
+    return [records[0], dataclasses.replace(records[1], image=copy), *records[2:]]
+
+
+def test_records_that_changed_since_are_noticed(tiny_spec, drawn_records, tmp_path):
+    recipe = dataclasses.replace(FAST, epochs=1)
+    model = small_model(tiny_spec, stages=1)
+
+    def call(records, **options):
+        return keras_cpm.train(
+            model, records, (), recipe, tiny_spec, directory=tmp_path, verbose=0, **options
+        )
+
+    call(drawn_records)
+    assert call(drawn_records).epoch == []
+    # a folder that was copied has the same records
+    assert call([copied(record, tmp_path) for record in drawn_records]).epoch == []
+    others = [change(list(drawn_records)) for change in (moved, reversed, another_photograph)]
+    for records in map(list, others):
+        with pytest.raises(ValueError, match=r"began with other `records`: labels, their order"):
+            call(records)
+    (newest,) = (tmp_path / "checkpoints").glob("0*.npz")
+    with np.load(newest) as file:
+        arrays = dict(file)
+    state = json.loads(str(arrays["state"]))
+    for name in ("records", "validation_records"):
+        del state["settings"][name]
+    np.savez(newest, **{**arrays, "state": np.array(json.dumps(state))})
+    with pytest.warns(UserWarning, match="before its `records` were remembered"):
+        assert call(moved(list(drawn_records))).epoch == []
+
+
+def copied(record, folder):
+    image = folder / Path(record.image).name
+    image.write_bytes(Path(record.image).read_bytes())
+    return dataclasses.replace(record, image=image)
+
+
+def test_what_would_end_a_training_late_ends_it_at_once(tiny_spec, drawn_records, tmp_path):
+    def tower(x, *, width, name):
+        x = keras.layers.Lambda(lambda v: v / 255, name=f"{name}_scale")(x)
+        return keras.layers.Conv2D(width, 3, strides=8, padding="same", name=f"{name}_conv")(x)
+
+    model = small_model(tiny_spec, backbone=tower)
+    with pytest.raises(ValueError, match=r"without Python functions.*Lambda 'stage1_scale'"):
+        keras_cpm.train(model, drawn_records, spec=tiny_spec, directory=tmp_path / "a")
+    setters = (
+        keras.callbacks.ReduceLROnPlateau(),
+        keras.callbacks.LearningRateScheduler(lambda epoch: 1e-3),
+    )
+    for callback in setters:
+        with pytest.raises(ValueError, match=f"Received: {type(callback).__name__} and schedule="):
+            keras_cpm.train(
+                small_model(tiny_spec),
+                drawn_records,
+                spec=tiny_spec,
+                directory=tmp_path / "a",
+                callbacks=[callback],
+            )
+    assert not (tmp_path / "a").exists()
+
+
+class Dice(keras.callbacks.Callback):
+    """Draws a number in every epoch, without a seed."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.drawn = float(tf.random.uniform([]))
+
+
+def test_callbacks_that_work_with_the_recipe(tiny_spec, drawn_records, tmp_path):
+    """One that sets the rate where no schedule does, and one that draws numbers without a seed."""
+    recipe = dataclasses.replace(FAST, schedule="constant", epochs=3, learning_rate=1e-3)
+    plateau = keras.callbacks.ReduceLROnPlateau(
+        monitor="loss", patience=1, min_delta=1e9, factor=0.5
+    )
+    dice, model = Dice(), small_model(tiny_spec, stages=1)
+    keras_cpm.train(
+        model,
+        drawn_records,
+        (),
+        recipe,
+        tiny_spec,
+        directory=tmp_path,
+        verbose=0,
+        callbacks=[plateau, dice],
+    )
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.25e-3)
+    assert 0 <= dice.drawn < 1
+    # what belongs to the training does not outlive it: numbers are random again
+    assert float(tf.random.uniform([])) != float(tf.random.uniform([]))
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import pytest
 
 from keras_cpm import CPM14, PoseSpec
 from keras_cpm.pose import codec, geometry
+from keras_cpm.pose.pose import Pose
 from keras_cpm.visualization import beliefs
 from tests.visualization.scene import GREY, SPEC, brightest, changed, grey, make_pose
 
@@ -46,6 +47,13 @@ def test_a_stage_the_pose_does_not_have_is_named(stage):
     message = rf"`stage` must be in 1\.\.2, or None .*Received: stage={stage}$"
     with pytest.raises(ValueError, match=message):
         beliefs.draw_beliefs(grey(), make_pose(), "neck", stage=stage)
+
+
+@pytest.mark.parametrize("draw", [beliefs.draw_beliefs, beliefs.draw_stages])
+def test_a_pose_of_a_server_has_no_maps_to_draw(draw):
+    pose = Pose(np.zeros((14, 2)), np.ones(14), CPM14.parts)
+    with pytest.raises(ValueError, match="`pose` must have belief maps; take one that `Predictor`"):
+        draw(np.zeros((48, 64, 3), np.uint8), pose, "neck")
 
 
 def test_the_background_can_be_chosen():

@@ -5,11 +5,15 @@ from collections import Counter
 import click
 
 from ...pose.spec import PoseSpec
-from ..console import load_tensorflow, progress, write_json
+from ..console import echo, load_tensorflow, progress, write_json
 from ..options import COUNT, PATH, fields_as_options, given
+from ..outputs import guard, overwrite
 
 # findings of a kind that are printed
 _SHOWN = 5
+# mirror pairs that are printed
+_PAIRS = 20
+_PICTURES = ("findings.png", "labels.png", "targets.png")
 
 
 @click.command("check-data")
@@ -21,9 +25,12 @@ _SHOWN = 5
 )
 @click.option("--count", type=COUNT, default=16, show_default=True, help="Records on a picture.")
 @click.option("--json", "json_path", type=PATH, help="Write the findings as JSON.")
+@overwrite
 @fields_as_options(PoseSpec, leave_out=("skeleton", "stride", "background", "version"))
-def check_data(records, draw, count, json_path, **options):
+def check_data(records, draw, count, json_path, overwrite, **options):
     """Lists what is wrong with records, and draws samples, before a training finds out."""
+    pictures = [("--draw", draw / name) for name in _PICTURES] if draw else []
+    guard([("--json", json_path), *pictures], [records], overwrite)
     load_tensorflow()
     from ...data.checks.check import check
     from ...data.jsonl import read_records
@@ -34,6 +41,7 @@ def check_data(records, draw, count, json_path, **options):
     findings = check(loaded, progress=progress("checking"))
     write_json(json_path, {"records": len(loaded), "findings": findings})
     _print(findings, len(loaded))
+    echo(_mirror(spec.skeleton.flip_pairs))
     if draw:
         _draw(loaded, findings, spec, draw, count)
     if findings:
@@ -44,12 +52,23 @@ def _print(findings, num_records):
     totals = Counter(finding["kind"] for finding in findings)
     for kind, total in totals.items():
         for finding in [f for f in findings if f["kind"] == kind][:_SHOWN]:
-            click.echo(f"{kind}, {finding['where']}: {finding['problem']}")
+            echo(f"{kind}, {finding['where']}: {finding['problem']}")
         if total > _SHOWN:
-            click.echo(f"... and {total - _SHOWN} more of this kind (all with --json)")
+            echo(f"... and {total - _SHOWN} more of this kind (all with --json)")
     kinds = ", ".join(f"{total} {kind}" for kind, total in totals.most_common())
     counts = f"{_count(num_records, 'record')}, {_count(len(findings), 'finding')}"
-    click.echo(counts + (f": {kinds}" if kinds else ""))
+    echo(counts + (f": {kinds}" if kinds else ""))
+
+
+def _mirror(pairs):
+    if not pairs:
+        return (
+            "Mirror pairs: none; a mirrored sample keeps its part names. Sides are known by right "
+            "and left, or R and L, in the names."
+        )
+    shown = ", ".join(f"{right} / {left}" for right, left in pairs[:_PAIRS])
+    more = f", ... and {len(pairs) - _PAIRS} more" if len(pairs) > _PAIRS else ""
+    return f"Mirror pairs: {shown}{more}"
 
 
 def _count(number, noun):
@@ -66,4 +85,4 @@ def _draw(records, findings, spec, folder, count):
     if rest:
         draw_samples(rest, spec, folder, count)
         paths += [folder / "labels.png", folder / "targets.png"]
-    click.echo("Drawn: " + (", ".join(str(path) for path in paths if path) or "nothing"))
+    echo("Drawn: " + (", ".join(str(path) for path in paths if path) or "nothing"))

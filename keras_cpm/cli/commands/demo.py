@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from ..console import load_tensorflow, print_scores, progress, silent_stderr
+from ..console import echo, load_tensorflow, print_scores, progress, silent_stderr
 from ..options import PATH
 
 # of what `plan_training` has unless told otherwise
@@ -54,39 +54,39 @@ def run_demo(out):
     from ...training.plan import plan_training
 
     start, out = time.monotonic(), Path(out)
-    click.echo(f"1/5 Drawing {TRAIN_COUNT} people to train on, and {TEST_COUNT} others to score")
+    echo(f"1/5 Drawing {TRAIN_COUNT} people to train on, and {TEST_COUNT} others to score")
     people = draw_records(out / "people/train", TRAIN_COUNT, seed=1, progress=progress("drawing"))
     held_out = draw_records(out / "people/test", TEST_COUNT, seed=2, progress=progress("drawing"))
 
     plan = plan_training(people, **CHANGES)
-    click.echo(f"2/5 Training {plan.network['stages']} stages on {len(people)} people")
+    echo(f"2/5 Training {plan.network['stages']} stages on {len(people)} people")
     model, spec = plan.build(), plan.spec
     shutil.rmtree(out / "model" / checkpoints.FOLDER, ignore_errors=True)
     plan.train(model, people, directory=out / "model", verbose=2)
 
-    click.echo(f"3/5 Scoring {len(held_out)} people it never saw")
+    echo(f"3/5 Scoring {len(held_out)} people it never saw")
     result = evaluate(model, held_out, spec, progress=progress("predicting"))
     scores = result.scores(0.2)
     print_scores(scores)
 
-    click.echo("4/5 Drawing what it found")
+    echo("4/5 Drawing what it found")
     _draw(Predictor(model, spec), held_out, result, out)
 
-    click.echo("5/5 Exporting, and comparing with the Keras model")
+    echo("5/5 Exporting, and comparing with the Keras model")
     saved_model.export_saved_model(model, spec, out / "saved_model")
     tflite.export_tflite(model, spec, out / "cpm.tflite")
     for path in (out / "saved_model", out / "cpm.tflite"):
         with silent_stderr():
             difference = compare.compare(model, spec, held_out[:COMPARED], path).checked()
-        click.echo(f"    {path}: keypoints differ by at most {difference:.4f} px")
+        echo(f"    {path}: keypoints differ by at most {difference:.4f} px")
 
-    click.echo(f"Done in {(time.monotonic() - start) / 60:.1f} minutes. In {out}/:")
+    echo(f"Done in {(time.monotonic() - start) / 60:.1f} minutes. In {out}/:")
     for name, what in _CONTENTS.items():
-        click.echo(f"    {name:18s} {what}")
-    click.echo(
+        echo(f"    {name:18s} {what}")
+    echo(
         "In the pictures right limbs are orange, left ones blue. On a photograph of your own, next:"
     )
-    click.echo("    keras-cpm predict photo.jpg --people auto --draw pose.png")
+    echo("    keras-cpm predict photo.jpg --people auto --draw pose.png")
     return scores
 
 

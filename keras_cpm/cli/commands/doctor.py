@@ -1,7 +1,6 @@
 """`keras-cpm doctor`: what is installed, and one line to mend what is missing. Nothing heavy."""
 
 import importlib
-import os
 import platform
 import re
 import shutil
@@ -9,6 +8,9 @@ import sys
 from importlib import metadata
 
 import click
+
+from ...models import keras_settings
+from ..console import echo
 
 # package, lowest version that is tested, what it is for; None = the package needs it
 _PACKAGES = (
@@ -32,7 +34,7 @@ def doctor():
     """Says which versions are here and what is missing, with one line to mend each."""
     healthy = True
     for line, fine in diagnose():
-        click.echo({True: "ok      ", None: "-       ", False: "mend    "}[fine] + line)
+        echo({True: "ok      ", None: "-       ", False: "mend    "}[fine] + line)
         healthy &= fine is not False
     raise SystemExit(0 if healthy else 1)
 
@@ -86,12 +88,16 @@ def _one_opencv():
 
 
 def _backend():
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    try:
+        keras_settings.check()
+    except ValueError as error:
+        return str(error), False
+    backend = keras_settings.backend()
     if backend == "tensorflow":
         return "Keras backend tensorflow", True
-    if backend == "jax" and _version("jax"):
+    if _version("jax"):
         return "Keras backend jax: trains and predicts; exports need KERAS_BACKEND=tensorflow", True
-    return f"Keras backend {backend} is not supported here; set KERAS_BACKEND=tensorflow", False
+    return "Keras backend jax, which is not installed; pip install 'keras-cpm[jax]'", False
 
 
 def _disk():

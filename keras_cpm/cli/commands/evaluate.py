@@ -5,8 +5,10 @@ import csv
 import click
 
 from ...evaluation.protocols import NORMALIZERS, PROTOCOLS
-from ..console import load_tensorflow, print_scores, progress, write_json
+from ...images import output
+from ..console import echo, load_tensorflow, print_scores, progress, write_json
 from ..options import COUNT, PATH
+from ..outputs import guard, overwrite
 
 
 @click.command()
@@ -65,6 +67,7 @@ from ..options import COUNT, PATH
     help="With --write-predictions for MPII's test people: the folder of its .mat, for the layout "
     "in which the benchmark takes predictions.",
 )
+@overwrite
 def evaluate(paths, predictions, draw, count, curves, group_by, alpha, json_path, **options):
     """Scores MODEL, or files of predictions, on RECORDS: PCK in percent.
 
@@ -73,6 +76,7 @@ def evaluate(paths, predictions, draw, count, curves, group_by, alpha, json_path
     keras-cpm evaluate --predictions FILE.mat lsp_test.jsonl --protocol lsp
     """
     _check_flags(paths, predictions, draw, curves, alpha, options)
+    _guard(paths, predictions, draw, curves, json_path, options)
     load_tensorflow()
     from ...data.jsonl import read_records
     from ...evaluation.scores import group_people
@@ -94,7 +98,7 @@ def evaluate(paths, predictions, draw, count, curves, group_by, alpha, json_path
         tables[name] = _tables(result.subset(people), alpha, options["protocol"])
     for name, scores in tables.items():
         if name:
-            click.echo(name)
+            echo(name)
         for metric in next(iter(scores.values())):
             print_scores({row: {metric: entry[metric]} for row, entry in scores.items()})
     by_group = {name: scores for name, scores in tables.items() if name}
@@ -105,6 +109,15 @@ def evaluate(paths, predictions, draw, count, curves, group_by, alpha, json_path
         _draw(paths[0], records[:count], draw, options)
 
 
+def _guard(paths, predictions, draw, curves, json_path, options):
+    read = [*paths, *predictions, *([options["baseline"]] if options["baseline"] else [])]
+    outputs = [("--json", json_path), ("--write-predictions", options["predictions_out"])]
+    outputs += [("--draw", draw / _DRAWN)] if draw else []
+    outputs += [("--curves", path) for path in _curve_files(curves)] if curves else []
+    guard(outputs, read, options["overwrite"])
+
+
+_DRAWN = "predictions.png"
 _OF_A_MODEL = ("baseline", "flip", "scales", "refine", "predictions_out", "mpii_root")
 
 
@@ -207,7 +220,7 @@ def _write_predictions(records, rows, parts, options):
         write_mpii_predictions(path, records, points, root=root, parts=parts)
     else:
         write_predictions(path, points, parts)
-    click.echo(f"Written: {path}, the predictions of {name}")
+    echo(f"Written: {path}, the predictions of {name}")
 
 
 def _tables(result, alphas, protocol):
@@ -223,6 +236,11 @@ def _tables(result, alphas, protocol):
     }
 
 
+def _curve_files(prefix):
+    stem = prefix.stem if prefix.suffix in (".png", ".csv") else prefix.name
+    return prefix.with_name(f"{stem}.png"), prefix.with_name(f"{stem}.csv")
+
+
 def _write_curves(result, protocol, prefix):
     from ...visualization.plots import plot_curves
 
@@ -230,16 +248,15 @@ def _write_curves(result, protocol, prefix):
     end = rules.end if rules else (0.5 if result.metric == "pckh" else 0.2)
     thresholds = [i / 100 for i in range(round(100 * end) + 1)]
     lines = result.curves(thresholds)
-    stem = prefix.stem if prefix.suffix in (".png", ".csv") else prefix.name
-    picture, table = prefix.with_name(f"{stem}.png"), prefix.with_name(f"{stem}.csv")
+    picture, table = _curve_files(prefix)
     plot_curves(lines, thresholds, picture, result.metric)
-    with table.open("w", newline="", encoding="utf-8") as file:
+    with output.whole(table) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["row", "column", *(f"{t:g}" for t in thresholds)])
+        writer.writerow([*output.TABLES[1], *(f"{t:g}" for t in thresholds)])
         for row, columns in lines.items():
             for column, values in columns.items():
                 writer.writerow([row, column, *(f"{value:.4f}" for value in values)])
-    click.echo(f"Written: {picture}, {table}")
+    echo(f"Written: {picture}, {table}")
 
 
 def _draw(model, records, folder, options):
@@ -248,5 +265,5 @@ def _draw(model, records, folder, options):
     from ...visualization import results
 
     predictor = predictor_for(*bundle.load(model), **_looks(options))
-    sheet = results.draw_predictions(predictor, records, folder / "predictions.png")
-    click.echo(f"Drawn: {sheet}")
+    sheet = results.draw_predictions(predictor, records, folder / _DRAWN)
+    echo(f"Drawn: {sheet}")

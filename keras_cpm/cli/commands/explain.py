@@ -2,8 +2,9 @@
 
 import click
 
-from ..console import load_tensorflow, silent_stderr
+from ..console import echo, load_tensorflow, silent_stderr
 from ..options import PATH
+from ..outputs import guard, overwrite
 
 _METHODS = ("saliency", "smoothgrad", "gradcam++", "scorecam")
 
@@ -23,11 +24,13 @@ _METHODS = ("saliency", "smoothgrad", "gradcam++", "scorecam")
     "--box", type=float, nargs=4, metavar="X0 Y0 X1 Y1", help="Around the person, in image pixels."
 )
 @click.option("--draw", type=PATH, default="explained.png", show_default=True)
-def explain(model, image, part, stage, method, box, draw):
+@overwrite
+def explain(model, image, part, stage, method, box, draw, overwrite):
     """Draws what a PART of MODEL looks at in IMAGE, stage by stage: belief, and what made it.
 
     Prints how much of that lies near the part.
     """
+    guard([("--draw", draw)], [model, image], overwrite)
     load_tensorflow()
     from ...images.crop import cut_box
     from ...inference.predictor import Predictor
@@ -47,9 +50,9 @@ def explain(model, image, part, stage, method, box, draw):
             heats[one] = saliency.explain(network, spec, crop, part, stage=one, method=method)
         point = results.peak_in_box(pose, part, one)
         near = saliency.concentration(heats[one], point, spec.person_height / 10)
-        click.echo(
+        echo(
             f"stage {one}: of the {method} map, {near:.1f} times more lies within a tenth of a "
             "person around the peak than if it lay everywhere"
         )
     save_image(draw, results.draw_explained(crop, pose, part, heats))
-    click.echo(f"Written: {draw}")
+    echo(f"Written: {draw}")

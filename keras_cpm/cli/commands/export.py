@@ -3,8 +3,9 @@
 import click
 
 from ...export.quantize import KINDS
-from ..console import load_tensorflow, silent_stderr
+from ..console import echo, load_tensorflow, silent_stderr
 from ..options import PATH
+from ..outputs import guard
 
 CALIBRATED, COMPARED = 100, 50
 
@@ -33,12 +34,14 @@ CALIBRATED, COMPARED = 100, 50
 def export(model, target, out, quantize, calibrate, input_type, check):
     """Writes MODEL for TensorFlow Serving (savedmodel) or for phones (tflite).
 
-    `keras-cpm verify OUT` then tests it on the machine where it is to run.
+    `keras-cpm verify OUT` then tests it on the machine where it is to run. A SavedModel is a
+    program to whoever runs it: take one only from somebody you trust.
     """
     if target == "savedmodel" and (quantize != "none" or calibrate or input_type != "float32"):
         raise click.UsageError("--quantize, --calibrate and --input need --to tflite.")
     if quantize == "int8" and not calibrate:
         raise click.UsageError("--quantize int8 needs --calibrate RECORDS.")
+    guard([("--out", out)], [path for path in (model, calibrate, check) if path], True)
     load_tensorflow()
     import numpy as np
 
@@ -49,19 +52,19 @@ def export(model, target, out, quantize, calibrate, input_type, check):
     network, spec = bundle.load(model)
     if target == "savedmodel":
         saved_model.export_saved_model(network, spec, out)
-        click.echo(f"{out / '1'}: signatures serving_default, boxes, crops, beliefs")
+        echo(f"{out / '1'}: signatures serving_default, boxes, crops, beliefs")
     else:
         people = read_records(calibrate)[:CALIBRATED] if calibrate else ()
         tflite.export_tflite(
             network, spec, out, quantize=quantize, calibration=people, input_type=input_type
         )
-        click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB; outputs keypoints, scores, beliefs")
+        echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB; outputs keypoints, scores, beliefs")
     if check:
         compared = read_records(check)[:COMPARED]
         with silent_stderr():
             measured = compare.compare(network, spec, compared, out)
         difference = measured.checked()
-        click.echo(
+        echo(
             f"{len(compared)} images: keypoints differ by at most {difference:.5f} px, "
             f"half of them by less than {np.median(measured.displacements):.5f} px"
         )

@@ -2,8 +2,9 @@
 
 import click
 
-from ..console import load_tensorflow, write_json
+from ..console import echo, load_tensorflow, write_json
 from ..options import PATH
+from ..outputs import guard, overwrite
 
 _NETWORKS = ("mpii", "lsp", "flic", "mpii-vgg", "person")
 
@@ -13,13 +14,15 @@ _NETWORKS = ("mpii", "lsp", "flic", "mpii-vgg", "person")
 @click.option("--net", type=click.Choice(_NETWORKS), required=True, help="The released network.")
 @click.option("--out", type=PATH, help="Folder for the bundle.")
 @click.option("--json", "json_path", type=PATH, help="Write the report layer by layer as JSON.")
-def import_caffe(file, net, out, json_path):
+@overwrite
+def import_caffe(file, net, out, json_path, overwrite):
     """Turns FILE.caffemodel of a released network into a bundle, layer by layer accounted for.
 
     Without FILE it says which files there are, where they were published and under what licence.
     """
     if file is not None and out is None:
         raise click.UsageError("--out must name the folder for the bundle.")
+    guard([("--json", json_path)], [file] if file else [], overwrite)
     load_tensorflow()
     import dataclasses
 
@@ -39,9 +42,9 @@ def import_caffe(file, net, out, json_path):
     bundle.save_bundle(out, model, released_spec(net), network=RELEASED[net].network)
     write_json(json_path, [dataclasses.asdict(layer) for layer in filled])
     for layer in filled:
-        click.echo(str(layer))
-    click.echo(
+        echo(str(layer))
+    echo(
         f"{len(filled)} layers, {model.count_params():,} parameters; nothing missing, nothing left "
         "over"
     )
-    click.echo(f"The bundle is in {out}; the weights keep the authors' licence.")
+    echo(f"The bundle is in {out}; the weights keep the authors' licence.")

@@ -4,15 +4,18 @@ import json
 
 import click
 
-from ..console import load_tensorflow, write_json
+from ..console import echo, load_tensorflow, write_json
 from ..options import PATH
+from ..outputs import guard, overwrite
 
 
 @click.command()
 @click.argument("model")
 @click.option("--json", "json_path", type=PATH, help="Write the same as JSON.")
-def inspect(model, json_path):
+@overwrite
+def inspect(model, json_path, overwrite):
     """Shows inputs, outputs, receptive fields and spec of MODEL."""
+    guard([("--json", json_path)], [model], overwrite)
     load_tensorflow()
     from ...models import bundle
     from ...models.receptive_field import receptive_field
@@ -33,7 +36,7 @@ def inspect(model, json_path):
     }
     write_json(json_path, facts)
     for name, value in facts.items():
-        click.echo(f"{name}:")
+        echo(f"{name}:")
         rows = value.items() if isinstance(value, dict) else [("", value)]
         for key, entry in rows:
-            click.echo(f"  {key} {entry:,}" if type(entry) is int else f"  {key} {entry}")
+            echo(f"  {key} {entry:,}" if type(entry) is int else f"  {key} {entry}")

@@ -2,7 +2,7 @@
 
 import click
 
-from ..console import load_tensorflow, progress
+from ..console import echo, load_tensorflow, progress
 from ..options import COUNT, PATH
 
 
@@ -49,7 +49,7 @@ def pack(records, out, **settings):
     packed = pack_records(people, out, progress=progress("packing"), **settings)
     shards = sorted(out.glob("shard-*.zip"))
     size = sum(path.stat().st_size for path in shards)
-    click.echo(
+    echo(
         f"{len(packed)} records, {len(shards)} shards, {size / 1e6:.1f} MB; next: keras-cpm train "
         f"{out / RECORDS_FILE}"
     )

@@ -1,17 +1,16 @@
 """`keras-cpm predict`: the poses in photographs."""
 
-import json
-from pathlib import Path
+import contextlib
 
 import click
 
-from ...images import shards
-from ..console import load_tensorflow, print_pose, progress, write_json
+from ...images import shards, suffixes
+from ..console import echo, load_tensorflow, print_pose, progress, saying_warnings, write_json
 from ..options import PATH
+from ..outputs import drawing_files, guard, overwrite
+from ..people import read_places
 
-_PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 _SURE = 0.3
-_BOXES = 'a list of boxes [x0, y0, x1, y1], of {"box": [...]} or of {"center": [x, y], "height": h}'
 
 
 @click.command()
@@ -58,17 +57,19 @@ _BOXES = 'a list of boxes [x0, y0, x1, y1], of {"box": [...]} or of {"center": [
     "--camera", type=click.IntRange(min=0), help="Instead of IMAGES: its number; Esc ends."
 )
 @click.option("--smooth/--no-smooth", default=True, help="Of a video.", show_default=True)
+@overwrite
 def predict(images, **options):
     """Finds the pose of the person in each of IMAGES, files or folders; without box or centre, the
     person fills the image. One of them may be a video: the person is followed from frame to frame.
     """
     from ...inference import frames
 
-    images = tuple(path for image in images for path in _files(image))
+    images = tuple(path for image in images for path in _files(image, options["draw"]))
     if bool(images) == (options["camera"] is not None):
         raise click.UsageError("Give IMAGES, or --camera NUMBER.")
     if options["camera"] is not None or any(map(frames.is_video, images)):
         _check_video(images, **options)
+        _guard(images, [("--draw", options["draw"]), ("--csv", options["csv_path"])], **options)
         _predict_video(images, **options)
     else:
         _check_photographs(images, **options)
@@ -116,12 +117,17 @@ def _check_photographs(images, *, box, center, height, part, people, person_mode
     # one missing of many does not cost the others
     if not any(path.is_file() or shards.contains(path) for path in images):
         raise click.ClickException(f"There is no image at {images[0]}; check the path.")
-    for path in images if draw else ():
-        if _drawing_path(draw, path, images).resolve() == path.resolve():
-            raise click.UsageError(f"--draw would write over {path}; name another file or folder.")
+
+
+def _guard(images, outputs, *, json_path, model, person_model, people, overwrite, **_):
+    read = [*images, *(path for path in (model, person_model, people) if path)]
+    guard([*outputs, ("--json", json_path)], read, overwrite)
 
 
 def _predict_photographs(images, *, people, draw, part, json_path, **options):
+    drawings = drawing_files(draw, images, part) if draw else [()] * len(images)
+    outputs = [("--draw", path) for paths in drawings for path in paths]
+    _guard(images, outputs, json_path=json_path, people=people, **options)
     places = read_places(people, images) if people and people != "auto" else None
     load_tensorflow()
     from ...visualization import results
@@ -131,43 +137,75 @@ def _predict_photographs(images, *, people, draw, part, json_path, **options):
     where = {"center": options["center"] or None, "box": options["box"] or None}
     looks = {"threshold": options["threshold"], "names": options["names"]}
     found, written, failures, unsure = {}, [], [], []
-    for path in progress("predicting")(images) if len(images) > 1 else images:
-        target = _drawing_path(draw, path, images) if draw else None
-        try:
-            if finder:
-                poses = predictor.predict_people(path, finder(path))
-                found[str(path)] = {"people": [pose.to_dict() for pose in poses]}
-                written += results.draw_prediction(path, poses, target, **looks) if draw else []
-                continue
-            pose = predictor(path, person_height=options["height"], **where)
-        except (ValueError, FileNotFoundError) as error:
-            # one bad image among many does not cost the others
-            failures.append(str(error))
-            continue
-        found[str(path)] = pose.to_dict()
-        unsure += [path] if sum(pose.scores >= _SURE) < len(pose.parts) / 2 else []
-        written += results.draw_prediction(path, [pose], target, part, **looks) if draw else []
-    write_json(json_path, found)
-    if not json_path:
-        _print(found, people)
-    for path in [*written, *([json_path] if json_path else [])]:
-        click.echo(f"Written: {path}")
+    pairs = list(zip(images, drawings, strict=True))
+    try:
+        for path, files in progress("predicting")(pairs) if len(images) > 1 else pairs:
+            with _kept_going(path, failures):
+                if finder:
+                    poses = predictor.predict_people(path, finder(path))
+                    found[str(path)] = {"people": [pose.to_dict() for pose in poses]}
+                else:
+                    poses = [predictor(path, person_height=options["height"], **where)]
+                    found[str(path)] = poses[0].to_dict()
+                    sure = sum(poses[0].scores >= _SURE)
+                    unsure += [path] if sure < len(poses[0].parts) / 2 else []
+                if files:
+                    written += results.draw_prediction(path, poses, files[0], part, **looks)
+    finally:
+        # also of a run that is interrupted
+        _report(found, written, failures, people, json_path)
     if unsure:
-        click.echo(_advice(unsure, any(where.values())), err=True)
+        echo(_advice(unsure, any(where.values())), err=True)
     if failures:
         # where the command line puts errors into its own words
         raise ValueError("\n".join(failures))
 
 
+@contextlib.contextmanager
+def _kept_going(path, failures):
+    """One bad image, or a drawing without room, does not cost the others."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+        failures.append(f"There is not enough memory for {path}; make it smaller.")
+    except ValueError as error:
+        failures.append(str(error))
+    except OSError as error:
+        # ours are sentences, those of the system have a number
+        failures.append(f"{path} cannot be read ({error.strerror})." if error.errno else str(error))
+
+
+def _report(found, written, failures, people, json_path):
+    """Writes what was found, and prints it where there is no file, or no room for one."""
+    try:
+        write_json(json_path, found)
+    except OSError as error:
+        failures.append(f"{error} What was found is printed instead.")
+        json_path = None
+    if not json_path:
+        _print(found, people)
+    for path in [*written, *([json_path] if json_path else [])]:
+        echo(f"Written: {path}")
+    nobody = [path for path, entry in found.items() if people == "auto" and not entry["people"]]
+    if nobody:
+        echo(
+            f"Nobody was found in {_some(nobody)}, {len(nobody)} of {len(found)} photographs: say "
+            "where people are with --people BOXES.json, or --box for one.",
+            err=True,
+        )
+
+
 def _print(results, people):
     for path, result in results.items():
-        click.echo(f"{path}:" if len(results) > 1 else "", nl=len(results) > 1)
+        echo(f"{path}:" if len(results) > 1 else "", nl=len(results) > 1)
         for number, person in enumerate(result.get("people", [result]), 1):
             if people:
-                click.echo(f"person {number} of {len(result['people'])}")
+                echo(f"person {number} of {len(result['people'])}")
             print_pose(person)
         if people and not result["people"]:
-            click.echo("nobody found" if people == "auto" else "no boxes given")
+            echo("nobody found" if people == "auto" else "no boxes given")
 
 
 def _predict_video(images, *, model, people, person_model, draw, json_path, **options):
@@ -177,31 +215,32 @@ def _predict_video(images, *, model, people, person_model, draw, json_path, **op
     camera, outputs = options["camera"], (draw, json_path, options["csv_path"])
     show = None if camera is None else frames.show_in_window
     if show and any(outputs) and not frames.has_display():
-        click.echo("There is no screen; Ctrl-C ends the camera.")
+        echo("There is no screen; Ctrl-C ends the camera.")
         show = None
     source = images[0] if camera is None else camera
-    sightings = video.predict_video(
-        source,
-        _predictor(model, **options),
-        # a model of one's own may know no people
-        find=_finder(person_model) if people or person_model or not model else None,
-        smooth=options["smooth"],
-        draw=draw,
-        names=options["names"],
-        threshold=options["threshold"],
-        show=show,
-        progress=progress("following"),
-    )
+    with saying_warnings():
+        sightings = video.predict_video(
+            source,
+            _predictor(model, **options),
+            # a model of one's own may know no people
+            find=_finder(person_model) if people or person_model or not model else None,
+            smooth=options["smooth"],
+            draw=draw,
+            names=options["names"],
+            threshold=options["threshold"],
+            show=show,
+            progress=progress("following"),
+        )
     write_json(json_path, {str(source): video.as_json(sightings)})
     if options["csv_path"]:
         video.write_csv(options["csv_path"], sightings)
     again = sum(not sighting.followed for _, sighting in sightings)
-    click.echo(
+    echo(
         f"{len(sightings)} frames; the person was looked for in {again} of them, the first included"
     )
     for path in outputs:
         if path:
-            click.echo(f"Written: {path}")
+            echo(f"Written: {path}")
 
 
 def _predictor(model, *, scales, flip, **_):
@@ -221,89 +260,29 @@ def _finder(person_model):
     return lambda path: find_people(path, network, person_spec)
 
 
-def read_places(path, images):
-    """The places of people in photographs, from a JSON file.
-
-    Args:
-        path: of the file; for one photograph it holds a list of boxes [x0, y0, x1, y1], of
-            {"box": ...} or of {"center": [x, y], "height": h}, image frame, pixels; for several an
-            object from file name to such a list.
-        images: paths of the photographs.
-
-    Returns:
-        dict of path -> list of places as `Predictor.predict_people` takes them.
-
-    Raises:
-        FileNotFoundError, ValueError: naming the file and the entry.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"There is no file of boxes at {path}.")
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} must be JSON: {_BOXES}. {error}") from None
-    if not isinstance(content, dict):
-        if len(images) > 1:
-            raise ValueError(
-                f"{path} must be an object from file name to boxes, as there are {len(images)} "
-                "images. "
-                f"Received: a {type(content).__name__}"
-            )
-        content = {str(images[0]): content}
-    places = {}
-    for image in images:
-        names = (str(image), Path(image).as_posix(), Path(image).name)
-        entries = next((content[name] for name in names if name in content), None)
-        if entries is None:
-            raise ValueError(f"{path} has no entry for {image}; give one by its path or file name.")
-        if not isinstance(entries, list):
-            raise ValueError(f"{path} must hold {_BOXES}. Received: {entries!r}")
-        places[image] = [_place(entry, f"{path}, entry {i}") for i, entry in enumerate(entries)]
-    return places
-
-
-def _place(entry, where):
-    fields = {"box": entry} if isinstance(entry, list) else entry
-    wanted = ({"box"}, {"center", "height"})
-    if not isinstance(fields, dict) or set(fields) not in wanted or not _are_numbers(fields):
-        raise ValueError(f"{where} must be one of {_BOXES}. Received: {entry!r}")
-    if "box" in fields:
-        return {"box": tuple(fields["box"])}
-    return {"center": tuple(fields["center"]), "person_height": fields["height"]}
-
-
-def _are_numbers(fields):
-    lengths = {"box": 4, "center": 2}
-    for name, value in fields.items():
-        values = value if name in lengths else [value]
-        if not isinstance(values, list) or len(values) != lengths.get(name, 1):
-            return False
-        if not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
-            return False
-    return True
-
-
-def _files(image):
+def _files(image, draw):
     """The path itself, or the photographs of a folder."""
     if not image.is_dir():
         return [image]
-    files = sorted(path for path in image.iterdir() if path.suffix.lower() in _PHOTOGRAPHS)
-    if not files:
+    photographs, others = suffixes.list_photographs(image)
+    others = [path for path in others if path != draw]
+    if not photographs:
         raise click.UsageError(f"There is no photograph in the folder {image}.")
-    return files
+    if others:
+        names = _some([f"{path.name}/" if path.is_dir() else path.name for path in others])
+        echo(
+            f"Passed over in {image}, as they are no photographs: {names} ({len(others)}).",
+            err=True,
+        )
+    return photographs
+
+
+def _some(names):
+    return ", ".join(map(str, names[:3])) + (" ..." if len(names) > 3 else "")
 
 
 def _advice(unsure, placed):
-    names = ", ".join(map(str, unsure[:3])) + (" ..." if len(unsure) > 3 else "")
     remedy = "check whether the person is in --box or at --center, in pixels of the photograph"
     if not placed:
         remedy = "if the person does not fill the photograph, give --box, or --people auto"
-    return f"Fewer than half of the parts are sure (score {_SURE}) in {names}: {remedy}."
-
-
-def _drawing_path(draw, image, images):
-    if len(images) == 1 and draw.suffix and not draw.is_dir():
-        return draw
-    same_name = [path for path in images if path.stem == image.stem]
-    number = f".{same_name.index(image) + 1}" if len(same_name) > 1 else ""
-    return draw / f"{image.stem}{number}.png"
+    return f"Fewer than half of the parts are sure (score {_SURE}) in {_some(unsure)}: {remedy}."

@@ -1,9 +1,13 @@
 """`keras-cpm prepare`: a data set to a file of records."""
 
+import json
+
 import click
 
-from ..console import load_tensorflow, progress
+from ...images import output
+from ..console import echo, load_tensorflow, progress, saying_warnings
 from ..options import COUNT, PATH
+from ..outputs import guard, overwrite
 
 _SPLITS = ("train", "test", "validation", "extended", "all", "tompson")
 
@@ -55,7 +59,8 @@ _SPLITS = ("train", "test", "validation", "extended", "all", "tompson")
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Of the drawn figures (synthetic)."
 )
-def prepare(dataset, root, out, first, last, fill, **options):
+@overwrite
+def prepare(dataset, root, out, first, last, fill, overwrite, **options):
     """Writes the records OUT.jsonl of a data set.
 
     \b
@@ -69,25 +74,27 @@ def prepare(dataset, root, out, first, last, fill, **options):
     groups     ROOT is a file of records of single people; puts them together to pictures of
                several in the folder OUT without .jsonl, for a network that finds people.
     """
+    skeleton = out.with_suffix(".skeleton.json")
+    outputs = [("OUT", out), *([("OUT", skeleton)] if dataset == "coco" else [])]
+    guard(outputs, [root], overwrite)
     load_tensorflow()
     from ...data.jsonl import write_records
     from ...data.placement import filling
 
     if dataset == "synthetic" and options["split"]:
         raise click.UsageError("--split belongs to a data set; what is drawn has none.")
-    found = _READERS[dataset](root, options | {"out": out})
+    with saying_warnings():
+        found = _READERS[dataset](root, options | {"out": out})
     records = found[(first or 1) - 1 : last]
     if not records:
         asked = f", none of them from --first {first or 1} to --last {last}" if found else ""
         raise ValueError(f"{root} has {len(found)} records{asked}.")
     write_records([filling(record) for record in records] if fill else records, out)
-    click.echo(f"{len(records)} records in {out}")
+    echo(f"{len(records)} records in {out}")
     if dataset == "coco":
-        _keep_skeleton(root, out, options["category"])
+        _keep_skeleton(root, skeleton, options["category"])
     if dataset == "synthetic":
-        click.echo(
-            "Train on them with --flip-probability 0: shade, not shape, tells left from right."
-        )
+        echo("Train on them with --flip-probability 0: shade, not shape, tells left from right.")
 
 
 def _lsp(root, options):
@@ -120,16 +127,17 @@ def _coco(root, options):
     )
 
 
-def _keep_skeleton(root, out, category):
+def _keep_skeleton(root, path, category):
     """Limbs and mirror pairs, which records do not carry, where no built-in skeleton has them."""
     from ...data.formats.coco import coco_skeleton
     from ...pose.skeleton import skeleton_of
 
-    skeleton = coco_skeleton(root, category)
+    with saying_warnings():
+        skeleton = coco_skeleton(root, category)
     if skeleton_of(skeleton.parts) != skeleton:
-        path = out.with_suffix(".skeleton.json")
-        skeleton.save(path)
-        click.echo(f"Its limbs and mirror pairs: --skeleton {path}")
+        text = json.dumps(skeleton.to_dict(), indent=2)
+        output.write_text(path, f"{text}{output.WHITE}\n")
+        echo(f"Its limbs and mirror pairs: --skeleton {path}")
 
 
 def _release(root, options):

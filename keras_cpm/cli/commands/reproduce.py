@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ..console import load_tensorflow
+from ..console import echo, load_tensorflow
 from ..options import COUNT, PATH
 
 
@@ -47,8 +47,8 @@ def reproduce(figure, data, test, **options):
     records, test_records = (
         [record for path in paths for record in read_records(path)] for paths in (data, test)
     )
-    click.echo(
+    echo(
         experiments.reproduce(
-            figure, records=records, test_records=test_records, say=click.echo, **options
+            figure, records=records, test_records=test_records, say=echo, **options
         )
     )

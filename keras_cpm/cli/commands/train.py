@@ -7,8 +7,9 @@ import click
 from ...data.augment import AugmentSpec
 from ...pose.spec import PoseSpec
 from ...training.recipes import RECIPES, TrainSpec
-from ..console import load_tensorflow
+from ..console import echo, load_tensorflow
 from ..options import PATH, fields_as_options, given, in_flags
+from ..outputs import guard
 
 
 @click.command()
@@ -51,6 +52,8 @@ from ..options import PATH, fields_as_options, given, in_flags
 @click.pass_context
 def train(context, records, out, validation, tensorboard, **options):
     """Trains on the files RECORDS; the same command again goes on where it stopped."""
+    files = [("--out", out / name) for name in ("model.keras", "spec.json", "network.json")]
+    guard(files, [*records, *validation, *([options["init"]] if options["init"] else [])], True)
     load_tensorflow()
     from ...data.jsonl import read_records
     from ...training.plan import plan_training
@@ -60,12 +63,10 @@ def train(context, records, out, validation, tensorboard, **options):
     people = [record for path in records for record in read_records(path)]
     held_out = [record for path in validation for record in read_records(path)]
     plan = plan_training(people, **given(options))
-    model = plan.build(say=click.echo)
+    model = plan.build(say=echo)
     for note in plan.notes:
-        click.echo(in_flags(note, context.command))
-    click.echo(
-        f"{model.count_params():,} parameters, {len(people)} people, {len(held_out)} held out"
-    )
+        echo(in_flags(note, context.command))
+    echo(f"{model.count_params():,} parameters, {len(people)} people, {len(held_out)} held out")
     callbacks = ()
     if tensorboard:
         from ...training.callbacks import tensorboard_callbacks
@@ -77,5 +78,5 @@ def train(context, records, out, validation, tensorboard, **options):
     )
     plot_training(out / LOG_FILE, out / "curves.png")
     if not history.epoch:
-        click.echo(f"This training has finished; --epochs more than {plan.recipe.epochs} goes on.")
-    click.echo(f"The bundle is in {out}; next: keras-cpm evaluate {out} RECORDS.jsonl")
+        echo(f"This training has finished; --epochs more than {plan.recipe.epochs} goes on.")
+    echo(f"The bundle is in {out}; next: keras-cpm evaluate {out} RECORDS.jsonl")

@@ -6,8 +6,16 @@ from pathlib import Path
 
 import click
 
-from ..console import load_tensorflow, print_comparisons, print_parts, silent_stderr, write_json
+from ..console import (
+    echo,
+    load_tensorflow,
+    print_comparisons,
+    print_parts,
+    silent_stderr,
+    write_json,
+)
 from ..options import PATH
+from ..outputs import guard, overwrite
 
 
 @click.command()
@@ -28,22 +36,31 @@ from ..options import PATH
 )
 @click.option("--out", type=PATH, help="With --all: keep the exports in this folder.")
 @click.option("--json", "json_path", type=PATH, help="With --all: write the tables as JSON.")
-def verify(artefact, everything, records, calibrate, out, json_path):
+@click.option(
+    "--trust",
+    is_flag=True,
+    help="Run a SavedModel whatever operations it has, which may read and write files.",
+)
+@overwrite
+def verify(artefact, everything, records, calibrate, out, json_path, trust, overwrite):
     """Tests the export ARTEFACT, a .tflite file or the folder of a SavedModel, on this machine.
 
     Checksums, signatures, and golden vectors that lie beside it. Exits with 1 where one fails. For
-    a .tflite file any LiteRT runtime is enough.
+    a .tflite file any LiteRT runtime is enough. A SavedModel is a program, and is run: one with
+    operations that no export of ours has is refused, unless --trust says that you know who made it.
     """
     if everything:
+        read = [path for path in (artefact, records, calibrate) if path]
+        guard([("--json", json_path)], read, overwrite)
         sys.exit(not _all(artefact, records, calibrate, out, json_path))
     if records or calibrate or out or json_path:
         raise click.UsageError("--records, --calibrate, --out and --json need --all.")
     from ...export.verify import verify as run_checks
 
     with silent_stderr():
-        checks = run_checks(artefact)
+        checks = run_checks(artefact, trust=trust)
     for check in checks:
-        click.echo(f"{'ok    ' if check.passed else 'FAILED'} {check.name}: {check.seen}")
+        echo(f"{'ok    ' if check.passed else 'FAILED'} {check.name}: {check.seen}")
     sys.exit(not all(check.passed for check in checks))
 
 
@@ -63,7 +80,7 @@ def _all(model, records, calibrate, out, json_path):
             out or Path(folder),
             records=people,
             calibration=calibration,
-            say=click.echo,
+            say=echo,
         )
     print_comparisons(rows, "drawn people" if not people else f"photographs of {records}")
     parts = compare.parts_table(rows, people, spec.skeleton.parts) if people else {}

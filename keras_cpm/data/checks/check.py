@@ -40,10 +40,14 @@ def check(records, *, progress=None):
         >>> check(draw_records(tempfile.mkdtemp(), 2))
         []
     """
-    found, sizes = [], []
+    found, sizes, images, people = [], [], {}, {}
     for record in progress(records) if progress else records:
-        problems, size, stored = _look_at_image(record)
-        found.append([*problems, *labels.about_record(record, size, stored)])
+        # a photograph of many people is opened once
+        image = record.image, record.size
+        if image not in images:
+            images[image] = _look_at_image(record)
+        problems, size, stored = images[image]
+        found.append([*problems, *labels.about_record(record, size, stored, known=people)])
         sizes.append(size)
     for number, kind, problem in duplicates.find(records, sizes):
         found[number].append((kind, problem))

@@ -5,7 +5,9 @@ the numbers cannot tell is not guessed at; the thresholds are set so that Leeds 
 and MPII raise few, see `tests/data/checks/test_labels.py`.
 """
 
+from collections import defaultdict
 from functools import cache
+from itertools import product
 
 import numpy as np
 
@@ -25,17 +27,20 @@ _GUESSED, _OUTSIDE = 0.05, 0.5
 # torso. Such are 6 people of LSP train and 168 of LSPET; 16 of these, looked at, are nearly all
 # labelled wrongly. Narrower ones are mostly pitchers and dancers.
 _OPPOSITE, _CLEAR = -0.7, 0.2
+# Pixels by which labels may differ and be the same; a cell and those around it.
+_SAME, _AROUND = 0.5, tuple(product((-1, 0, 1), repeat=2))
 # Shares of a set, and people that make one: 70 % face the camera in LSP, 95 % in FLIC.
 _ENOUGH_PEOPLE, _FACING, _SIDEWAYS = 200, 1 / 3, 0.4
 
 
-def about_record(record, size, stored=None):
+def about_record(record, size, stored=None, *, known=None):
     """What one record's labels say against themselves.
 
     Args:
         record: `Record`.
         size: (height, width) of the upright photograph, or `None` where it is unknown.
         stored: (height, width) as the file stores it, or `None` where it is unknown.
+        known: dict that keeps what is found of each person, for other records that hold the same.
 
     Returns:
         list of (kind, problem).
@@ -48,7 +53,7 @@ def about_record(record, size, stored=None):
         >>> [kind for kind, problem in about_record(record, record.size)]
         ['outside']
     """
-    found = []
+    found, known = [], {} if known is None else known
     if not is_placed(record):
         problem = "nothing says where the primary person is; give `center` and `height`"
         found.append(("place", problem))
@@ -57,9 +62,11 @@ def about_record(record, size, stored=None):
             problem = "no labelled part; remove the person or label it"
             found.append(("unlabelled", f"person {i} has {problem}"))
             continue
-        problems = [*_frame(person, record.parts, size, stored), *_scale(person, size)]
-        problems += _twist(person, record.parts)
-        found += [(kind, f"person {i}: {problem}") for kind, problem in problems]
+        key = person, size, stored, record.parts
+        if key not in known:
+            known[key] = [*_frame(person, record.parts, size, stored), *_scale(person, size)]
+            known[key] += _twist(person, record.parts)
+        found += [(kind, f"person {i}: {problem}") for kind, problem in known[key]]
     return found + _repeated(record.people)
 
 
@@ -212,11 +219,23 @@ def _repeated(people):
     if len(people) == 1:
         return []
     labelled = np.stack([person.labelled for person in people])
-    points = np.stack([person.keypoints for person in people])
-    same = (labelled[:, None] == labelled[None]).all(-1)
-    same &= (abs(points[:, None] - points[None]) <= 0.5).all((-1, -2)) & labelled.any(-1)
-    again = [(i, int(same[i, :i].argmax())) for i in range(len(people)) if same[i, :i].any()]
-    return [("duplicate", f"person {i} is person {first} again; remove one") for i, first in again]
+    points = np.stack([person.keypoints for person in people]).astype(float)
+    # looked up by the mean of the labels, in cells as wide as two of the same may differ
+    cells = np.floor(points.sum(1) / np.maximum(labelled.sum(1), 1)[:, None] / _SAME)
+    found, known = [], defaultdict(list)
+    for i, (x, y) in enumerate(cells.tolist()):
+        if not labelled[i].any():
+            continue
+        near = sorted(j for dx, dy in _AROUND for j in known.get((x + dx, y + dy), ()))
+        same = (labelled[near] == labelled[i]).all(1) & (
+            abs(points[near] - points[i]).max((1, 2), initial=0) <= _SAME
+        )
+        if not same.any():
+            known[x, y].append(i)
+            continue
+        problem = f"person {i} is person {near[same.argmax()]} again; remove one"
+        found.append(("duplicate", problem))
+    return found
 
 
 def about_set(records):

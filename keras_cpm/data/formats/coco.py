@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
 import os
-import re
+import warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from ...pose import geometry
-from ...pose.skeleton import BUILT_IN, Skeleton
+from ...pose.skeleton import BUILT_IN, Skeleton, mirror_pairs
+from ...pose.spec import Progress
+from ..placement import MOST_PEOPLE, with_others
 from ..records import NOT_LABELLED, OCCLUDED, VISIBLE, Person, Record
+from .json_file import as_number, flag_of, id_of, is_id, naming, numbers_of, read_json
 
 _TORSO = ("left_shoulder", "right_hip")
-
-# What makes a name the right one of a pair: the word, or its initial on its own or before a
-# capital, as in R_Eye and RShoulder; and what its left twin has in the same place.
-_RIGHT = re.compile(r"right|Right|RIGHT|(?<![A-Za-z0-9])[Rr](?![a-z0-9])")
-_LEFT = {"right": "left", "Right": "Left", "RIGHT": "LEFT", "R": "L", "r": "l"}
+# why an annotation is not read
+_CROWD, _UNLABELLED = "of a crowd (`iscrowd`)", "without a labelled part"
+_NO_CATEGORY = "whose `category_id` is none of the file's categories"
 
 
-def load_coco(annotations, images, *, split="train", category=None, progress=None) -> list[Record]:
+def load_coco(
+    annotations: Path | str,
+    images: Path | str,
+    *,
+    split: str = "train",
+    category: str | None = None,
+    progress: Progress | None = None,
+) -> list[Record]:
     """Reads keypoint annotations: a record for each figure with a label, in the order of the file.
 
-    Annotations without a labelled part and those with `iscrowd` are left out, also as others.
+    Annotations without a labelled part and those with `iscrowd` are left out, also as others; a
+    warning counts them. Ids and flags may be numbers or the same numbers as text.
 
     Args:
         annotations: path of the JSON file, for example person_keypoints_val2017.json.
@@ -36,7 +44,8 @@ def load_coco(annotations, images, *, split="train", category=None, progress=Non
         progress: wraps the list of annotations as it is gone through, for example `tqdm.tqdm`.
 
     Returns:
-        Records with the figure first, then the others of the same image and category. Keypoints
+        Records with the figure first, then the others of the same image and category, the nearest
+        31 where there are more, which a warning says. Keypoints
         (P, 2) are (x, y) in the image frame, pixels, as in the file, visible is its 0, 1 or 2, and
         `parts` are the names of the category; `coco_skeleton` tells how they relate. box is (x0,
         y0, x1, y1), from `bbox`, which counts as the place of the figure. Where `bbox` is absent or
@@ -65,28 +74,47 @@ def load_coco(annotations, images, *, split="train", category=None, progress=Non
     content = _read(annotations)
     chosen = _category(content, annotations, category)
     parts = _skeleton(chosen, annotations).parts
-    photographs = {photograph.get("id"): photograph for photograph in content["images"]}
-    folder = Path(os.path.abspath(images))
-    records, people = [], {}
+    photographs = _photographs(content["images"], annotations)
+    wanted, known = _categories(content, chosen, annotations)
+    folder, places = Path(os.path.abspath(images)), {}
+    found, people, left_out = [], {}, Counter()
     for annotation in progress(content["annotations"]) if progress else content["annotations"]:
-        if annotation.get("category_id") == chosen.get("id") and not annotation.get("iscrowd"):
-            with _naming(f"{annotations}, annotation {annotation.get('id')}"):
-                person = _person(annotation, parts)
-                if person.labelled.any():
-                    image, size = _photograph(annotation, photographs, folder)
-                    attributes = _attributes(annotation)
-                    records.append(Record(image, size, parts, (person,), split, "coco", attributes))
-                    people.setdefault(image, []).append(person)
-    return [_with_others(record, people[record.image]) for record in records]
+        with naming(f"{annotations}, annotation {annotation.get('id')!s:.99}"):
+            number = id_of(annotation, "category_id")
+            if number != wanted:
+                left_out[_NO_CATEGORY] += number not in known
+                continue
+            if flag_of(annotation, "iscrowd"):
+                left_out[_CROWD] += 1
+                continue
+            person = _person(annotation, parts)
+            if not person.labelled.any():
+                left_out[_UNLABELLED] += 1
+                continue
+            image, size = _photograph(annotation, photographs, folder, places)
+            # a record of one tells here what is wrong with it
+            record = Record(image, size, parts, (person,), split, "coco", _attributes(annotation))
+            found.append(record)
+            people.setdefault(record.image, []).append(person)
+    _say_left_out(annotations, len(found), left_out, people)
+    others = {image: iter(with_others(several)) for image, several in people.items()}
+    return [
+        Record(r.image, r.size, parts, next(others[r.image]), split, "coco", r.attributes)
+        for r in found
+    ]
 
 
-def coco_skeleton(annotations, category=None) -> Skeleton:
+def coco_skeleton(annotations: Path | str, category: str | None = None) -> Skeleton:
     """The skeleton that a file's category defines.
 
     A built-in one, such as `COCO17`, if it has the same parts in the same order; else the parts are
     the category's `keypoints`, the limbs its `skeleton`, and parts whose names differ in right and
-    left (right_eye, Right Eye, R_Eye, eye.R) are each other's mirror images. The torso, which
-    normalises PCK, goes from left_shoulder to right_hip where both exist.
+    left (right_eye, Right Eye, R_Eye, eye.R) are each other's mirror images, see
+    `skeleton.mirror_pairs`. The torso, which normalises PCK, goes from left_shoulder to right_hip
+    where both exist.
+
+    `skeleton` should hold pairs of numbers from 1. Pairs of names and numbers from 0 are understood
+    too; of anything else no limbs are made. A warning says so.
 
     Args:
         annotations: path of the JSON file.
@@ -109,27 +137,12 @@ def coco_skeleton(annotations, category=None) -> Skeleton:
         >>> skeleton.limbs, skeleton.flip_pairs
         ((('mouth', 'right fin'),), (('right fin', 'left fin'),))
     """
-    return _skeleton(_category(_read(annotations), annotations, category), annotations)
-
-
-@contextlib.contextmanager
-def _naming(where):
-    try:
-        yield
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{where}: {error}") from None
+    chosen = _category(_read(annotations), annotations, category)
+    return _skeleton(chosen, annotations, with_limbs=True)
 
 
 def _read(path):
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no annotation file at {path}; extract the archive of the annotations."
-        )
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise ValueError(f"{path} is no JSON file ({error}); extract or export it again.") from None
+    content = read_json(path, "extract or export the annotations again")
     for name in ("categories", "images", "annotations"):
         found = content.get(name) if isinstance(content, dict) else None
         if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
@@ -138,6 +151,19 @@ def _read(path):
                 "it in that format."
             )
     return content
+
+
+def _say_left_out(path, count, left_out, people):
+    left = ", ".join(f"{number} {why}" for why, number in left_out.items() if number)
+    if left:
+        warnings.warn(f"{path}: {count} annotations are read; left out: {left}.", stacklevel=3)
+    crowds = sum(len(several) > MOST_PEOPLE for several in people.values())
+    if crowds:
+        warnings.warn(
+            f"{path}: images with more than {MOST_PEOPLE} people: {crowds}; a record holds its "
+            f"person and the nearest {MOST_PEOPLE - 1} others.",
+            stacklevel=3,
+        )
 
 
 def _category(content, path, name):
@@ -158,36 +184,58 @@ def _category(content, path, name):
     return known[0 if name is None else names.index(name)]
 
 
-def _skeleton(category, path):
-    parts, name = tuple(category["keypoints"]), str(category.get("name"))
-    with _naming(f"{path}, category {name!r}"):
-        if not all(isinstance(part, str) for part in parts):
-            raise ValueError(f"`keypoints` must be names of parts. Received: {list(parts)}")
+def _categories(content, chosen, path):
+    """The id of the chosen category, and those of all."""
+    with naming(f"{path}, categories"):
+        return id_of(chosen, "id"), {id_of(category, "id") for category in content["categories"]}
+
+
+def _skeleton(category, path, *, with_limbs=False):
+    name = str(category.get("name"))
+    with naming(f"{path}, category {name!r:.99}"):
+        if not isinstance(category["keypoints"], list) or not all(
+            isinstance(part, str) for part in category["keypoints"]
+        ):
+            raise ValueError(
+                f"`keypoints` must be names of parts. Received: {category['keypoints']!r:.200}"
+            )
+        parts = tuple(category["keypoints"])
         for skeleton in BUILT_IN.values():
             if skeleton.parts == parts:
                 return skeleton
-        limbs = category.get("skeleton") or []
-        if not all(1 <= end <= len(parts) for limb in limbs for end in limb):
-            raise ValueError(
-                f"`skeleton` must hold pairs of numbers of keypoints, 1 to {len(parts)}. "
-                f"Received: {limbs}"
-            )
-        return Skeleton(
-            name,
-            parts,
-            limbs=tuple(tuple(parts[end - 1] for end in limb) for limb in limbs),
-            flip_pairs=_twins(parts),
-            torso=_TORSO if set(_TORSO) <= set(parts) else None,
+        torso = _TORSO if set(_TORSO) <= set(parts) else None
+        skeleton = Skeleton(name, parts, flip_pairs=mirror_pairs(parts), torso=torso)
+        limbs = _limbs(category.get("skeleton"), parts, path) if with_limbs else ()
+        return dataclasses.replace(skeleton, limbs=limbs)
+
+
+def _limbs(pairs, parts, path):
+    """Pairs of names from what a category calls its `skeleton`; none where it cannot be read."""
+    numbers, limbs = {part: number for number, part in enumerate(parts, 1)}, []
+    for pair in pairs if isinstance(pairs, list) else [pairs] if pairs else []:
+        ends = pair if isinstance(pair, list) and len(pair) == 2 else [None, None]
+        # a part may be called "1"
+        limbs.append([numbers.get(end, as_number(end)) if is_id(end) else None for end in ends])
+    ends = [end for limb in limbs for end in limb]
+    first = 0 if 0 in ends else 1
+    if any(end is None or end not in range(first, len(parts) + first) for end in ends):
+        warnings.warn(
+            f"{path}: `skeleton` should hold pairs of numbers of keypoints, 1 to {len(parts)}, or "
+            f"of their names; no limbs are read, the labels are. Received: {pairs!r:.200}",
+            stacklevel=4,
         )
-
-
-def _twins(parts):
-    pairs = [(part, _RIGHT.sub(lambda match: _LEFT[match[0]], part)) for part in parts]
-    return tuple((right, left) for right, left in pairs if left != right and left in parts)
+        return ()
+    if first == 0:
+        warnings.warn(
+            f"{path}: `skeleton` counts the keypoints from 0 and is read so; COCO counts from 1.",
+            stacklevel=4,
+        )
+    return tuple((parts[a - first], parts[b - first]) for a, b in limbs)
 
 
 def _person(annotation, parts):
-    values = np.array(annotation.get("keypoints") or [0] * 3 * len(parts), np.float64)
+    values = numbers_of(annotation, "keypoints")
+    values = np.zeros(3 * len(parts)) if values is None else values
     if values.shape != (3 * len(parts),):
         raise ValueError(
             f"`keypoints` must hold x, y, visible of each of the {len(parts)} parts, "
@@ -195,12 +243,14 @@ def _person(annotation, parts):
         )
     points, visible = values.reshape(-1, 3)[:, :2], values[2::3]
     if not np.isin(visible, (NOT_LABELLED, OCCLUDED, VISIBLE)).all():
-        raise ValueError(f"visible must be 0, 1 or 2; correct it. Received: {visible.tolist()}")
+        raise ValueError(
+            f"visible must be 0, 1 or 2; correct it. Received: {visible.tolist()!r:.200}"
+        )
     labelled = points[visible > NOT_LABELLED]
     if not np.isfinite(labelled).all():
         raise ValueError(
             "the points of labelled parts must be finite; correct them, or set their visible to 0. "
-            f"Received: {labelled.tolist()}"
+            f"Received: {labelled.tolist()!r:.200}"
         )
     box = _box(annotation)
     center, height = _place(labelled) if box is None else (None, None)
@@ -209,12 +259,13 @@ def _person(annotation, parts):
 
 def _box(annotation):
     """(x0, y0, x1, y1), or `None` where it is absent or empty."""
-    values = annotation.get("bbox") or (0, 0, 0, 0)
-    box = np.array(values, np.float64)
+    box = numbers_of(annotation, "bbox")
+    if box is None:
+        return None
     if box.shape != (4,) or not np.isfinite(box).all():
         raise ValueError(
             f"`bbox` must be four finite numbers x, y, width, height; correct it, or leave it out. "
-            f"Received: {values}"
+            f"Received: {annotation['bbox']!r:.200}"
         )
     return [*box[:2], *(box[:2] + box[2:])] if (box[2:] > 0).all() else None
 
@@ -224,33 +275,47 @@ def _place(labelled):
     if not len(labelled) or not np.ptp(labelled, axis=0).any():
         return None, None
     center, height = geometry.center_and_height([*labelled.min(axis=0), *labelled.max(axis=0)])
-    return center.numpy(), height.numpy()
+    return center, height
 
 
-def _photograph(annotation, photographs, folder):
-    """Path and size of the photograph of an annotation."""
-    photograph = photographs.get(annotation.get("image_id"))
-    if photograph is None:
+def _photographs(images, path):
+    """The file's images by id."""
+    photographs = {}
+    for photograph in images:
+        with naming(f"{path}, image {photograph.get('id')!r:.99}"):
+            first = photographs.setdefault(id_of(photograph, "id"), photograph)
+            if first.get("file_name") != photograph.get("file_name"):
+                raise ValueError(
+                    "two images have this id; export it again. Received: "
+                    f"{first.get('file_name')!r:.99} and {photograph.get('file_name')!r:.99}"
+                )
+    return photographs
+
+
+def _photograph(annotation, photographs, folder, places):
+    """Path and size of the photograph of an annotation; `places` keeps those that were asked."""
+    number = id_of(annotation, "image_id")
+    if number is None or number not in photographs:
         raise ValueError(
             "`image_id` must be the id of one of the file's `images`; export both together. "
-            f"Received: image_id={annotation.get('image_id')!r}"
+            f"Received: image_id={annotation.get('image_id')!r:.200}"
         )
+    if number not in places:
+        places[number] = _place_of_file(photographs[number], folder)
+    return places[number]
+
+
+def _place_of_file(photograph, folder):
     name = photograph.get("file_name")
     # Some tools write the file on Windows.
     path = Path(os.path.normpath(folder / str(name).replace("\\", "/")))
     if not isinstance(name, str) or not path.is_relative_to(folder) or path == folder:
         raise ValueError(
             "the `file_name` of its image must be a path within the folder of the images, "
-            f"{folder}; correct it. Received: file_name={name!r}"
+            f"{folder}; correct it. Received: file_name={name!r:.200}"
         )
-    size = photograph.get("height"), photograph.get("width")
+    size = as_number(photograph.get("height")), as_number(photograph.get("width"))
     return str(path), None if None in size else size
-
-
-def _with_others(record, people):
-    (primary,) = record.people
-    others = [person for person in people if person is not primary]
-    return dataclasses.replace(record, people=(primary, *others))
 
 
 def _attributes(annotation):
@@ -260,4 +325,5 @@ def _attributes(annotation):
         for name, value in (own.items() if isinstance(own, dict) else ())
         if isinstance(value, str | int | float)
     }
-    return {**plain, "image_id": annotation["image_id"], "annotation_id": annotation.get("id")}
+    ids = {"image_id": id_of(annotation, "image_id"), "annotation_id": id_of(annotation, "id")}
+    return plain | ids

@@ -1,13 +1,18 @@
 """Records as keypoints in the JSON format of COCO, to be corrected in a labelling tool."""
 
+from __future__ import annotations
+
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+from ...images import output
 from ...pose.skeleton import skeleton_of
+from ..records import Record
 
 
-def write_coco(records, path, *, category="person"):
+def write_coco(records: Sequence[Record], path: Path | str, *, category: str = "person") -> str:
     """Writes what `load_coco` reads, and labelling tools too.
 
     Args:
@@ -60,14 +65,13 @@ def write_coco(records, path, *, category="person"):
     for record, file in zip(records, files, strict=True):
         if file not in numbers:
             numbers[file] = len(numbers) + 1
-            height, width = record.size
+            height, width = record.size  # type: ignore[misc]
             name = Path(os.path.relpath(file, folder)).as_posix()
             photograph = {"id": numbers[file], "file_name": name, "height": height, "width": width}
             content["images"].append(photograph)
         annotation = _annotation(record.people[0], numbers[file], len(content["annotations"]) + 1)
         content["annotations"].append(annotation)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content), encoding="utf-8")
+    output.write_text(path, json.dumps(content) + f"{output.WHITE}\n")
     return folder
 
 

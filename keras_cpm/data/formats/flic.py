@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from ...pose.skeleton import FLIC9
+from ...pose.spec import Progress
 from ..records import NOT_LABELLED, VISIBLE, Person, Record
-from .matlab import field, number, read_mat, rows, text
+from .matlab import field, laid_out, number, read_mat, rows, text
 
 _SPLITS = ("train", "test")
 _SIDES = ("observer", "person")
@@ -28,7 +29,13 @@ _CENTER_OF_TORSO = (0.5, 0.3)  # x, y as a share of the torso box
 _SAME_FIGURE = 0.3
 
 
-def load_flic(root, split, *, sides="observer", progress=None) -> list[Record]:
+def load_flic(
+    root: Path | str,
+    split: str,
+    *,
+    sides: str = "observer",
+    progress: Progress | None = None,
+) -> list[Record]:
     """Reads one split of FLIC, in the order of examples.mat; parts are those of `FLIC9`.
 
     The published numbers take left and right as the observer sees them: the shoulder farther to the
@@ -68,19 +75,20 @@ def load_flic(root, split, *, sides="observer", progress=None) -> list[Record]:
         if value not in known:
             raise ValueError(f"`{name}` must be one of {list(known)}. Received: {name}={value!r}")
     root = Path(root).absolute()
-    examples = {
-        index: example
-        for index, example in enumerate(_read_examples(root), 1)
-        if number(example, f"is{split}")
-    }
-    people = {index: _person(example, sides) for index, example in examples.items()}
-    photographs = {}
-    for index, example in examples.items():
-        photographs.setdefault(text(example, "filepath"), []).append(people[index])
-    return [
-        _record(root, split, index, examples[index], people[index], photographs)
-        for index in (progress(list(examples)) if progress else examples)
-    ]
+    with laid_out(root / "examples.mat"):
+        examples = {
+            index: example
+            for index, example in enumerate(_read_examples(root), 1)
+            if number(example, f"is{split}")
+        }
+        people = {index: _person(example, sides) for index, example in examples.items()}
+        photographs = {}
+        for index, example in examples.items():
+            photographs.setdefault(text(example, "filepath"), []).append(people[index])
+        return [
+            _record(root, split, index, examples[index], people[index], photographs)
+            for index in (progress(list(examples)) if progress else examples)
+        ]
 
 
 def _record(root, split, index, example, person, photographs):

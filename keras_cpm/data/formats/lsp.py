@@ -12,6 +12,7 @@ import numpy as np
 
 from ...pose import geometry
 from ...pose.skeleton import LSP14
+from ...pose.spec import Progress
 from ..photographs import jpeg_size
 from ..records import NOT_LABELLED, OCCLUDED, VISIBLE, Person, Record
 from .matlab import read_mat
@@ -58,7 +59,7 @@ _LARGEST_EXTENT = 368 - 64
 _TYPICAL_HEIGHT = 150.0
 
 
-def load_lsp(root, split, *, progress=None) -> list[Record]:
+def load_lsp(root: Path | str, split: str, *, progress: Progress | None = None) -> list[Record]:
     """Reads one split of LSP or LSPET, in the order of the images; parts are those of `LSP14`.
 
     Labels come from joints.mat, sizes from the headers of the photographs, which need not be there:
@@ -133,7 +134,7 @@ def _read_labels(path, dataset, root):
         )
     shape, axes, _ = _LAYOUTS[dataset]
     joints = read_mat(path).get("joints")
-    if np.shape(joints) != shape:
+    if np.shape(joints) != shape or joints.dtype.kind not in "biuf":
         raise ValueError(
             f"`joints` in {path} must be {shape}; extract {dataset}_dataset.zip again. "
             f"Received: shape {np.shape(joints)}"

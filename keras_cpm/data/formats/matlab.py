@@ -4,17 +4,39 @@ The annotations of MPII and FLIC are struct arrays, in which a field may be abse
 or the same number as text. SciPy turns every value into an array of at least two axes.
 """
 
+import contextlib
+import gc
+import io
 import os
-from pathlib import Path
+import pickle
+import subprocess
+import sys
 
 import numpy as np
+
+from ...images import output
+
+# what the first bytes of a .mat file may say, free text
+_HEADER = b"MATLAB 5.0 MAT-file, written by keras_cpm".ljust(116)
+# What a file may take: bytes of memory and seconds of a core, and more for each byte of it; that
+# of MPII has 13 MB. A computer that is busy gets ten times the seconds.
+_LARGEST = 2 << 30
+_MEMORY, _MEMORY_A_BYTE, _MOST_MEMORY = 1 << 30, 300, 32 << 30
+_SECONDS, _SECONDS_A_BYTE, _PATIENCE = 20, 2e-5, 10
+# what arrays are made of; nothing else is taken from the other process
+_ARRAYS = {"_reconstruct", "scalar", "ndarray", "dtype"}
 
 
 def read_mat(path) -> dict:
     """Reads the variables of a .mat file, by name.
 
+    SciPy's reader may crash, or allocate without end, on a file that is damaged or made to do so:
+    it runs in a process of its own, whose time and, where the system can, memory are bounded by the
+    size of the file. Only arrays come back.
+
     Raises:
-        ValueError: SciPy cannot read the file: it is damaged, or of version 7.3.
+        ValueError: SciPy cannot read the file: it is damaged, of version 7.3, larger than 2 GB, or
+            takes more than is granted.
 
     Example:
         >>> import tempfile
@@ -24,30 +46,101 @@ def read_mat(path) -> dict:
         >>> read_mat(path)["x"].tolist()
         [[1, 2]]
     """
+    size = os.path.getsize(path)
+    if size > _LARGEST:
+        raise ValueError(f"{path} has {size} bytes; .mat files are read up to {_LARGEST}.")
+    seconds = int(_SECONDS + _SECONDS_A_BYTE * size)
+    memory = min(_MEMORY + _MEMORY_A_BYTE * size, _MOST_MEMORY)
+    command = [sys.executable, "-m", __name__, os.path.abspath(path), str(seconds), str(memory)]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_PATIENCE * seconds,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
+        )
+        content = _Arrays(done.stdout).load() if done.returncode == 0 else "its reader crashed"
+    except subprocess.TimeoutExpired:
+        content = "it takes too long"
+    except (pickle.UnpicklingError, EOFError, RecursionError, ValueError) as error:
+        content = str(error) or "its reader was cut off"
+    if isinstance(content, str):
+        raise ValueError(
+            content.format(path=path)
+            if content.startswith("{path}")
+            else f"{path} is no MATLAB file, or a damaged one ({content}); extract or write it "
+            "again."
+        )
+    return content
+
+
+def _serve(path, seconds, memory):
+    """In the other process: writes the variables to stdout, or a sentence of what is wrong."""
     from scipy.io import loadmat
 
+    # a large file is 10^6 small arrays, and all of them stay
+    gc.disable()
+    with contextlib.suppress(ImportError, ValueError, OSError):  # systems without such limits
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     try:
-        content = loadmat(path)
+        content = loadmat(path, appendmat=False)
+        content = {name: value for name, value in content.items() if not name.startswith("__")}
+        answer = pickle.dumps(content, protocol=4)
     except NotImplementedError:
+        answer = "{path} is a MATLAB file of version 7.3; save it again in MATLAB with `-v7`."
+    except MemoryError:
+        answer = f"it takes more than {memory} bytes of memory"
+    except RecursionError:
+        answer = "it is nested too deep"
+    except BaseException as error:  # a damaged file raises anything
+        answer = f"{error}"[:500]
+    sys.stdout.buffer.write(answer if isinstance(answer, bytes) else pickle.dumps(answer))
+    sys.stdout.buffer.flush()
+    # without clearing up: what is nested deep crashes there
+    os._exit(0)
+
+
+class _Arrays(pickle.Unpickler):
+    """Reads arrays of numbers, texts and arrays, and nothing else."""
+
+    def __init__(self, data):
+        super().__init__(io.BytesIO(data))
+
+    def find_class(self, module, name):
+        if module.split(".")[0] == "numpy" and name in _ARRAYS:
+            return super().find_class(module, name)
+        # objects and functions of MATLAB
+        if module.startswith("scipy.io.matlab") and name.startswith("Matlab"):
+            return np.ndarray
+        raise pickle.UnpicklingError(f"it holds a {module}.{name}")
+
+
+@contextlib.contextmanager
+def laid_out(path):
+    """What the reader of a file stumbles over becomes a sentence that names it; see `read_mat`."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError, OverflowError) as error:
         raise ValueError(
-            f"{path} is a MATLAB file of version 7.3; save it again in MATLAB with `-v7`."
+            f"{path} is not laid out as its data set says ({type(error).__name__}: {error}); "
+            "extract or write it again."
         ) from None
-    except Exception as error:  # a damaged file raises anything
-        raise ValueError(
-            f"{path} is no MATLAB file, or a damaged one ({error}); extract or write it again."
-        ) from None
-    return {name: value for name, value in content.items() if not name.startswith("__")}
 
 
 def write_mat(path, variables):
     """Writes variables by name; the file appears whole or not at all."""
     from scipy.io import savemat
 
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    savemat(partial, variables, appendmat=False, do_compression=True)
-    os.replace(partial, path)
+    with output.whole(path) as partial, open(partial, "wb") as file:
+        savemat(file, variables, do_compression=True)
+        file.seek(0)
+        file.write(_HEADER)
 
 
 def rows(value) -> list:
@@ -80,3 +173,7 @@ def text(row, name) -> str | None:
     """The text in one field of a struct; `None` as in `field`."""
     value = field(row, name)
     return None if value is None else str(value.ravel()[0])
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

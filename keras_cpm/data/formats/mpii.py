@@ -13,21 +13,22 @@ from pathlib import Path
 import numpy as np
 
 from ...pose.skeleton import MPII16
+from ...pose.spec import Progress
 from ..photographs import jpeg_size
 from ..records import NOT_LABELLED, OCCLUDED, VISIBLE, Person, Record
-from .matlab import field, number, read_mat, rows, text, write_mat
+from .matlab import field, laid_out, number, read_mat, rows, text, write_mat
 from .predictions import read_detections
 
 _SPLITS = ("train", "validation", "all", "test", "tompson")
 # As getData.sh of the release extracts them.
 _RELEASE = ("mpii_human_pose_v1_u12_1", "mpii_human_pose_v1_u12_1.mat")
 _DETECTIONS = ("Tompson_valid", "detections.mat")
-
 _PIXELS_OF_SCALE_1 = 200  # `scale` of the annotation is a height in units of 200 pixels
 _HEAD_SHARE = 0.6  # SC_BIAS of the evaluation toolkit: 0.8 * 0.75
 
 
-def load_mpii(root, split, *, progress=None) -> list[Record]:
+@laid_out("A .mat file of MPII")
+def load_mpii(root: Path | str, split: str, *, progress: Progress | None = None) -> list[Record]:
     """Reads one split of MPII: a record for each person who can be looked at, parts of `MPII16`.
 
     | split | whom | needs |
@@ -175,8 +176,7 @@ class _Image:
 
 def _find(root, name):
     """Path of a file of the data set, or `None`."""
-    folder, file = name
-    found = [path for path in (root / file, root / folder / file) if path.is_file()]
+    found = [path for path in (root / name[1], root.joinpath(*name)) if path.is_file()]
     return found[0] if found else None
 
 

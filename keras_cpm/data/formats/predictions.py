@@ -4,14 +4,16 @@ detections.mat, with whom Tompson et al. (CVPR 2015) held out of MPII for valida
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from ...pose.skeleton import FLIC9, LSP14, MPII16
+from ...pose.spec import Array
 from ..jsonl import read_records
-from .matlab import field, read_mat, rows, write_mat
+from .matlab import field, laid_out, read_mat, rows, write_mat
 
 _NAME = "prediction_all"
 # ours only: the names of its rows
@@ -37,7 +39,9 @@ _TOMPSON_PARTS = {
 }
 
 
-def read_predictions(path, parts=None) -> tuple[np.ndarray, tuple[str, ...]]:
+def read_predictions(
+    path: Path | str, parts: Sequence[str] | None = None
+) -> tuple[np.ndarray, tuple[str, ...]]:
     """Reads the predicted keypoints of S images.
 
     | file | holds | parts |
@@ -76,8 +80,9 @@ def read_predictions(path, parts=None) -> tuple[np.ndarray, tuple[str, ...]]:
     if path.suffix == ".mat":
         content = read_mat(path)
         if _NAME in content:
-            own = tuple(str(np.ravel(name)[0]) for name in np.ravel(content.get(_PARTS, [])))
-            return _matrix(content[_NAME], path, _named(own, parts, path) if own else parts)
+            with laid_out(path):
+                own = tuple(str(np.ravel(name)[0]) for name in np.ravel(content.get(_PARTS, [])))
+                return _matrix(content[_NAME], path, _named(own, parts, path) if own else parts)
         if "keypointsAll" in content:
             detections = read_detections(path)
             return detections.keypoints, _named(detections.parts, parts, path)
@@ -95,7 +100,9 @@ def read_predictions(path, parts=None) -> tuple[np.ndarray, tuple[str, ...]]:
     return keypoints, _named(own, parts, path)
 
 
-def write_predictions(path, keypoints, parts=None):
+def write_predictions(
+    path: Path | str, keypoints: Array, parts: Sequence[str] | None = None
+) -> None:
     """Writes predicted keypoints as the release does, for others' tools: `prediction_all`.
 
     Args:
@@ -208,12 +215,13 @@ def read_detections(path) -> Detections:
             f"file there. Received: {sorted(content)}"
         )
     images, people, annolist, keypoints, names = (content[name] for name in _DETECTIONS)
-    return Detections(
-        people=list(zip(images.ravel().tolist(), people.ravel().tolist(), strict=True)),
-        rects=[rows(field(image, "annorect"))[0] for image in rows(annolist)],
-        keypoints=np.stack(list(keypoints.ravel())).astype(np.float64) - 1,  # counted from 1
-        parts=tuple(_tompson_part(name.item()) for name in names.ravel()),
-    )
+    with laid_out(path):
+        return Detections(
+            people=list(zip(images.ravel().tolist(), people.ravel().tolist(), strict=True)),
+            rects=[rows(field(image, "annorect"))[0] for image in rows(annolist)],
+            keypoints=np.stack(list(keypoints.ravel())).astype(np.float64) - 1,  # counted from 1
+            parts=tuple(_tompson_part(name.item()) for name in names.ravel()),
+        )
 
 
 def _tompson_part(name):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from ...pose.skeleton import FLIC9, MPII16
 from ..records import NOT_LABELLED, OCCLUDED, VISIBLE, Person, Record
+from .json_file import read_json
 
 _DATASETS = {"MPI": "mpii", "LEEDS": "lsp", "FLIC": "flic"}
 _SKELETONS = {skeleton.num_parts: skeleton for skeleton in (MPII16, FLIC9)}
@@ -17,7 +17,7 @@ _SPLITS = ("train", "validation")
 _PIXELS_OF_SCALE_1 = 200  # `scale_provided` is a height in units of 200 pixels
 
 
-def load_release(path, images, *, split=None) -> list[Record]:
+def load_release(path: Path | str, images: Path | str, *, split: str | None = None) -> list[Record]:
     """Reads MPI_annotations.json, LEEDS_annotations.json, FLIC_annotations.json, or one like them.
 
     The labels mean what the release's trainer takes them for: a part is labelled if its point lies
@@ -68,19 +68,13 @@ def load_release(path, images, *, split=None) -> list[Record]:
                 f"{path}, record {number}: needs the field {error}; write the file again with "
                 "genJSON.m."
             ) from None
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"{path}, record {number}: {error}") from None
     return [record for record in records if split in (None, record.split)]
 
 
 def _read(path):
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no annotation file at {path}; genJSON.m writes it.")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise ValueError(f"{path} is no JSON file ({error}); write it again.") from None
+    content = read_json(path, "genJSON.m writes it")
     records = content.get("root") if isinstance(content, dict) else content
     # jsonlab writes a list of one as the one.
     records = [records] if isinstance(records, dict) else records

@@ -11,13 +11,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ...pose.spec import Progress
 from ..records import NOT_LABELLED, OCCLUDED, VISIBLE, Person, Record
-from .figures import PERSON, Color, Panel
+from .figures import PERSON, Color, Figure, Panel
 
 _HEIGHT_SHARE = (0.45, 0.75)
 _ANY_COLOR = Color("any")
 _SUBPIXEL_BITS = 8
-_JPEG_QUALITY = 92
+_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 92)
 
 
 @dataclass(frozen=True)
@@ -141,8 +142,7 @@ def _patch(rng, center, longest):
     angle, length = rng.uniform(0, np.pi), longest * rng.uniform(0.5, 1)
     half = np.array([np.cos(angle), np.sin(angle)]) * length / 2
     width = length * rng.uniform(0.2, 0.7)
-    kind = rng.integers(3)
-    if kind == 0:
+    if (kind := rng.integers(3)) == 0:
         box = (tuple(map(float, center)), (float(length), float(width)), float(np.degrees(angle)))
         return cv2.boxPoints(box)
     if kind == 1:
@@ -225,7 +225,14 @@ def _check(count=1, seed=0, index=0, size=(224, 224), others=0.0, occluders=0.0)
 
 
 def draw_figure(
-    figure, seed, index, size=(224, 224), *, others=0.3, occluders=0.4, plain=False
+    figure: Figure,
+    seed: int,
+    index: int,
+    size: tuple[int, int] = (224, 224),
+    *,
+    others: float = 0.3,
+    occluders: float = 0.4,
+    plain: bool = False,
 ) -> tuple[np.ndarray, tuple[Person, ...]]:
     """Draws picture `index` of the endless series `seed`: a pure function of its arguments.
 
@@ -254,7 +261,7 @@ def draw_figure(
         ((224, 224, 3), 'uint8', (14, 2))
     """
     _check(seed=seed, index=index, size=size, others=others, occluders=occluders)
-    size = tuple(int(side) for side in size)
+    size = (int(size[0]), int(size[1]))
     rng = np.random.default_rng([seed, index])
     bodies = _cast(figure, rng, size, others)
     grey = np.full((*size, 3), 128, np.uint8)
@@ -268,15 +275,15 @@ def draw_figure(
 
 
 def draw_records(
-    directory,
-    count,
+    directory: Path | str,
+    count: int,
     *,
-    figure=PERSON,
-    seed=0,
-    image_size=(224, 224),
-    others=0.3,
-    occluders=0.4,
-    progress=None,
+    figure: Figure = PERSON,
+    seed: int = 0,
+    image_size: tuple[int, int] = (224, 224),
+    others: float = 0.3,
+    occluders: float = 0.4,
+    progress: Progress | None = None,
 ) -> list[Record]:
     """Writes the first `count` pictures of the series `seed` as JPEG files.
 
@@ -309,8 +316,7 @@ def draw_records(
         (2, (64, 64), 'synthetic')
     """
     _check(count, seed, size=image_size, others=others, occluders=occluders)
-    height, width = (int(side) for side in image_size)
-    size = (height, width)
+    size = (int(image_size[0]), int(image_size[1]))
     directory = Path(directory).absolute()
     directory.mkdir(parents=True, exist_ok=True)
     records = []
@@ -319,6 +325,6 @@ def draw_records(
         path = directory / f"{figure.skeleton.name}_{seed}_{index:06d}.jpg"
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         # imencode, because cv2.imwrite fails on some paths outside ASCII without saying so.
-        path.write_bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1])
-        records.append(Record(path, size, figure.skeleton.parts, people, dataset="synthetic"))
+        path.write_bytes(cv2.imencode(".jpg", bgr, _JPEG)[1].tobytes())
+        records.append(Record(str(path), size, figure.skeleton.parts, people, dataset="synthetic"))
     return records

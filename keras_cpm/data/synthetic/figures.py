@@ -31,7 +31,7 @@ class Color:
     saturation: tuple[float, float] = (0.1, 0.8)
     value: tuple[float, float] = (0.65, 1.0)
 
-    def pick(self, rng) -> np.ndarray:
+    def pick(self, rng: np.random.Generator) -> np.ndarray:
         """(3,) RGB 0..255 within the ranges."""
         ranges = self.hue, self.saturation, self.value
         hue, saturation, value = (rng.uniform(*low_high) for low_high in ranges)
@@ -181,14 +181,14 @@ class Figure:
         found = [i for i, bone in enumerate(self.bones) if bone.child == mirrored]
         return found[0] if found else index
 
-    def head_size(self, points) -> float | None:
+    def head_size(self, points: np.ndarray) -> float | None:
         """Distance between the two `head` parts of (P, 2) `points`."""
         if self.head is None:
             return None
         top, bottom = (points[self.skeleton.index(part)] for part in self.head)
         return np.hypot(*(top - bottom))
 
-    def pick_colors(self, rng) -> tuple[tuple[float, ...], ...]:
+    def pick_colors(self, rng: np.random.Generator) -> tuple[tuple[float, ...], ...]:
         """RGB of every bone and panel; shapes that name the same groups wear the same color."""
         groups = {color.name: color.pick(rng) for color in self.colors}
         shapes = self.bones + self.panels
@@ -196,7 +196,7 @@ class Figure:
         worn = {names: groups[names[rng.integers(len(names))]] for names in choices}
         return tuple(tuple((worn[shape.colors] * shape.shade).tolist()) for shape in shapes)
 
-    def pick_lengths(self, rng, height) -> tuple[np.ndarray, float]:
+    def pick_lengths(self, rng: np.random.Generator, height: float) -> tuple[np.ndarray, float]:
         """Bone lengths in pixels of a figure `height` tall, alike left and right, and its unit."""
         factors = rng.uniform(1 - self.variation, 1 + self.variation, len(self.bones))
         lengths = [b.length * factors[min(i, self.partner(i))] for i, b in enumerate(self.bones)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -41,7 +42,7 @@ class FilledLayer:
         )
 
 
-def load_caffe_weights(model, path) -> list[FilledLayer]:
+def load_caffe_weights(model: keras.Model, path: Path | str) -> list[FilledLayer]:
     """Fills every convolution of `model` from a .caffemodel file, or changes nothing.
 
     Args:

@@ -6,6 +6,8 @@ Same weights, same names, same outputs to about 1e-6; a model file of one is rea
 from __future__ import annotations
 
 import contextlib
+import contextvars
+import types
 
 import keras
 from keras import ops
@@ -17,6 +19,10 @@ from .costs import best_tile
 # least memory: predictions compute one layer at a time and keep no spectra, for which smaller tiles
 # are best; "tiles": wherever they can be; "direct": never
 CONVOLUTIONS = ("auto", "tiles", "small-tiles", "direct")
+
+# layer -> (tile, keeper) while a function is traced that is given the spectra, see `held`; what
+# other threads do with the same layers meanwhile is no part of it
+_HELD = contextvars.ContextVar("held", default=types.MappingProxyType({}))
 
 
 @keras.saving.register_keras_serializable(package="keras_cpm", name="FastConv2D")
@@ -40,14 +46,15 @@ class Conv2D(keras.layers.Conv2D):
         super().__init__(*args, **kwargs)
         check_convolution(convolution)
         self.convolution = convolution
-        # set while a function is traced that keeps the spectra of the kernels, see `held`
-        self._held = None
 
-    def plain(self):
-        """Keras' own layer that computes the same."""
-        config = self.get_config()
-        del config["convolution"]
-        return keras.layers.Conv2D.from_config(config)
+    def plain(self, config):
+        """Keras' own layer that computes the same.
+
+        Args:
+            config: of this layer, see `get_config`.
+        """
+        own = {name: value for name, value in config.items() if name != "convolution"}
+        return keras.layers.Conv2D.from_config(own)
 
     def tile(self, image_shape, *, held=False, training=False):
         """Side of the tile for images (n, h, w, c), or `None` for the direct convolution.
@@ -82,7 +89,9 @@ class Conv2D(keras.layers.Conv2D):
         )
 
     def call(self, inputs, training=None):
-        tile, keeper = self._held or (self.tile(inputs.shape, training=training is True), None)
+        tile, keeper = _HELD.get().get(self, (None, None))
+        if keeper is None:
+            tile = self.tile(inputs.shape, training=training is True)
         if tile is None:
             return super().call(inputs)
         spectrum = None
@@ -134,37 +143,74 @@ def direct(model):
 
 
 def plain_copy(model):
-    """The same model of Keras' own layers, its weights copied: what is saved needs no keras_cpm."""
-    if not any(hasattr(layer, "plain") for layer in model.layers):
+    """The same model of Keras' own layers, its weights copied: what is saved needs no keras_cpm.
+
+    It computes in float32 and has nothing of what `compile` gave to `model`.
+    """
+    if not any(hasattr(layer, "plain") for layer in model.layers) and _computes_in_float32(model):
         return keras.Model(model.inputs, model.outputs, name=model.name)
     return _copy(
-        model,
-        lambda layer: (
-            layer.plain()
-            if hasattr(layer, "plain")
-            else type(layer).from_config(layer.get_config())
-        ),
+        model, lambda layer: layer.plain if hasattr(layer, "plain") else type(layer).from_config
     )
 
 
 def fast_copy(model, convolution="auto"):
-    """The same model with `FastConv2D` for each `Conv2D`, or `model` where that changes nothing."""
+    """The same model with `FastConv2D` for each `Conv2D`, or `model` where that changes nothing.
 
-    def fast(layer):
-        config = layer.get_config()
+    It computes in float32.
+    """
+
+    def maker(layer):
         if type(layer) is keras.layers.Conv2D:
-            return FastConv2D.from_config({**config, "convolution": convolution})
-        return type(layer).from_config(config)
+            return lambda config: FastConv2D.from_config({**config, "convolution": convolution})
+        return type(layer).from_config
 
-    copy = _copy(model, fast)
-    return copy if tiled_layers(copy) else model
+    copy = _copy(model, maker)
+    return copy if tiled_layers(copy) or not _computes_in_float32(model) else model
 
 
-def _copy(model, clone):
-    copy = keras.models.clone_model(model, clone_function=clone)
+def float32_copy(model):
+    """The same model computing in float32, or `model` where it does."""
+    if _computes_in_float32(model):
+        return model
+    return _copy(model, lambda layer: type(layer).from_config)
+
+
+def _computes_in_float32(model):
+    # what others call a model is for others to judge
+    layers = getattr(model, "layers", ())
+    configs = [layer.get_config() for layer in layers]
+    return [in_float32(config) for config in configs] == configs
+
+
+def in_float32(config):
+    """A configuration of Keras with float32 for every other float that layers compute in.
+
+    Example:
+        >>> import keras
+        >>> from keras_cpm.models.fourier.layer import in_float32
+        >>> config = keras.layers.ReLU(dtype="mixed_bfloat16").get_config()
+        >>> keras.layers.ReLU.from_config(in_float32(config)).compute_dtype
+        'float32'
+    """
+    if isinstance(config, dict):
+        if config.get("class_name") == "DTypePolicy" and "float" in config["config"]["name"]:
+            return {**config, "config": {"name": "float32"}}
+        return {name: in_float32(value) for name, value in config.items()}
+    if isinstance(config, (list, tuple)):
+        return type(config)(map(in_float32, config))
+    return config
+
+
+def _copy(model, maker):
+    """Copies each layer by `maker(layer)`, a function of its configuration in float32."""
+    copy = keras.models.clone_model(
+        # not what `compile` left on it: others' losses need not say how they are made again
+        keras.Model(model.inputs, model.outputs, name=model.name),
+        clone_function=lambda layer: maker(layer)(in_float32(layer.get_config())),
+    )
     copy.set_weights(model.get_weights())
-    # without what `compile` left on it
-    return keras.Model(copy.inputs, copy.outputs, name=model.name)
+    return copy
 
 
 def _fast_layers(model):
@@ -209,13 +255,11 @@ def held(model, keepers):
             inputs of the layer and its spectrum, `end(outputs)` hears that both have been used.
     """
     tiles = tiled_layers(model)
-    for (layer, tile), keeper in zip(tiles.items(), keepers, strict=True):
-        layer._held = (tile, keeper)
+    token = _HELD.set(dict(zip(tiles, zip(tiles.values(), keepers, strict=True), strict=True)))
     try:
         yield
     finally:
-        for layer in tiles:
-            layer._held = None
+        _HELD.reset(token)
 
 
 def _on_cpu():

@@ -3,6 +3,7 @@
 """
 
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 import keras_cpm
-from keras_cpm.cli.commands.predict import read_places
 from keras_cpm.cli.main import main
+from keras_cpm.cli.people import read_places
 from keras_cpm.models.person import PERSON1
 from tests.cli.running import failure, run
 from tests.inference.glows import person_network, photograph
@@ -63,6 +64,7 @@ def test_a_folder_is_its_photographs_and_what_is_unsure_is_said(model, grey, tmp
     (tmp_path / "photographs" / "notes.txt").write_text("no photograph")
     words = ["--model", model, "--json", tmp_path / "out.json"]
     output = run("predict", tmp_path / "photographs", *words)
+    assert "as they are no photographs: notes.txt (1)." in output
     assert list(json.loads((tmp_path / "out.json").read_text())) == images[::-1]
     # the model knows nothing
     unsure = ", ".join(images[::-1])
@@ -117,6 +119,57 @@ def test_one_bad_image_does_not_cost_the_others(model, people, tmp_path):
     path = tmp_path / "poses.json"
     message = failure("predict", tmp_path / "gone.jpg", image, "--model", model, "--json", path)
     assert "gone.jpg" in message and list(json.loads(path.read_text())) == [image]
+
+
+def test_names_of_all_photographs_are_tried(model, grey, tmp_path):
+    folder, data = tmp_path / "photographs", grey("a.png", 48, 48).read_bytes()
+    folder.mkdir()
+    for name in ("a.jfif", "b.jpe", "c.jpg"):
+        (folder / name).write_bytes(data)
+    (folder / "d.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(99))
+    path = tmp_path / "poses.json"
+    message = failure("predict", folder, "--model", model, "--json", path)
+    assert "d.HEIC" in message and "convert" in message
+    assert [Path(name).name for name in json.loads(path.read_text())] == [
+        *("a.jfif", "b.jpe", "c.jpg")
+    ]
+
+
+def test_what_was_found_is_kept_when_a_file_or_a_drawing_fails(model, grey, tmp_path):
+    images = [grey(f"{name}.png", 48, 48) for name in "abc"]
+    # as a file with an error of the disk: reading it fails with a number of the system
+    (tmp_path / "bad.png").symlink_to("/proc/self/mem")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "b.png").mkdir()
+    words = ["--json", tmp_path / "poses.json", "--draw", tmp_path / "out", "--overwrite"]
+    output = run(
+        *("predict", images[0], tmp_path / "bad.png", *images[1:], "--model", model, *words), code=1
+    )
+    assert "bad.png cannot be read" in output and "b.png cannot be written" in output
+    assert list(json.loads((tmp_path / "poses.json").read_text())) == list(map(str, images))
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png", "c.png"]
+
+
+def test_what_was_found_is_kept_when_somebody_ends_it(model, grey, monkeypatch, tmp_path):
+    images = [grey(f"{name}.png", 48, 48) for name in "abc"]
+    real, calls = keras_cpm.Predictor.__call__, []
+
+    def interrupted(self, *words, **options):
+        calls.append(words)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(self, *words, **options)
+
+    monkeypatch.setattr(keras_cpm.Predictor, "__call__", interrupted)
+    output = run("predict", *images, "--model", model, "--json", tmp_path / "p.json", code=1)
+    assert "Aborted!" in output
+    assert list(json.loads((tmp_path / "p.json").read_text())) == list(map(str, images[:2]))
+
+
+def test_without_room_for_json_the_poses_are_printed(model, grey):
+    output = run("predict", grey(), "--model", model, "--json", "/dev/full", code=1)
+    assert "/dev/full cannot be written" in output and "What was found is printed" in output
+    assert output.count("neck ") == 1
 
 
 def test_missing_empty_truncated_and_foreign_images(model, people, tmp_path):
@@ -230,6 +283,15 @@ def test_people_found_by_a_person_network(tmp_path, model):
     (tmp_path / "red.png").write_bytes(cv2.imencode(".png", glows[..., ::-1])[1].tobytes())
     words = ("--people", "auto", "--person-model", tmp_path / "person")
     assert "person 2 of 2" in run("predict", tmp_path / "red.png", "--model", model, *words)
+    nothing = cv2.imencode(".png", np.zeros((150, 200, 3), np.uint8))[1].tobytes()
+    for name in ("dark.png", "night.png"):
+        (tmp_path / name).write_bytes(nothing)
+    images = [tmp_path / name for name in ("red.png", "dark.png", "night.png")]
+    path = tmp_path / "poses.json"
+    output = run("predict", *images, "--model", model, *words, "--json", path)
+    named = ", ".join(map(str, images[1:]))
+    assert f"Nobody was found in {named}, 2 of 3 photographs: say where" in output
+    assert [len(entry["people"]) for entry in json.loads(path.read_text()).values()] == [2, 0, 0]
 
 
 def test_auto_without_a_person_network_says_so_in_one_sentence(model, people, monkeypatch):

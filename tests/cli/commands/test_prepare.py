@@ -155,3 +155,21 @@ def test_it_draws_hands_that_train(tmp_path):
 
 def test_a_data_set_is_looked_for_in_its_folder(tmp_path):
     assert "lsp_dataset" in failure("prepare", "lsp", tmp_path, tmp_path / "o.jsonl")
+
+
+def test_what_a_coco_file_costs_is_said(coco_file, tmp_path):
+    content = json.loads(coco_file.read_text())
+    content["categories"][0]["skeleton"] = [[0, 1], [0, 2]]
+    first, second, third = content["annotations"]
+    first["category_id"], second["iscrowd"], third["keypoints"] = "3", "1", []
+    coco_file.write_text(json.dumps(content))
+    result = run("prepare", "coco", coco_file, tmp_path / "fish.jsonl")
+    assert result.exit_code == 0 and "1 records in" in result.output
+    assert (
+        f"{coco_file}: 1 annotations are read; left out: 1 of a crowd (`iscrowd`), 1 without a "
+        "labelled part.\n"
+    ) in result.stderr
+    assert f"{coco_file}: `skeleton` counts the keypoints from 0 and is read so" in result.stderr
+    assert result.stderr.count(str(coco_file)) == 2
+    skeleton = keras_cpm.Skeleton.load(tmp_path / "fish.skeleton.json")
+    assert skeleton.limbs == (("mouth", "left fin"), ("mouth", "right fin"))

@@ -176,3 +176,18 @@ class TestRealLabels:
         exchanged = [figure(r.people[0].keypoints[SWAP], size=None) for r in records]
         if split != "extended":  # exchanged with their unlabelled points, it would need more
             assert [kind for kind, _ in labels.about_set(exchanged)] == ["sides"]
+
+
+def test_very_many_people_in_one_record():
+    """Each is compared with those who stand where it stands only."""
+    places = np.random.default_rng(0).permutation(2000)[:, None, None] * (3.0, 0.0)
+    others = list(FIGURE + places[1:])
+    crowd = figure(FIGURE + places[0], size=(200, 6100), others=[*others, others[7] + 0.3])
+    known = {}
+    found = labels.about_record(crowd, crowd.size, known=known)
+    assert [problem for kind, problem in found if kind == "duplicate"] == [
+        "person 2000 is person 8 again; remove one"
+    ]
+    # what was found of a person is not looked for again
+    assert len(known) == 2001
+    assert labels.about_record(crowd, crowd.size, known=known) == found

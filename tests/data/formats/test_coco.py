@@ -1,6 +1,9 @@
 """COCO keypoints: files written here, of people and of other figures."""
 
+import contextlib
 import json
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ import pytest
 from keras_cpm import COCO17, LSP14, Skeleton
 from keras_cpm.data.formats.coco import coco_skeleton, load_coco
 from keras_cpm.data.placement import where_is
+from tests.data.mutations import mutated
 
 FISH = ["mouth", "tail fin", "right fin", "left fin"]
 
@@ -216,6 +220,141 @@ def test_records_and_skeleton_agree(write, tmp_path):
     assert load_coco(path, tmp_path)[0].parts == coco_skeleton(path).parts
 
 
+# Numbers as text, and what is left out
+
+
+def counts(path, images):
+    """The records, and what the reader says besides."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        records = load_coco(path, images)
+    return records, [str(warning.message) for warning in said]
+
+
+def as_text(value):
+    return f"0{value}" if value == 7 else str(value)
+
+
+def test_numbers_as_text_say_the_same(write, tmp_path):
+    """As one writes them who made the file from a table; also where only some are text."""
+    plain = [annotation(1), annotation(2, image_id=8), annotation(3, bbox=[1, 1, 5, 5])]
+    want, said = counts(write(plain), tmp_path)
+    assert said == []
+    names = ("id", "image_id", "category_id", "iscrowd")
+    texts = [{**a, **{name: as_text(a[name]) for name in names}} for a in plain]
+    texts[1] |= {name: [str(v) for v in plain[1][name]] for name in ("keypoints", "bbox")}
+    image_texts = [image(str(n), file_name=f"{n}.jpg", height="96", width="128.0") for n in (7, 8)]
+    for annotations in (texts, [plain[0], *texts[1:]]):
+        for images in (image_texts, [image(7), image_texts[1]]):
+            for number in (1, "1"):
+                path = write(annotations, images=images, categories=[category(id=number)])
+                found, said = counts(path, tmp_path)
+                assert said == [] and [len(r.people) for r in found] == [2, 1, 2]
+                assert [r.to_dict() for r in found] == [r.to_dict() for r in want]
+
+
+def test_what_is_left_out_is_counted(write, tmp_path):
+    path = write(
+        [
+            annotation(1),
+            annotation(2, iscrowd="1"),
+            annotation(3, iscrowd=1),
+            annotation(4, keypoints=[]),
+            annotation(5, category_id=9),
+            annotation(6, category_id=None),
+            annotation(7, category_id="fish"),
+            annotation(8, category_id=2),
+        ],
+        categories=[category(), {"id": 2, "name": "boat"}],
+    )
+    records, said = counts(path, tmp_path)
+    assert len(records) == 1
+    assert said == [
+        f"{path}: 1 annotations are read; left out: 2 of a crowd (`iscrowd`), 1 without a "
+        "labelled part, 3 whose `category_id` is none of the file's categories."
+    ]
+
+
+@pytest.mark.parametrize(
+    "limbs, want, said",
+    [
+        ([["mouth", "tail fin"], ["left fin", 1]], [(0, 1), (3, 0)], None),
+        ([["1", "2"]], [(0, 1)], None),
+        ([[0, 1], [0, 3]], [(0, 1), (0, 3)], "counts the keypoints from 0"),
+        ([[1, 5]], [], r"no limbs are read, the labels are. Received: \[\[1, 5\]\]"),
+        ([[0, 4]], [], "no limbs are read"),
+        ([[1, 2, 3]], [], "no limbs are read"),
+        ([[1, "beak"]], [], "no limbs are read"),
+        ([[1, 2.5]], [], "no limbs are read"),
+        ([[1, [2]]], [], "no limbs are read"),
+        ([1], [], "no limbs are read"),
+        ({"a": 1}, [], "no limbs are read"),
+        (5, [], "no limbs are read"),
+    ],
+)
+def test_a_list_of_limbs_costs_a_sentence_at_most(write, tmp_path, limbs, want, said):
+    path = write(categories=[category(skeleton=limbs)])
+    records, about_records = counts(path, tmp_path)
+    assert len(records) == 1 and about_records == []
+    with pytest.warns(UserWarning, match=f"fish.json: `skeleton` .*{said}") if said else silence():
+        skeleton = coco_skeleton(path)
+    assert list(skeleton.limb_indices) == want and skeleton.flip_pairs
+
+
+@contextlib.contextmanager
+def silence():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+def test_a_crowd_has_as_many_records_of_its_nearest(write, tmp_path):
+    """Records of everybody with everybody would fill the memory."""
+    places = np.random.default_rng(0).permutation(200)
+    people = [
+        annotation(n, bbox=[10 * int(x), 5, 8, 9], keypoints=[10 * int(x) + 4, 9, 2] * 4)
+        for n, x in enumerate(places)
+    ]
+    records, said = counts(write(people), tmp_path)
+    assert said == [
+        f"{tmp_path / 'fish.json'}: images with more than 32 people: 1; a record holds its person "
+        "and the nearest 31 others."
+    ]
+    assert [r.attributes["annotation_id"] for r in records] == list(range(200))
+    for record, x in zip(records, places, strict=True):
+        found = [(p.box[0]) / 10 for p in record.people]
+        assert found[0] == x and len(set(found)) == 32
+        assert max(abs(other - x) for other in found) <= max(16, 31 - min(x, 199 - x))
+        # the others stand in the order of the file
+        order = [places.tolist().index(other) for other in found[1:]]
+        assert order == sorted(order)
+
+
+def test_a_mutated_file_is_read_or_refused_in_one_sentence(write, tmp_path):
+    """A value somewhere is replaced, removed or repeated: no other error, and no record of junk."""
+    path = write(
+        [annotation(1), annotation(2, image_id=8, attributes={"pose": "side"}), annotation(3)],
+        categories=[category(skeleton=[[1, 2], [4, 1]])],
+    )
+    content = json.loads(path.read_text())
+    outcomes = []
+    for seed in range(150):
+        path.write_text(mutated(content, seed), encoding="utf-8")
+        try:
+            records, _ = counts(path, tmp_path)
+            counts_of = coco_skeleton(path).num_parts
+        except ValueError as error:
+            assert str(path) in str(error) and len(str(error)) < 2000
+            outcomes.append("refused")
+            continue
+        outcomes.append("read")
+        for record in records:
+            assert len(record.parts) == counts_of and Path(record.image).is_relative_to(tmp_path)
+            for person in record.people:
+                assert np.isfinite(person.keypoints).all() and person.labelled.any()
+    assert outcomes.count("read") >= 30 and outcomes.count("refused") >= 30
+
+
 # What is refused
 
 
@@ -269,10 +408,6 @@ def test_several_categories_must_be_named(write):
     [
         ({"keypoints": ["a", "a"]}, "category 'fish': `parts` must be unique"),
         ({"keypoints": ["a", 1]}, "category 'fish': `keypoints` must be names"),
-        ({"skeleton": [[0, 1]]}, r"`skeleton` must hold pairs .*1 to 4. Received: \[\[0, 1\]\]"),
-        ({"skeleton": [[1, 5]]}, "`skeleton` must hold pairs"),
-        ({"skeleton": [[1, 2, 3]]}, "category 'fish': `limbs` must hold pairs"),
-        ({"skeleton": [1]}, "category 'fish'"),
     ],
 )
 def test_other_skeletons(write, changes, message):
@@ -284,7 +419,17 @@ def test_other_skeletons(write, changes, message):
     [
         ({"keypoints": [1, 2, 2]}, r"`keypoints` must hold .* 12 numbers; .*shape \(3,\)"),
         ({"keypoints": [[1, 2, 2]] * 4}, r"12 numbers; .*shape \(4, 3\)"),
-        ({"keypoints": ["a"] * 12}, "could not convert"),
+        ({"keypoints": ["a"] * 12}, "`keypoints` must be a list of numbers"),
+        ({"keypoints": [10**400, 1, 2] * 4}, "`keypoints` must be a list of numbers; .*10000"),
+        ({"keypoints": 5}, r"12 numbers; .*shape \(\)"),
+        ({"keypoints": {"x": 1}}, "`keypoints` must be a list of numbers"),
+        ({"keypoints": [[1, 2], 3]}, "`keypoints` must be a list of numbers"),
+        ({"bbox": 5}, "`bbox` must be four finite numbers"),
+        ({"bbox": "wide"}, "`bbox` must be a list of numbers"),
+        ({"bbox": [10**400] * 4}, "`bbox` must be a list of numbers"),
+        ({"iscrowd": "maybe"}, "`iscrowd` must be 0 or 1; correct it. Received: 'maybe'"),
+        ({"iscrowd": [1]}, r"`iscrowd` must be 0 or 1; correct it. Received: \[1\]"),
+        ({"category_id": [1]}, r"`category_id` must be a number or a text; .*\[1\]"),
         ({"keypoints": [float("nan"), 1, 2] * 4}, "the points of labelled parts must be finite"),
         ({"keypoints": [1, float("inf"), 1] * 4}, "the points of labelled parts must be finite"),
         ({"keypoints": [1, 2, 3] * 4}, r"visible must be 0, 1 or 2; .*\[3.0, 3.0"),
@@ -294,7 +439,7 @@ def test_other_skeletons(write, changes, message):
         ({"bbox": [float("-inf"), 2, 3, 4]}, "`bbox` must be four finite numbers"),
         ({"image_id": 99}, "`image_id` must be the id .* Received: image_id=99"),
         ({"image_id": None}, "image_id=None"),
-        ({"image_id": [7]}, "unhashable"),
+        ({"image_id": [7]}, r"`image_id` must be a number or a text; .*Received: \[7\]"),
     ],
 )
 def test_other_annotations(write, changes, message):
@@ -310,9 +455,27 @@ def test_images_outside_the_folder(write, name):
     refused(write(images=[image(file_name=name)]), "annotation 1: the `file_name` of its image")
 
 
-@pytest.mark.parametrize("height", [0, "tall", float("nan")])
+@pytest.mark.parametrize("height", [0, "tall", float("nan"), 10**400, [96]])
 def test_other_sizes(write, height):
     refused(write(images=[image(height=height)]), "annotation 1: `size` must be")
+
+
+@pytest.mark.parametrize("names", ["abcd", {"a": 1}, 5])
+def test_what_are_no_names_of_parts(write, names):
+    message = "category 'fish': `keypoints` must be names of parts"
+    refused(write(categories=[category() | {"keypoints": names}]), message)
+    refused(write(categories=[category(id=[1])]), "categories: `id` must be a number or a text")
+
+
+def test_an_image_id_that_two_images_have(write):
+    both = [image(7), image("07", file_name="other.jpg")]
+    refused(write(images=both), "image '07': two images have this id; .*'7.jpg' and 'other.jpg'")
+
+
+def test_nested_too_deep(tmp_path):
+    path = tmp_path / "fish.json"
+    path.write_text("[" * 100_000)
+    refused(path, "nested too deep")
 
 
 def test_a_file_from_a_windows_editor(write, tmp_path):

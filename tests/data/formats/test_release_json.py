@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from keras_cpm import FLIC9, MPII16
 from keras_cpm.data.formats.release_json import load_release
+from tests.data.mutations import mutated
 
 RANK, RKNE, PELVIS, HEAD, LWRI = 0, 1, 6, 9, 15
 
@@ -182,3 +184,26 @@ def test_other_files_are_refused(write, tmp_path):
     path.write_text("{")
     with pytest.raises(ValueError, match=r"annotations.json is no JSON file"):
         load_release(path, tmp_path)
+
+
+def test_a_mutated_file_is_read_or_refused_in_one_sentence(write, tmp_path):
+    group = record(
+        numOtherPeople=1.0,
+        joint_others=OTHER,
+        scale_provided_other=1.5,
+        objpos_other=[21.0, 22.0],
+    )
+    path, outcomes = write({"root": [record(), group]}), []
+    content = json.loads(path.read_text())
+    for seed in range(100):
+        path.write_text(mutated(content, seed))
+        try:
+            records = load_release(path, tmp_path)
+        except ValueError as error:
+            assert str(path) in str(error) and len(str(error)) < 2000
+            outcomes.append("refused")
+            continue
+        outcomes.append("read")
+        for found in records:
+            assert all(np.isfinite(person.keypoints).all() for person in found.people)
+    assert outcomes.count("read") >= 15 and outcomes.count("refused") >= 15

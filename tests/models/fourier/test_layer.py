@@ -1,12 +1,14 @@
 """The layer is Keras' convolution, its files are Keras' files, and one argument chooses."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
 import keras_cpm
-from keras_cpm.models.fourier.layer import FastConv2D, kept_layers, tiled_layers
+from keras_cpm.models.fourier.layer import FastConv2D, held, kept_layers, tiled_layers
 
 
 def layers(convolution="tiles", **changes):
@@ -128,3 +130,20 @@ def test_training_with_tiles_is_training(tiny_spec):
         losses.append(history.history["loss"])
     np.testing.assert_allclose(*losses, rtol=1e-4)
     assert losses[0][-1] < losses[0][0]
+
+
+def test_spectra_are_held_in_the_thread_that_traces_alone():
+    """What others compute with the same layers meanwhile is theirs."""
+
+    class Nobody:
+        def begin(self, inputs):
+            raise AssertionError("asked for")
+
+    model = model_of(layers()[1])
+    image = np.random.default_rng(0).uniform(0, 1, (1, *model.inputs[0].shape[1:]))
+    expected = np.asarray(model(image))
+    with held(model, [Nobody()]), ThreadPoolExecutor(1) as pool:
+        np.testing.assert_array_equal(pool.submit(model, image).result(), expected)
+        with pytest.raises(AssertionError, match="asked for"):
+            model(image)
+    np.testing.assert_array_equal(model(image), expected)

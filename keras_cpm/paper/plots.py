@@ -35,7 +35,7 @@ def plot_receptive_fields(curve, path):
 
     Example:
         >>> import tempfile
-        >>> from keras_cpm.paper.figures import plot_receptive_fields
+        >>> from keras_cpm.paper.plots import plot_receptive_fields
         >>> plot_receptive_fields({15: 40.0, 79: 70.0}, f"{tempfile.mkdtemp()}/fig4.png").shape
         (400, 640, 3)
     """
@@ -69,7 +69,7 @@ def plot_gradients(supervised, alone, path):
 
     Example:
         >>> import numpy as np, tempfile
-        >>> from keras_cpm.paper.figures import plot_gradients
+        >>> from keras_cpm.paper.plots import plot_gradients
         >>> rows = {1: {"conv1": np.linspace(-1, 1, 9)}}
         >>> plot_gradients(rows, rows, f"{tempfile.mkdtemp()}/fig5.png").dtype
         dtype('uint8')

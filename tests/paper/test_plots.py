@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_cpm.paper.figures import WITHOUT, plot_gradients, plot_receptive_fields
+from keras_cpm.paper.plots import WITHOUT, plot_gradients, plot_receptive_fields
 
 
 def where(image, color):

@@ -6,9 +6,10 @@ import pytest
 import tensorflow as tf
 
 import keras_cpm
-from keras_cpm.models.stage_beliefs import (
+from keras_cpm.models.forward import (
     StageBeliefs,
     centered_map,
+    check_form,
     stages_of,
     takes_center_map,
 )
@@ -76,3 +77,46 @@ def test_images_of_any_size_where_no_one_is_meant(tiny_spec):
     model = build(2, tiny_spec, center_map=False, input_size="any")
     found = StageBeliefs(model, tiny_spec)(np.zeros((1, 32, 80, 3), "float32"))
     assert [tuple(stage.shape) for stage in found] == [(1, 4, 10, 15)] * 2
+
+
+def odd_models():
+    image, center = keras.Input((64, 64, 3)), keras.Input((64, 64, 1))
+    maps = keras.layers.Conv2D(15, 1, strides=8)(image)
+    fine = keras.layers.Conv2D(15, 1, strides=4)(image)
+    flat = keras.layers.GlobalAveragePooling2D()(maps)
+    first = keras.Model(image, maps)
+    return {
+        "return a plain list .* Received: a dict": keras.Model(image, {"stage1": maps}),
+        "return a plain list .* Received: lists in a list": keras.Model(image, [[maps], [maps]]),
+        "take a plain list .* Received: a dict": keras.Model({image.name: image}, maps),
+        r"take images .* Received: \[\(None, 64, 64, 1\), \(None, 64, 64, 3\)\]": keras.Model(
+            [center, image], maps
+        ),
+        r"return belief maps .* Received: \[\(None, 15\)\]": keras.Model(image, flat),
+        "those of all stages of one size": keras.Model(image, [maps, fine]),
+        "functional keras.Model.* Received: Own": type(
+            "Own", (keras.Model,), {"call": lambda self, x: first(x)}
+        )(),
+        "functional keras.Model.* Received: function": lambda boxes: boxes,
+    }
+
+
+def test_models_of_another_form_are_refused_in_one_sentence(tiny_spec, tmp_path):
+    for message, model in odd_models().items():
+        for use in (
+            lambda model: keras_cpm.Predictor(model, tiny_spec),
+            lambda model: keras_cpm.save_bundle(tmp_path, model, tiny_spec),
+            lambda model: keras_cpm.find_people(np.zeros((64, 64, 3)), model, tiny_spec),
+        ):
+            with pytest.raises(ValueError, match=f"^`model` must .*{message}"):
+                use(model)
+
+
+def test_a_model_in_a_model_is_a_model(tiny_spec):
+    inner = build(2, tiny_spec, center_map=False)
+    image = keras.Input((64, 64, 3))
+    outer = keras.Model(image, inner(keras.layers.Rescaling(1.0)(image)))
+    check_form(outer)
+    found = keras_cpm.Predictor(outer, tiny_spec)(BOXES[0])
+    expected = keras_cpm.Predictor(inner, tiny_spec)(BOXES[0])
+    np.testing.assert_allclose(found.beliefs[-1], expected.beliefs[-1], atol=1e-6)

@@ -2,8 +2,61 @@
 several stages or of one.
 """
 
+import functools
+
 import numpy as np
 from keras import ops
+
+
+def check_form(model):
+    """Raises one sentence unless a model takes images, and maybe center maps, and gives maps.
+
+    Raises:
+        ValueError: a model that knows no inputs, that takes or returns a dict or lists of lists, or
+            tensors of other shapes.
+
+    Example:
+        >>> import keras
+        >>> from keras_cpm.models.forward import check_form
+        >>> image = keras.Input((64, 64, 3))
+        >>> check_form(keras.Model(image, keras.layers.Conv2D(15, 1)(image)))
+    """
+    if not getattr(model, "inputs", None) or not getattr(model, "outputs", None):
+        raise ValueError(
+            "`model` must be a functional keras.Model, which knows its inputs and outputs, as "
+            "`keras.Model(inputs, outputs)` makes it of layers. "
+            f"Received: {type(model).__name__}"
+        )
+    for side, verb, what in (("input", "take", "inputs"), ("output", "return", "stages")):
+        if kind := _kind(model, side):
+            raise ValueError(
+                f"`model` must {verb} a plain list of its {what}, as "
+                "`keras.Model([image], [stage1, stage2])` does; make such a model of its tensors. "
+                f"Received: {kind}"
+            )
+    channels = [len(x.shape) == 4 and x.shape[-1] for x in model.inputs]
+    if channels not in ([3], [3, 1]):
+        raise ValueError(
+            "`model` must take images (B, H, W, 3), then maybe center maps (B, H, W, 1). "
+            f"Received: {[tuple(x.shape) for x in model.inputs]}"
+        )
+    # of other than four axes, the whole shape
+    sizes = {tuple(x.shape[1:3] if len(x.shape) == 4 else x.shape) for x in model.outputs}
+    if len(sizes) != 1 or len(model.outputs[0].shape) != 4:
+        raise ValueError(
+            "`model` must return belief maps (B, h, w, C), those of all stages of one size. "
+            f"Received: {[tuple(x.shape) for x in model.outputs]}"
+        )
+
+
+def _kind(model, side):
+    """In what the inputs or outputs of a model come, where it is not a plain list."""
+    # a `Sequential` has none of the two attributes, and no dict
+    structure = getattr(model, side, [])
+    if isinstance(structure, dict):
+        return "a dict"
+    inner = structure if isinstance(structure, (list, tuple)) else []
+    return "lists in a list" if any(isinstance(x, (dict, list, tuple)) for x in inner) else None
 
 
 def takes_center_map(model):
@@ -19,7 +72,7 @@ def centered_map(spec):
 
     Example:
         >>> from keras_cpm import PoseSpec
-        >>> from keras_cpm.models.stage_beliefs import centered_map
+        >>> from keras_cpm.models.forward import centered_map
         >>> centered_map(PoseSpec(box_size=64)).shape
         (1, 64, 64, 1)
     """
@@ -32,7 +85,7 @@ def stages_of(outputs):
     """What a model returns, as a list: Keras returns the only output of a model without one.
 
     Example:
-        >>> from keras_cpm.models.stage_beliefs import stages_of
+        >>> from keras_cpm.models.forward import stages_of
         >>> stages_of("beliefs"), stages_of(["beliefs", "better"])
         (['beliefs'], ['beliefs', 'better'])
     """
@@ -53,7 +106,7 @@ class StageBeliefs:
 
     Example:
         >>> import numpy as np, keras_cpm
-        >>> from keras_cpm.models.stage_beliefs import StageBeliefs
+        >>> from keras_cpm.models.forward import StageBeliefs
         >>> spec = keras_cpm.PoseSpec(box_size=64)
         >>> beliefs_of = StageBeliefs(keras_cpm.build_cpm(2, spec, width=8), spec)
         >>> [tuple(stage.shape) for stage in beliefs_of(np.zeros((3, 64, 64, 3), "float32"))]
@@ -61,7 +114,7 @@ class StageBeliefs:
     """
 
     def __init__(self, model, spec, *, run=None):
-        self._run = run or (lambda inputs: model(inputs, training=False))
+        self._run = run or functools.partial(model, training=False)
         self._center_map = centered_map(spec) if takes_center_map(model) else None
 
     def __call__(self, boxes):

@@ -1,0 +1,68 @@
+"""Boxes of people that a detector or a person wrote down, as JSON."""
+
+import json
+from pathlib import Path
+
+_BOXES = 'a list of boxes [x0, y0, x1, y1], of {"box": [...]} or of {"center": [x, y], "height": h}'
+
+
+def read_places(path, images):
+    """The places of people in photographs, from a JSON file.
+
+    Args:
+        path: of the file; for one photograph it holds a list of boxes [x0, y0, x1, y1], of
+            {"box": ...} or of {"center": [x, y], "height": h}, image frame, pixels; for several an
+            object from file name to such a list.
+        images: paths of the photographs.
+
+    Returns:
+        dict of path -> list of places as `Predictor.predict_people` takes them.
+
+    Raises:
+        FileNotFoundError, ValueError: naming the file and the entry.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no file of boxes at {path}.")
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} must be JSON: {_BOXES}. {error}") from None
+    if not isinstance(content, dict):
+        if len(images) > 1:
+            raise ValueError(
+                f"{path} must be an object from file name to boxes, as there are {len(images)} "
+                "images. "
+                f"Received: a {type(content).__name__}"
+            )
+        content = {str(images[0]): content}
+    places = {}
+    for image in images:
+        names = (str(image), Path(image).as_posix(), Path(image).name)
+        entries = next((content[name] for name in names if name in content), None)
+        if entries is None:
+            raise ValueError(f"{path} has no entry for {image}; give one by its path or file name.")
+        if not isinstance(entries, list):
+            raise ValueError(f"{path} must hold {_BOXES}. Received: {entries!r}")
+        places[image] = [_place(entry, f"{path}, entry {i}") for i, entry in enumerate(entries)]
+    return places
+
+
+def _place(entry, where):
+    fields = {"box": entry} if isinstance(entry, list) else entry
+    wanted = ({"box"}, {"center", "height"})
+    if not isinstance(fields, dict) or set(fields) not in wanted or not _are_numbers(fields):
+        raise ValueError(f"{where} must be one of {_BOXES}. Received: {entry!r}")
+    if "box" in fields:
+        return {"box": tuple(fields["box"])}
+    return {"center": tuple(fields["center"]), "person_height": fields["height"]}
+
+
+def _are_numbers(fields):
+    lengths = {"box": 4, "center": 2}
+    for name, value in fields.items():
+        values = value if name in lengths else [value]
+        if not isinstance(values, list) or len(values) != lengths.get(name, 1):
+            return False
+        if not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
+            return False
+    return True

@@ -1,0 +1,133 @@
+"""model.keras files of strangers: what is in one is looked at before Keras makes a model of it.
+
+Keras checks paths, pickles and compression by itself, and refuses functions (`safe_mode`); here it
+is what it would believe: how large the layers are, and that they are a model.
+"""
+
+import math
+import zipfile
+
+import keras
+import numpy as np
+
+from ..pose import schema
+
+CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+# of CONFIG; the largest network of the release has 0.2 MB
+_MOST_CONFIG = 16 * 10**6
+# how much a member may grow when it is unpacked; Keras does not pack
+_MOST_EXPANSION = 100
+# configurations of layers and of what they are made with; the largest network has 1,100
+_MOST_OBJECTS = 20_000
+# numbers of weights are products of these, and of the channels that come in
+_SIZES = ("filters", "units", "kernel_size", "depth_multiplier", "input_dim", "output_dim")
+
+
+def load(path):
+    """The model in a file that Keras wrote.
+
+    Args:
+        path: of a .keras file.
+
+    Returns:
+        `keras.Model`, not compiled.
+
+    Raises:
+        ValueError: one sentence with the path: no such file of Keras, no model, layers that ask for
+            more weights than the file holds, or weights that are no numbers.
+
+    Example:
+        >>> import tempfile, keras_cpm
+        >>> from keras_cpm.models import model_file
+        >>> path = tempfile.mkdtemp() + "/model.keras"
+        >>> keras_cpm.build_cpm(2, width=8).save(path)
+        >>> model_file.load(path).output_names
+        ['stage1', 'stage2']
+    """
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path} is cut off or no Keras file; copy it again.")
+    try:
+        _look_into(path)
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except MemoryError:
+        raise
+    # Keras takes the layers' names and numbers as they stand, and meets anything
+    except Exception as error:
+        reason = (str(error) or repr(error)).splitlines()[0]
+        raise ValueError(f"{path} cannot be loaded: {reason:.500}") from error
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"{path} must hold a keras.Model. Received: {type(model).__name__}")
+    check_finite(model, path)
+    return model
+
+
+def check_finite(model, path):
+    """Refuses weights that are no numbers, whose beliefs would be none."""
+    for weight in model.weights:
+        value = keras.ops.convert_to_numpy(weight)
+        if np.issubdtype(value.dtype, np.integer) or np.isfinite(value).all():
+            continue
+        raise ValueError(
+            f"{path} holds weights that are NaN or infinite, in {weight.path}; train again with a "
+            "lower `learning_rate`, or copy it again."
+        )
+
+
+def _look_into(path):
+    with zipfile.ZipFile(path) as file:
+        members = {info.filename: info for info in file.infolist()}
+        for name in (CONFIG, WEIGHTS):
+            if name not in members:
+                raise ValueError(f"it has no {name}; save the model with Keras 3")
+        for info in members.values():
+            if info.flag_bits & 1:
+                raise ValueError(f"its {info.filename} is encrypted; decrypt it")
+            if info.file_size > _MOST_EXPANSION * info.compress_size + _MOST_CONFIG:
+                raise ValueError(f"its {info.filename} would unpack to {info.file_size} bytes")
+        if members[CONFIG].file_size > _MOST_CONFIG:
+            raise ValueError(f"its {CONFIG} has more than {_MOST_CONFIG} bytes")
+        try:
+            config = schema.parse(file.read(CONFIG))
+        except ValueError as error:
+            raise ValueError(f"its {CONFIG} is no JSON that can be read: {error}") from None
+    objects = list(_layers(config))
+    if len(objects) > _MOST_OBJECTS:
+        raise ValueError(f"its {CONFIG} asks for {len(objects)} objects")
+    asked = sum(map(_weights_of, objects))
+    # a weight takes a byte or more
+    held = members[WEIGHTS].file_size
+    if asked > held:
+        raise ValueError(f"its layers ask for {asked:g} weights, its {WEIGHTS} has {held} bytes")
+
+
+def _layers(config):
+    """The configurations of layers and of all that they are made with; without recursion."""
+    left = [config]
+    while left:
+        found = left.pop()
+        if isinstance(found, dict):
+            if "class_name" in found and isinstance(found.get("config"), dict):
+                yield found
+            left += found.values()
+        elif isinstance(found, list):
+            left += found
+
+
+def _weights_of(layer):
+    """About how many weights Keras will make for a layer, which it builds as the file says."""
+    sizes = _numbers([layer["config"].get(name) for name in _SIZES])
+    if not sizes:
+        return 0
+    build = layer.get("build_config")
+    shapes = _numbers(build.get("input_shape")) if isinstance(build, dict) else []
+    return math.prod(map(float, sizes)) * float(shapes[-1] if shapes else 1)
+
+
+def _numbers(value):
+    """The whole numbers in lists of lists."""
+    left, found = [value], []
+    while left:
+        one = left.pop(0)
+        left = [*one, *left] if isinstance(one, list) else left
+        found += [one] if isinstance(one, int) else []
+    return found

@@ -1,0 +1,143 @@
+"""MATLAB files: what comes back, and that no file takes the process or the memory along."""
+
+import random
+import struct
+import sys
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from keras_cpm.data.formats.flic import load_flic
+from keras_cpm.data.formats.lsp import load_lsp
+from keras_cpm.data.formats.matlab import field, number, read_mat, rows, text, write_mat
+from keras_cpm.data.formats.mpii import load_mpii
+from keras_cpm.data.formats.predictions import read_detections, read_predictions
+
+READERS = (
+    (lambda path: load_flic(path.parent, "train"), "examples.mat"),
+    (lambda path: load_lsp(path.parents[1], "train"), "lsp_dataset/joints.mat"),
+    (lambda path: load_mpii(path.parent, "validation"), "detections.mat"),
+    (lambda path: load_mpii(path.parent, "test"), "mpii_human_pose_v1_u12_1.mat"),
+    (read_predictions, "predictions.mat"),
+)
+
+
+def _element(kind, data):
+    return struct.pack("<II", kind, len(data)) + data + bytes(-len(data) % 8)
+
+
+def _nested(depth):
+    """A cell in a cell in a cell; the format sets no end."""
+    value = _element(6, struct.pack("<II", 6, 0)) + _element(5, struct.pack("<ii", 1, 1))
+    value = _element(14, value + _element(1, b"") + _element(9, struct.pack("<d", 1.0)))
+    before = _element(6, struct.pack("<II", 1, 0)) + _element(5, struct.pack("<ii", 1, 1))
+    before += _element(1, b"")
+    heads, size = [], len(value)
+    for _ in range(depth):
+        size += len(before)
+        heads.append(struct.pack("<II", 14, size) + before)
+        size += 8
+    first = _element(6, struct.pack("<II", 1, 0)) + _element(5, struct.pack("<ii", 1, 1))
+    first += _element(1, b"prediction_all")
+    head = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack("<H", 0x0100) + b"IM"
+    return head + _element(14, first + b"".join(reversed(heads)) + value)
+
+
+def test_structs_texts_and_numbers_come_back(tmp_path):
+    point = np.zeros((1, 2), [("x", object), ("seen", object), ("name", object)])
+    point[0, 0] = (np.array([[7.5]]), np.array(["1"]), np.array(["ankle"]))
+    point[0, 1] = (np.array([[-3]]), np.zeros((0, 0)), np.array(["é"]))
+    write_mat(tmp_path / "a.mat", {"points": point, "x": np.arange(6.0).reshape(1, 2, 3)})
+    content = read_mat(tmp_path / "a.mat")
+    assert sorted(content) == ["points", "x"]
+    np.testing.assert_array_equal(content["x"], np.arange(6.0).reshape(1, 2, 3))
+    first, second = rows(content["points"])
+    assert (number(first, "x"), number(first, "seen"), text(first, "name")) == (7.5, 1, "ankle")
+    assert (number(second, "x"), field(second, "seen"), text(second, "name")) == (-3, None, "é")
+    content["x"][0, 0, 0] = 5
+
+
+@pytest.mark.parametrize("depth", [10_000, 100_000])
+def test_nested_without_end(tmp_path, depth):
+    """SciPy's reader ends the process on it."""
+    (tmp_path / "deep.mat").write_bytes(_nested(depth))
+    with pytest.raises(ValueError, match=r"deep.mat is no MATLAB file, or a damaged one .*again"):
+        read_predictions(tmp_path / "deep.mat")
+    (tmp_path / "deep.mat").write_bytes(_nested(20))
+    assert read_mat(tmp_path / "deep.mat")["prediction_all"].shape == (1, 1)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of memory")
+def test_what_would_fill_the_memory(tmp_path):
+    """A struct array of 2^31 - 1 elements, declared in 200 bytes."""
+    head = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack("<H", 0x0100) + b"IM"
+    value = _element(6, struct.pack("<II", 2, 0)) + _element(5, struct.pack("<ii", 1, 2**31 - 1))
+    value += _element(1, b"a") + _element(5, struct.pack("<i", 8)) + _element(1, b"x" + bytes(7))
+    (tmp_path / "bomb.mat").write_bytes(head + _element(14, value))
+    with pytest.raises(ValueError, match=r"bomb.mat is no MATLAB file, or .*bytes of memory"):
+        read_mat(tmp_path / "bomb.mat")
+
+
+def test_a_file_of_gigabytes_is_refused_by_its_size(tmp_path):
+    with (tmp_path / "a.mat").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ValueError, match=r"a.mat has 1099511627776 bytes; .mat files are read up"):
+        read_mat(tmp_path / "a.mat")
+
+
+def test_other_versions_and_no_mat_file(tmp_path):
+    path = tmp_path / "a.mat"
+    path.write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + struct.pack("<H", 0x0200) + b"IM")
+    with pytest.raises(ValueError, match=r"a.mat is a MATLAB file of version 7.3; save it again"):
+        read_mat(path)
+    for data in (b"", b"no", bytes(300)):
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match=r"a.mat is no MATLAB file, or a damaged one"):
+            read_mat(path)
+
+
+def _mutated(data, seed):
+    rng = random.Random(seed)
+    data = bytearray(data)
+    for _ in range(rng.randint(1, 4)):
+        data[rng.randrange(128, len(data))] = rng.choice((0, 1, 14, 127, 255, rng.randrange(256)))
+    return bytes(data[: rng.randrange(len(data))] if rng.random() < 0.1 else data)
+
+
+@pytest.mark.slow
+def test_a_mutated_file_is_read_or_refused_in_one_sentence(tmp_path):
+    """Four bytes are enough for SciPy's reader to crash, or to allocate without end."""
+    point = np.zeros((1, 4), [("x", object), ("id", object)])
+    for i in range(4):
+        point[0, i] = (np.array([[1.5 * i]]), np.array([str(i)]))
+    savemat(tmp_path / "whole.mat", {"prediction_all": np.ones((14, 2, 3)), "point": point})
+    data, outcomes = (tmp_path / "whole.mat").read_bytes(), []
+    for seed in range(40):
+        path = tmp_path / "a.mat"
+        path.write_bytes(_mutated(data, seed))
+        try:
+            keypoints, parts = read_predictions(path)
+        except ValueError as error:
+            assert str(path) in str(error) and len(str(error)) < 2000
+            outcomes.append("refused")
+            continue
+        outcomes.append("read")
+        assert keypoints.shape == (3, len(parts), 2)
+    assert {"read", "refused"} == set(outcomes)
+
+
+@pytest.mark.parametrize(
+    "content", [{"x": 1.0}, {"examples": 5}, {"examples": {"torsobox": 1, "istrain": 1}}]
+)
+@pytest.mark.parametrize("read, name", READERS)
+def test_a_file_of_another_layout_is_named(tmp_path, content, read, name):
+    names = ("joints", "RELEASE", "prediction_all", "annolist", "keypointsAll", "output_joints")
+    content = content | {key: {"annolist": [1, 2], "img_train": [1, 0]} for key in names}
+    content |= {"RELEASE_img_index": "a", "RELEASE_person_index": 5}
+    write_mat(tmp_path / name, content)
+    with pytest.raises(ValueError, match="mat"):
+        read(tmp_path / name)
+    if name == "detections.mat":
+        with pytest.raises(ValueError, match="mat"):
+            read_detections(tmp_path / name)

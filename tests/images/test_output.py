@@ -1,0 +1,181 @@
+"""Files appear whole or not at all, wherever a write fails, and are known as ours."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+import keras_cpm
+from keras_cpm.data.formats.matlab import read_mat, write_mat
+from keras_cpm.images import decode, output
+from keras_cpm.inference.frames import Writer, read_frames
+from keras_cpm.visualization.canvas import save_image
+
+# The most that a file of the process may hold stands for a disk that is full.
+SMALL = """
+import resource, sys
+import numpy as np
+import keras_cpm
+from keras_cpm.data.formats.matlab import write_mat
+from keras_cpm.images import output
+from keras_cpm.visualization.canvas import save_image
+
+def bytes_(path):
+    output.write_bytes(path, bytes(10_000))
+
+def text(path):
+    output.write_text(path, "a" * 10_000)
+
+def picture(path):
+    save_image(path, np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8))
+
+def records(path):
+    person = keras_cpm.Person(np.zeros((14, 2)), np.ones(14, bool))
+    parts = keras_cpm.CPM14.parts
+    keras_cpm.write_records([keras_cpm.Record("a.jpg", (9, 9), parts, (person,))] * 99, path)
+
+def mat(path):
+    write_mat(path, {"x": np.random.default_rng(0).random(2000)})
+
+def folder(path):
+    with output.whole(path) as partial:
+        partial.mkdir()
+        (partial / "a").write_bytes(bytes(10_000))
+
+write, path = sys.argv[1:]
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    globals()[write](path)
+except OSError as error:
+    print(error)
+    sys.exit(7)
+"""
+NAMES = {
+    **{"bytes_": "a.bin", "text": "a.json", "picture": "a.png", "records": "a.jsonl"},
+    **{"mat": "a.mat", "folder": "a"},
+}
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("write", NAMES)
+def test_without_room_nothing_changes_and_the_sentence_names_the_file(write, there, tmp_path):
+    path = tmp_path / "out" / NAMES[write]
+    if there:
+        path.parent.mkdir()
+        path.write_text("before")
+    done = subprocess.run(
+        [sys.executable, "-c", SMALL, write, str(path)], capture_output=True, text=True
+    )
+    assert done.returncode == 7, done.stderr
+    assert done.stdout.splitlines()[-1] == (
+        f"{path} cannot be written (File too large); make room, or name another place."
+    )
+    assert [p.name for p in path.parent.iterdir()] == ([path.name] if there else [])
+    assert not there or path.read_text() == "before"
+
+
+def test_a_block_that_fails_leaves_what_was_there(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("before")
+    with pytest.raises(KeyboardInterrupt), output.whole(path) as partial:
+        partial.write_text("half")
+        assert partial.name.startswith(".") and partial.suffix == ".txt"
+        assert output.is_partial(partial) and not output.is_partial(path)
+        raise KeyboardInterrupt
+    assert path.read_text() == "before" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_a_kill_leaves_can_be_swept(tmp_path):
+    script = (
+        "import os, signal, sys; from keras_cpm.images import output\n"
+        "with output.whole(sys.argv[1]) as partial:\n"
+        "    partial.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    (tmp_path / ".keep").touch()
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "a.json")])
+    assert done.returncode == -signal.SIGKILL and len(list(tmp_path.iterdir())) == 2
+    output.sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".keep"]
+
+
+def test_links_are_replaced_not_followed(tmp_path):
+    (tmp_path / "theirs.txt").write_text("theirs")
+    (tmp_path / "ours.txt").symlink_to("theirs.txt")
+    os.link(tmp_path / "theirs.txt", tmp_path / "hard.txt")
+    for name in ("ours.txt", "hard.txt"):
+        output.write_text(tmp_path / name, "ours")
+        assert (tmp_path / name).read_text() == "ours" and not (tmp_path / name).is_symlink()
+    assert (tmp_path / "theirs.txt").read_text() == "theirs"
+
+
+def test_a_folder_takes_the_place_of_a_folder(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "old").touch()
+    with output.whole(tmp_path / "a") as partial:
+        partial.mkdir()
+        (partial / "new").touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["new"]
+
+
+def test_devices_are_written_to(tmp_path):
+    output.write_text("/dev/null", "gone")
+    assert not os.path.isfile("/dev/null")
+    with pytest.raises(OSError, match=r"full cannot be written \(No space left"):
+        output.write_text("/dev/full", "no room")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_the_right_to_write(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(OSError, match=r"a\.txt cannot be written .Permission denied"):
+        output.write_text(tmp_path / "a.txt", "a")
+
+
+# whose a file is ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".bmp"])
+def test_pictures_carry_a_mark_that_nobody_sees(suffix, tmp_path):
+    picture = np.random.default_rng(0).integers(0, 255, (40, 56, 3)).astype(np.uint8)
+    ours, theirs = tmp_path / f"ours{suffix}", tmp_path / f"theirs{suffix}"
+    save_image(ours, picture)
+    theirs.write_bytes(cv2.imencode(suffix, picture[..., ::-1])[1].tobytes())
+    assert output.is_ours(ours) and not output.is_ours(theirs)
+    # the same pixels, for OpenCV and for the reader of all photographs
+    assert (cv2.imread(str(ours)) == cv2.imread(str(theirs))).all()
+    if suffix in (".png", ".bmp"):
+        assert (decode.upright_array(ours) == picture).all()
+
+
+def test_other_files_of_ours_are_known_and_read_as_before(tmp_path):
+    records = keras_cpm.draw_records(tmp_path, 2)
+    keras_cpm.write_records(records, tmp_path / "a.jsonl")
+    write_mat(tmp_path / "a.mat", {"x": [[1, 2]]})
+    for name in ("a.jsonl", "a.mat"):
+        assert output.is_ours(tmp_path / name)
+    assert [r.image for r in keras_cpm.read_records(tmp_path / "a.jsonl")] == [
+        record.image for record in records
+    ]
+    assert read_mat(tmp_path / "a.mat")["x"].tolist() == [[1, 2]]
+    # an editor strips the white space of lines that it ends
+    lines = (tmp_path / "a.jsonl").read_text().splitlines()
+    (tmp_path / "a.jsonl").write_text("\n".join(line.rstrip() for line in lines) + "\n")
+    assert not output.is_ours(tmp_path / "a.jsonl")
+    (tmp_path / "empty.json").touch()
+    assert not output.is_ours(tmp_path / "empty.json")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
+def test_videos_carry_a_mark_that_readers_pass_over(suffix, tmp_path):
+    path = tmp_path / f"a{suffix}"
+    writer = Writer(path, 10)
+    for level in (0, 100, 200):
+        writer(np.full((48, 64, 3), level, np.uint8))
+    writer.close()
+    assert output.is_ours(path)
+    assert [frame.mean().round(-1) for _, frame in read_frames(path)] == [0, 100, 200]
