@@ -63,7 +63,8 @@ def check_rates(callbacks, recipe):
     Example:
         >>> import keras, keras_cpm
         >>> from keras_cpm.training.optimizers import check_rates
-        >>> check_rates([keras.callbacks.ReduceLROnPlateau()], keras_cpm.MODERN)
+        >>> watch = keras.callbacks.ReduceLROnPlateau()
+        >>> check_rates([watch], keras_cpm.MODERN)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ValueError: `callbacks` must not set ... Received: ReduceLROnPlateau and schedule='cosine'
     """

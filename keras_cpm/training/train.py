@@ -308,10 +308,11 @@ def _check_digest(directory, name, value, began):
 
 def _shorten_log(path, epochs):
     """Drops the line of an epoch that was logged, but will be repeated."""
-    lines = path.read_text("utf-8").splitlines(keepends=True) if path.is_file() else []
-    finished = [str(epoch) for epoch in range(epochs)]
-    kept = lines[:1] + [line for line in lines[1:] if line.split(",")[0] in finished]
-    output.write_text(path, "".join(kept))
+    lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
+    finished = [str(epoch).encode() for epoch in range(epochs)]
+    kept = lines[:1] + [line for line in lines[1:] if line.split(b",")[0] in finished]
+    if kept != lines:
+        output.write_bytes(path, b"".join(kept))
 
 
 @contextlib.contextmanager

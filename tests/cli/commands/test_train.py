@@ -67,7 +67,7 @@ def test_a_refused_training_leaves_the_folder_as_it_was(model, people, tmp_path)
     shutil.copytree(model, tmp_path / "b")
     before = {path: path.read_bytes() for path in (tmp_path / "b").rglob("*") if path.is_file()}
     words = [*TRAIN[:2], "--width", 16, *TRAIN[4:]]
-    message = failure("train", people, "--out", tmp_path / "b", *words)
+    message = failure("train", people, "--validation", people, "--out", tmp_path / "b", *words)
     assert "of another model" in message
     after = {path: path.read_bytes() for path in (tmp_path / "b").rglob("*") if path.is_file()}
     assert after == before
