@@ -311,7 +311,7 @@ def _shorten_log(path, epochs):
     lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
     finished = [str(epoch).encode() for epoch in range(epochs)]
     kept = lines[:1] + [line for line in lines[1:] if line.split(b",")[0] in finished]
-    if kept != lines:
+    if kept != lines or not path.is_file():
         output.write_bytes(path, b"".join(kept))
 
 
