@@ -85,7 +85,7 @@ def _read_line(line, where):
     except RecursionError:
         raise ValueError(f"{where}: nested too deep for a record.") from None
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{where}: {error}") from None
+        raise ValueError(f"{where}: {error!s:.1000}") from None
 
 
 def write_records(records: Iterable[Record], path: Path | str) -> None:

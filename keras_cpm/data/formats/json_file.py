@@ -49,11 +49,11 @@ def read_json(path, origin):
 
 @contextlib.contextmanager
 def naming(where):
-    """What is wrong in here is said to be at `where`."""
+    """What is wrong in here is said to be at `where`, in a sentence that a terminal can hold."""
     try:
         yield
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{where}: {error}") from None
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(f"{where}: {error!s:.1000}") from None
 
 
 def as_number(value):

@@ -9,11 +9,16 @@ import numpy as np
 
 from ...pose.skeleton import FLIC9, MPII16
 from ..records import NOT_LABELLED, OCCLUDED, VISIBLE, Person, Record
-from .json_file import read_json
+from .json_file import naming, read_json
 
 _DATASETS = {"MPI": "mpii", "LEEDS": "lsp", "FLIC": "flic"}
 _SKELETONS = {skeleton.num_parts: skeleton for skeleton in (MPII16, FLIC9)}
 _SPLITS = ("train", "validation")
+_OTHERS = ("joint_others", "objpos_other", "scale_provided_other")
+_FIELDS = (
+    *("dataset", "isValidation", "img_paths", "img_width", "img_height", "joint_self", "objpos"),
+    *("scale_provided", "annolist_index", "people_index", "numOtherPeople"),
+)
 _PIXELS_OF_SCALE_1 = 200  # `scale_provided` is a height in units of 200 pixels
 
 
@@ -61,15 +66,8 @@ def load_release(path: Path | str, images: Path | str, *, split: str | None = No
         raise ValueError(f"`split` must be one of {[None, *_SPLITS]}. Received: split={split!r}")
     records = []
     for number, fields in enumerate(_read(path), 1):
-        try:
+        with naming(f"{path}, record {number}"):
             records.append(_record(fields, Path(images).absolute()))
-        except KeyError as error:
-            raise ValueError(
-                f"{path}, record {number}: needs the field {error}; write the file again with "
-                "genJSON.m."
-            ) from None
-        except (ValueError, TypeError, AttributeError, OverflowError) as error:
-            raise ValueError(f"{path}, record {number}: {error}") from None
     return [record for record in records if split in (None, record.split)]
 
 
@@ -87,6 +85,7 @@ def _read(path):
 
 
 def _record(fields, images):
+    _need(fields, _FIELDS)
     size = int(fields["img_height"]), int(fields["img_width"])
     num_parts = len(fields["joint_self"])
     if num_parts not in _SKELETONS:
@@ -106,12 +105,19 @@ def _record(fields, images):
     )
 
 
+def _need(fields, names):
+    for name in names:
+        if name not in fields:
+            raise ValueError(f"needs the field {name!r}; write the file again with genJSON.m.")
+
+
 def _others(fields):
     """(labels, place, scale) of each other person."""
     count = int(fields["numOtherPeople"])
     if count == 0:  # then jsonlab writes one thing or another for "empty"
         return []
-    columns = [fields[name] for name in ("joint_others", "objpos_other", "scale_provided_other")]
+    _need(fields, _OTHERS)
+    columns = [fields[name] for name in _OTHERS]
     if count == 1:  # jsonlab writes a list of one as the one
         return [columns]
     if any(not isinstance(column, list) or len(column) != count for column in columns):
