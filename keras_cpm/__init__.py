@@ -4,6 +4,7 @@ Public names are loaded when they are first used, so that `import keras_cpm` cos
 parts that need no TensorFlow work without it.
 """
 
+import contextlib
 import sys
 import threading
 from importlib import import_module
@@ -214,8 +215,10 @@ class _AfterKeras:
             return
         if self in sys.meta_path:
             sys.meta_path.remove(self)
-        for module in _SERIALIZABLE:
-            import_module(f".{module}", __name__)
+        # where another thread is importing one of them for Keras, that thread registers
+        with contextlib.suppress(RuntimeError):
+            for module in _SERIALIZABLE:
+                import_module(f".{module}", __name__)
 
 
 class _Watched:

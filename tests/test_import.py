@@ -74,6 +74,24 @@ def test_files_of_keras_load_in_a_new_process(files, head):
     assert found == compiled and len(found) == 8
 
 
+def test_two_threads_may_import_at_the_same_time(files):
+    head = """
+import threading, keras_cpm
+def first():
+    keras_cpm.Predictor
+failures = []
+threading.excepthook = lambda hook: failures.append(hook.exc_value)
+worker = threading.Thread(target=first)
+worker.start()
+import keras
+worker.join()
+print(failures)
+"""
+    done = python(f"{head}\nFILES = {str(files / 'plain.keras')!r}\n{LOAD}")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(json.loads(last_line(done.stdout))) == 2 and done.stdout.startswith("[]")
+
+
 def test_the_watch_leaves_once_keras_is_there():
     code = "import sys, keras_cpm, keras; print([type(f).__module__ for f in sys.meta_path])"
     assert "keras_cpm" not in last_line(python(code).stdout)

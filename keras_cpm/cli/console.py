@@ -6,11 +6,11 @@ import math
 import os
 import re
 import sys
-import warnings
 
 import click
 
-from ..images import output
+from ..images import marks
+from ..models import keras_settings
 
 # What moves the cursor, colours, rings or turns the direction of writing, and the bytes of file
 # names that are no text.
@@ -22,17 +22,6 @@ _STEERING = re.compile(
 def echo(text, **options):
     """Prints text in which names from files and servers may stand: as `click.echo`, but clean."""
     click.echo(clean(text), **options)
-
-
-@contextlib.contextmanager
-def saying_warnings():
-    """Prints the warnings of the block as sentences, on stderr."""
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always", UserWarning)
-        yield
-    for warning in said:
-        if warning.category is UserWarning:
-            echo(str(warning.message), err=True)
 
 
 def clean(text):
@@ -62,7 +51,7 @@ def load_tensorflow():
     with silent_stderr():
         import tensorflow as tf
 
-        if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        if keras_settings.backend() != "tensorflow":
             tf.config.set_visible_devices([], "GPU")
         # the last messages come with the first operation
         tf.zeros([])
@@ -160,8 +149,7 @@ def write_json(path, value):
     What is no number is null: JSON has no NaN.
     """
     if path is not None:
-        text = json.dumps(_finite(value), indent=2, allow_nan=False)
-        output.write_text(path, f"{text}{output.WHITE}\n")
+        marks.write_json(path, [json.dumps(_finite(value), indent=2, allow_nan=False)])
 
 
 def _finite(value):

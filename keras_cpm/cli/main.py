@@ -3,6 +3,7 @@
 Nothing heavy is imported before a command runs, so `--help` answers at once.
 """
 
+import errno
 import os
 import warnings
 
@@ -28,6 +29,8 @@ from .commands.train import train
 from .commands.verify import verify
 from .console import clean, echo
 from .options import in_flags
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class _Commands(click.Group):
@@ -69,8 +72,12 @@ class _Commands(click.Group):
         except (ValueError, ImportError, OSError, RuntimeError) as error:
             if os.environ.get("KERAS_CPM_TRACEBACK"):
                 raise
+            text = str(error)
+            # of what others write into, such as a log
+            if getattr(error, "errno", None) in _FULL:
+                text = f"{text}: a disk is full; make room, and run the same again."
             raise click.ClickException(
-                clean(in_flags(str(error), self.commands[ctx.invoked_subcommand]))
+                clean(in_flags(text, self.commands[ctx.invoked_subcommand]))
             ) from error
 
 

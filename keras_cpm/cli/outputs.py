@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from ..images import output, shards
+from ..images import marks, shards
+from ..pose import output
 
 # files of a bundle that a command reads
 _OF_A_MODEL = ("model.keras", "spec.json", "network.json")
@@ -23,7 +24,7 @@ def guard(outputs, inputs, overwrite):
     """Refuses outputs that would cost the user a file.
 
     Args:
-        outputs: list of (flag, path of a file or `None`).
+        outputs: list of (flag, or name of an argument, path of a file or `None`).
         inputs: paths that the command reads: files, names or folders of models, members of shards.
         overwrite: whether files that we did not write may be replaced.
 
@@ -31,7 +32,9 @@ def guard(outputs, inputs, overwrite):
         click.UsageError: an output is an input, also by another name of the same file; it is there
             and not ours, is a link, a folder, or another output.
     """
-    read = {_identity(path) for one in inputs for path in _files_of(one)} - {None}
+    # what is not there is no input
+    there = any(path is not None and os.path.lexists(path) for _, path in outputs)
+    read = {_identity(path) for one in inputs if there for path in _files_of(one)} - {None}
     seen = set()
     for flag, path in outputs:
         if path is None:
@@ -44,8 +47,10 @@ def guard(outputs, inputs, overwrite):
         )
         if reason:
             remedy = "or add --overwrite" if reason.endswith("write") else "or another folder"
+            # an argument, OUT, has no flag that somebody has typed
+            writer = flag if flag.startswith("-") else "The command"
             raise click.UsageError(
-                f"{flag} would write over {path}, {reason}; name another file, {remedy}."
+                f"{writer} would write over {path}, {reason}; name another file, {remedy}."
             )
         seen.add(place)
 
@@ -102,7 +107,7 @@ def _files_of(one):
     place = shards.split(one)
     if place is not None:
         return [place[0]]
-    return [Path(one), *(Path(one) / name for name in _OF_A_MODEL)]
+    return [one, *(Path(one) / name for name in _OF_A_MODEL if os.path.isdir(one))]
 
 
 def _identity(path):
@@ -119,6 +124,6 @@ def _is_replaceable(path):
     if output.is_stream(path) or not os.path.lexists(path):
         return True
     try:
-        return not os.path.islink(path) and output.is_ours(path)
+        return not os.path.islink(path) and marks.is_ours(path)
     except OSError:
         return False

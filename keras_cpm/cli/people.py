@@ -1,9 +1,12 @@
 """Boxes of people that a detector or a person wrote down, as JSON."""
 
-import json
 from pathlib import Path
 
+from ..pose import schema
+
 _BOXES = 'a list of boxes [x0, y0, x1, y1], of {"box": [...]} or of {"center": [x, y], "height": h}'
+# pixels; also no NaN, which is nowhere
+_FARTHEST = 1e6
 
 
 def read_places(path, images):
@@ -24,7 +27,8 @@ def read_places(path, images):
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no file of boxes at {path}.")
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        # Windows' editors begin a text with a mark of its encoding
+        content = schema.parse(Path(path).read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise ValueError(f"{path} must be JSON: {_BOXES}. {error}") from None
     if not isinstance(content, dict):
@@ -64,5 +68,11 @@ def _are_numbers(fields):
         if not isinstance(values, list) or len(values) != lengths.get(name, 1):
             return False
         if not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
+            return False
+        if not all(abs(v) <= _FARTHEST for v in values):
+            return False
+        if name == "box" and not (values[0] < values[2] and values[1] < values[3]):
+            return False
+        if name == "height" and not values[0] > 0:
             return False
     return True

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..images import output
+from ..images import marks
 from .records import Record
 
 # a record of 100,000 people takes 50 MB
@@ -102,14 +102,15 @@ def write_records(records: Iterable[Record], path: Path | str) -> None:
         2
     """
     path = Path(path)
-    folder = path.parent.absolute()
-    with output.whole(path) as partial, partial.open("w", encoding="utf-8") as file:
-        end = ""
-        for record in records:
-            fields = record.to_dict() | {"image": _relative(record.image, folder)}
-            file.write(end + json.dumps(fields, allow_nan=False))
-            end = "\n"
-        file.write(f"{output.WHITE}\n")
+    marks.write_json(path, _written(records, path.parent.absolute()))
+
+
+def _written(records, folder):
+    end = ""
+    for record in records:
+        fields = record.to_dict() | {"image": _relative(record.image, folder)}
+        yield end + json.dumps(fields, allow_nan=False)
+        end = "\n"
 
 
 def _relative(image, folder):

@@ -7,7 +7,6 @@ no network box shows. A pack is small enough to be held in memory, see `data.pho
 from __future__ import annotations
 
 import dataclasses
-import errno
 import hashlib
 import itertools
 import json
@@ -20,7 +19,7 @@ from pathlib import Path
 
 from ..images import shards
 from ..images.one_writer import one_writer
-from ..pose import schema
+from ..pose import output, schema
 from ..pose.spec import PoseSpec, Progress
 from .crop import crop_photograph
 from .jsonl import write_records
@@ -109,12 +108,10 @@ def _pack(records, folder, settings, progress):
         packed += _write(folder, first, settings, ((number, *next(crops)) for number in numbers))
         write_records(packed, folder / RECORDS_FILE)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        # of a photograph
+        if not isinstance(error.__cause__, OSError):
             raise
-        raise OSError(
-            f"There is no room left for the pack in {folder}; make some and run the same again, "
-            "which goes on after the last whole shard."
-        ) from error
+        raise OSError(f"{error} The same call again goes on after the last whole shard.") from error
     return packed
 
 
@@ -147,6 +144,8 @@ def _found(folder, settings):
     """What the same `pack` has left in `folder`: the records of its first whole shards, and how
     many those are. What it left after them is deleted: it does not go on from there.
     """
+    output.sweep(folder)
+    # those of earlier versions, where they were killed
     names = sorted(path.name for path in folder.iterdir() if path.suffix != ".partial")
     ours = [name for name in names if re.fullmatch(r"shard-\d{5}\.zip", name)]
     others = sorted(set(names) - {*ours, _LOCK, *([RECORDS_FILE] if ours else [])})

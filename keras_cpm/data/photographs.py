@@ -57,6 +57,32 @@ class Photographs:
         return transcode.readable(data)
 
 
+def within(folder, name, field) -> str:
+    """The path of a photograph that a data set names: within its folder, whatever the set says.
+
+    Args:
+        folder: that names are relative to.
+        name: as the data set has it; what was written on Windows may have backslashes.
+        field: of the data set that holds it.
+
+    Raises:
+        ValueError: no text, or a path that leads out of the folder.
+
+    Example:
+        >>> from keras_cpm.data.photographs import within
+        >>> within("/photographs", "summer\\\\a.jpg", "file_name")
+        '/photographs/summer/a.jpg'
+    """
+    folder = os.path.abspath(folder)
+    path = os.path.normpath(os.path.join(folder, str(name).replace("\\", "/")))
+    if not isinstance(name, str) or "\0" in name or not path.startswith(os.path.join(folder, "")):
+        raise ValueError(
+            f"`{field}` must be a path within the folder of the images, {folder}; correct it. "
+            f"Received: {field}={name!r:.200}"
+        )
+    return path
+
+
 def jpeg_size(path) -> tuple[int, int]:
     """Reads how large a photograph is from its header, without decoding it.
 

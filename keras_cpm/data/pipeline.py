@@ -17,11 +17,16 @@ import tensorflow as tf
 from ..images import crop, decode, shards
 from ..pose import codec, geometry
 from ..pose.spec import PoseSpec
+from . import appearance
 from .augment import AugmentSpec, draw_augmentation
 from .photographs import Photographs
-from .placement import is_placed, keypoints_of, where_is
+from .placement import half_of, is_placed, keypoints_of, where_is
 from .records import Record
 
+# fewer labelled parts have no halves
+_PARTS_TO_HALVE = 4
+# of the person's height: what is nearer shows skin
+_SMALLEST_HALF = 0.3
 _NO_END = np.iinfo(np.int64).max
 
 
@@ -223,7 +228,7 @@ def _look_up(table, ticket, augment):
     """Record number -> what is known of its people, and the draw of the augmentation."""
     record = ticket["record"]
     people = slice(table.start[record], table.start[record + 1])
-    return {
+    sample = {
         "data": table.photographs.read(record),
         "keypoints": table.keypoints[people],
         "visible": table.visible[people],
@@ -231,6 +236,20 @@ def _look_up(table, ticket, augment):
         "height": table.height[record],
         **draw_augmentation(augment, _fold_in(ticket["epoch_seed"], ticket["k"])),
     }
+    return _halved(sample) if "half" in sample else sample
+
+
+def _halved(sample):
+    """The box around half of the primary person, if that was drawn and there are parts enough."""
+    labelled = sample["visible"][0] > 0
+    enough = (sample["half"] > 0) & (tf.reduce_sum(tf.cast(labelled, tf.int32)) >= _PARTS_TO_HALVE)
+
+    def half():
+        center, side = half_of(sample["keypoints"][0], labelled, sample["half_around"])
+        return center, tf.maximum(side, _SMALLEST_HALF * sample["height"])
+
+    center, height = tf.cond(enough, half, lambda: (sample["center"], sample["height"]))
+    return {**sample, "center": center, "height": height}
 
 
 def _place(sample, spec):
@@ -254,6 +273,7 @@ def _place(sample, spec):
         ),
         "visible": tf.where(mirrored, codec.swap_left_right(visible, spec.skeleton, 1), visible),
         "center": geometry.apply(matrix, sample["center"]),
+        **{name: sample[name] for name in ("color", "blur", "erase") if name in sample},
     }
 
 
@@ -269,8 +289,9 @@ def _read(sample, spec, missing):
         spec,
         missing=missing,
     )
+    image = crop.read_box(sample["data"], sample["network_from_image"], spec)
     return {
-        "image": crop.read_box(sample["data"], sample["network_from_image"], spec),
+        "image": appearance.change(image, sample) if "color" in sample else image,
         "everybody": everybody,
         "keypoints": keypoints[:1],
         "visible": visible[:1],

@@ -10,6 +10,10 @@ from .records import NOT_LABELLED
 # People in one record at most, as readers make them: a network box never shows so many, and a
 # crowd of N would take N x N places.
 MOST_PEOPLE = 32
+# pixels: beyond any photograph, and less than any two people are apart
+_FAR, _APART = 1e6, 1e-6
+# parts end where hands, feet and hair go on
+_AROUND_HALF = 1.25
 
 
 def place_of(person):
@@ -42,6 +46,35 @@ def where_is(record):
     )
 
 
+def half_of(keypoints, labelled, around):
+    """Centre and height of half a person: the labelled parts nearest to one of them.
+
+    Args:
+        keypoints: (P, 2) tensor, image frame, pixels.
+        labelled: (P,) bool.
+        around: 0 to 1, which of the labelled parts.
+
+    Returns:
+        (2,) the middle of the half's box, and what a quarter more than its longest side is.
+
+    Example:
+        >>> from keras_cpm.data.placement import half_of
+        >>> center, height = half_of([(10, 0), (10, 40), (10, 60), (10, 100)], [True] * 4, 0.9)
+        >>> center.numpy().tolist(), float(height)
+        ([10.0, 80.0], 50.0)
+    """
+    import tensorflow as tf
+
+    points = tf.boolean_mask(tf.cast(keypoints, tf.float32), labelled)
+    count = tf.shape(points)[0]
+    first = points[tf.cast(around * tf.cast(count, tf.float32), tf.int32)]
+    order = tf.argsort(tf.norm(points - first, axis=-1), stable=True)
+    half = tf.gather(points, order[: (count + 1) // 2])
+    box = tf.concat([tf.reduce_min(half, 0), tf.reduce_max(half, 0)], 0)
+    center, side = geometry.center_and_height(box)
+    return center, _AROUND_HALF * side
+
+
 def is_placed(record):
     """Whether `where_is` knows."""
     return record.size is not None or place_of(record.people[0]) is not None
@@ -69,8 +102,8 @@ def with_others(people):
         people: list of N `Person`.
 
     Returns:
-        list of N tuples: that person, then the others in their order; of more than `MOST_PEOPLE`
-        the nearest.
+        list of N tuples: that person, then the others who have a labelled part, in their order; of
+        more than `MOST_PEOPLE` the nearest, and of those who are as near, the next in order.
 
     Example:
         >>> from keras_cpm import Person
@@ -80,16 +113,24 @@ def with_others(people):
         >>> len(crowd), crowd[50][0] is people[50], [people.index(p) for p in crowd[1][1:4]]
         (99, True, [0, 2, 3])
     """
-    if len(people) <= MOST_PEOPLE:
-        return [(people[i], *people[:i], *people[i + 1 :]) for i in range(len(people))]
+    labelled = [j for j, person in enumerate(people) if person.labelled.any()]
+    if len(people) <= MOST_PEOPLE or not labelled:
+        return [
+            (person, *(people[j] for j in labelled if j != i)) for i, person in enumerate(people)
+        ]
     from scipy.spatial import cKDTree
 
-    middles = np.array([_middle(person) for person in people])
-    _, nearest = cKDTree(middles).query(middles, MOST_PEOPLE)
+    middles = np.array([_middle(person) for person in people], np.float64)
+    # where all stand in one place, the tree needs something to tell them by
+    places = np.column_stack(
+        [np.nan_to_num(np.clip(middles, -_FAR, _FAR)), np.arange(len(people)) * _APART]
+    )
+    most = min(MOST_PEOPLE, len(labelled))
+    _, nearest = cKDTree(places[labelled]).query(places, most)
     found = []
-    for i, numbers in enumerate(nearest.tolist()):
-        others = sorted([j for j in numbers if j != i][: MOST_PEOPLE - 1])
-        found.append((people[i], *(people[j] for j in others)))
+    for i, numbers in enumerate(nearest.reshape(-1, most).tolist()):
+        others = [labelled[j] for j in numbers if labelled[j] != i][: MOST_PEOPLE - 1]
+        found.append((people[i], *(people[j] for j in sorted(others))))
     return found
 
 

@@ -54,10 +54,10 @@ class Person:
 
     def __post_init__(self):
         with np.errstate(over="ignore"):  # what is too large is refused as infinite
-            keypoints = np.array(self.keypoints, np.float64).astype(np.float32)
-        visible = np.array(self.visible, float)
-        if (visible != np.rint(visible)).any():
-            raise ValueError(f"`visible` must hold 0, 1 or 2. Received: {visible.tolist()}")
+            keypoints = _as_floats(self.keypoints).astype(np.float32)
+        visible = _as_floats(self.visible)
+        if not ((visible == np.rint(visible)) & (abs(visible) < 2**31)).all():
+            raise ValueError(f"`visible` must hold 0, 1 or 2. Received: {visible.tolist()!r:.200}")
         visible = visible.astype(np.int32)
         if keypoints.ndim != 2 or keypoints.shape[1] != 2 or visible.shape != keypoints.shape[:1]:
             raise ValueError(
@@ -220,9 +220,11 @@ def _set_optional_numbers(person):
 
 
 def _numbers(values, count):
-    if isinstance(values, str | dict) or not hasattr(values, "__len__") or len(values) != count:
+    if isinstance(values, str | dict) or not hasattr(values, "__len__"):
         return False
-    return all(isinstance(value, (int, float, np.number)) for value in values)
+    # an array of none, one or more axes has a length of its own, if any
+    fits = getattr(values, "ndim", 1) == 1 and len(values) == count
+    return fits and all(isinstance(value, (int, float, np.number)) for value in values)
 
 
 def _as_floats(numbers):
@@ -256,7 +258,7 @@ def _check_person(person, parts, who):
             )
     for name in ("center", "box"):
         value = getattr(person, name)
-        if value is not None and not np.isfinite(value).all():
+        if value is not None and not all(-np.inf < v < np.inf for v in value):
             raise ValueError(f"{who}: `{name}` must be finite pixels. Received: {name}={value}")
     box = person.box
     if box is not None and not (box[0] < box[2] and box[1] < box[3]):
@@ -284,7 +286,6 @@ def _person_to_dict(person):
     # across a threshold of PCK
     points = [[float(str(x)), float(str(y))] for x, y in person.keypoints]
     return {
-        # rows of x, y, visible
         "keypoints": [[x, y, int(v)] for (x, y), v in zip(points, person.visible, strict=True)],
         "center": person.center,
         "height": person.height,
@@ -311,8 +312,7 @@ def _person_from_dict(fields, parts, number):
             f"Received: {len(rows)} keypoints"
         )
     for part, row in zip(parts, rows, strict=True):
-        numbers = isinstance(row, list) and all(isinstance(v, (int, float)) for v in row)
-        if not numbers or len(row) != 3:
+        if not (isinstance(row, list) and len(row) == 3 and {*map(type, row)} <= {int, float}):
             raise ValueError(
                 f"{who}, part {part!r}: a keypoint is three numbers [x, y, visible]. "
                 f"Received: {row!r:.200}"

@@ -11,8 +11,7 @@ import os
 from pathlib import Path
 
 from .. import __version__
-from ..images import output
-from ..pose import schema
+from ..pose import output, schema
 
 LITERT, SAVED_MODEL = "litert", "savedmodel"
 # of a SavedModel, perhaps written later: requests with which a server warms up

@@ -5,6 +5,8 @@ import io
 import tempfile
 from pathlib import Path
 
+from ..pose import output
+
 KINDS = ("none", "float16", "dynamic", "int8")
 # The name scope of the network in the file. The last convolution stands outside, for the converter
 # names it after the output "beliefs": so beliefs are sums in float32 over 8-bit features, finer
@@ -31,7 +33,7 @@ def quantize(flat, kind, boxes=()):
     quantizer, types = _library()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "float.tflite"
-        path.write_bytes(flat)
+        output.write_bytes(path, flat)
         # the library reports on stdout and stderr
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             work = quantizer.Quantizer(str(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 from pathlib import Path
 
@@ -148,8 +149,16 @@ def _write_saved_model(model, functions, assets, directory):
             name: tf.function(function, input_signature=signature).get_concrete_function()
             for name, (function, signature) in functions.items()
         }
-        try:
+        with disk_errors():
             tf.saved_model.save(module, str(directory), signatures=signatures)
-        except tf.errors.OpError as error:
-            # a full disk, mostly; TensorFlow has its own classes for that
-            raise OSError(error.message.splitlines()[0]) from error
+
+
+@contextlib.contextmanager
+def disk_errors():
+    """TensorFlow has its own classes for a full disk; within it they are those of Python."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        # {{node}} path; reason [operation]
+        reason = re.sub(r"^.*; | \[Op:.*", "", error.message.splitlines()[0])
+        raise OSError(reason) from error

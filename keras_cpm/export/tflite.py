@@ -12,11 +12,13 @@ import tensorflow as tf
 from ..data.crop import network_box
 from ..data.records import Record
 from ..models.fourier.layer import direct, float32_copy
+from ..pose import output
 from ..pose.spec import PoseSpec
 from . import golden, signatures
 from . import quantize as quantizing
 from .artefact import Artefact
 from .litert import LiteRTModel
+from .saved_model import disk_errors
 
 
 def export_tflite(
@@ -106,6 +108,7 @@ def _flat(model, predict, box):
             archive = keras.export.ExportArchive()
             archive.track(model)
             archive.add_endpoint("serving_default", predict, [box])
-            archive.write_out(folder, verbose=False)
+            with output.naming(folder), disk_errors():
+                archive.write_out(folder, verbose=False)
         keys = ["serving_default"]
         return tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=keys).convert()

@@ -17,8 +17,8 @@ def as_rgb(source):
             numbers go up to 65535, the high bytes are taken; I and F are numbers as in arrays.
 
     Raises:
-        ValueError: another shape or type, numbers that are not finite or outside 0..255, or a
-            Pillow image whose EXIF asks for a turn.
+        ValueError: another shape or type, numbers that are not finite or outside 0..255, shares of
+            1, or a Pillow image whose EXIF asks for a turn.
 
     Example:
         >>> import numpy as np
@@ -60,7 +60,7 @@ def _in_range(array):
             f"`image` must be RGB 0..255; {remedy}. Received: {array.dtype} values from "
             f"{lowest:g} to {highest:g}"
         )
-    if 0 < highest <= 1:
+    if 0 < highest <= 1 and array.dtype.kind in "fb":
         raise ValueError(
             f"`image` must be RGB 0..255; multiply it by 255. Received: values up to {highest:g}"
         )

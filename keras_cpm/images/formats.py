@@ -1,4 +1,9 @@
-"""Which format a file has, by its first bytes, and what to say of those that are not read."""
+"""Which format a file has, by its first bytes, what to say of those that are not read, and which
+files of a folder are photographs.
+"""
+
+import contextlib
+from pathlib import Path
 
 DAMAGED = "the file is cut off or damaged; copy or download it again"
 READ_KINDS = ("JPEG", "PNG", "GIF", "BMP", "WebP", "TIFF")
@@ -21,6 +26,17 @@ _FIRST_BYTES = {
 }
 _BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"crx ": "CR3"} | dict.fromkeys(
     (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevx", b"mif1", b"msf1"), "HEIC"
+)
+
+# what can be decoded
+PHOTOGRAPHS = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".gif"),
+    *(".webp", ".tif", ".tiff"),
+)
+# Photographs all the same: to be refused by name, with the remedy, and not passed over.
+FOREIGN = (
+    *(".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".dng"),
+    *(".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"),
 )
 
 
@@ -59,3 +75,44 @@ def refusal(kind):
         )
     name = f"a {kind} file, which is not a" if kind else "not a"
     return f"{name} {READ} file; convert it to JPEG or PNG"
+
+
+def list_photographs(folder):
+    """The photographs of a folder, sorted, and everything else that lies there.
+
+    A photograph is what has the name of one, whatever is in it, or begins like one, whatever its
+    name. Hidden files are neither.
+
+    Args:
+        folder: path.
+
+    Returns:
+        photographs, `FOREIGN` ones among them, and others: lists of `Path`.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from keras_cpm.images.formats import list_photographs
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("b.JPG", "a.webp", "c.heic", "notes.txt"): (folder / name).touch()
+        >>> [[path.name for path in paths] for paths in list_photographs(folder)]
+        [['a.webp', 'b.JPG', 'c.heic'], ['notes.txt']]
+    """
+    photographs, others = [], []
+    for path in sorted(Path(folder).iterdir()):
+        if not path.name.startswith("."):
+            (photographs if _is_photograph(path) else others).append(path)
+    return photographs, others
+
+
+def _is_photograph(path):
+    if path.is_dir():
+        return False
+    if path.suffix.lower() in (*PHOTOGRAPHS, *FOREIGN):
+        return True
+    # nothing is read from a pipe
+    with contextlib.suppress(OSError):
+        if path.is_file():
+            with path.open("rb") as file:
+                return kind_of(file.read(16)) in READ_KINDS
+    return False

@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from ..pose import output
 from . import limits
 
 # The end of a .zip file, and beside the bytes of a member its two headers.
@@ -119,8 +120,9 @@ class Shard:
 
     def __init__(self, path, comment=b"", limit=None):
         self.path, self.limit = Path(path), limit
-        self._partial = self.path.with_name(self.path.name + ".partial")
-        self._zip = zipfile.ZipFile(self._partial, "w")
+        self._partial = output.hidden(self.path)
+        with output.naming(self.path):
+            self._zip = zipfile.ZipFile(self._partial, "w")
         self._zip.comment = comment
         self._empty, self._bytes = True, _END_BYTES + len(comment)
 
@@ -131,7 +133,8 @@ class Shard:
 
     def add(self, name, data):
         # the same bytes every time: the time of writing is left at the start of 1980
-        self._zip.writestr(zipfile.ZipInfo(name), data)
+        with output.naming(self.path):
+            self._zip.writestr(zipfile.ZipInfo(name), data)
         self._empty, self._bytes = False, self._bytes + _stored_bytes(name, len(data))
 
     def __enter__(self):
@@ -140,15 +143,14 @@ class Shard:
     def __exit__(self, kind, *_):
         try:
             if kind is None:
-                self._zip.close()
-                os.replace(self._partial, self.path)
-                return
+                with output.naming(self.path):
+                    self._zip.close()
+                    output.replace(self._partial, self.path)
         finally:
             # what was not finished only takes room
             with contextlib.suppress(OSError):
                 self._zip.close()
-            with contextlib.suppress(OSError):
-                self._partial.unlink()
+            output.remove(self._partial)
 
 
 def _stored_bytes(name, size):

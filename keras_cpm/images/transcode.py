@@ -88,6 +88,10 @@ def upright(data):
 def _as_bmp(data):
     import cv2
 
+    # outside of a graph it comes as an array of one text
+    data = data if isinstance(data, bytes) else data.item()
+    if formats.kind_of(data) not in KINDS:
+        return data
     try:
         bgr = upright(data)[..., ::-1]
     except Unread as error:

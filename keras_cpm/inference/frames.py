@@ -1,17 +1,17 @@
-"""Poses of a video or a camera: frames are decoded, predicted and written at the same time."""
+"""Frames of videos and cameras, read and written."""
 
 import contextlib
+import errno
 import os
-import queue
 import sys
-import threading
 import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from ..images import output
+from ..images import marks
+from ..pose import output
 
 _WRITABLE = (".mp4", ".mov", ".avi", ".mkv", ".m4v")
 SUFFIXES = (
@@ -34,9 +34,6 @@ FASTEST = 240.0
 # A clip may end this much before the time that its file declares, as a share and in seconds: sound
 # is often longer.
 _EARLY, _EARLY_SECONDS = 0.05, 0.25
-# Frames that wait between two steps; what is decoded too early takes memory.
-_WAITING = 8
-_END = object()
 
 
 def is_video(path):
@@ -169,7 +166,8 @@ def ends_early(path, times):
 
 
 class Writer:
-    """Writes frames (H, W, 3) uint8 RGB of one size as a video.
+    """Writes frames (H, W, 3) uint8 RGB of one size as a video, which appears whole when it is
+    closed, or when a `with` block ends; not at all where that fails.
 
     Args:
         path: ending in .mp4, .mov, .avi, .mkv or .m4v.
@@ -180,31 +178,58 @@ class Writer:
 
     Raises:
         ValueError: no video's name, or OpenCV cannot write one there.
+        OSError: it cannot be written, see `output.whole`.
     """
 
     def __init__(self, path, rate):
         self.path, self.rate, self.count, self._file = Path(path), rate, 0, None
+        self._partial = output.hidden(self.path)
         if self.path.suffix.lower() not in _WRITABLE:
             raise ValueError(f"`path` must end in one of {', '.join(_WRITABLE)}. Received: {path}")
         _check_name(path)
 
     def __call__(self, frame):
         if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with output.naming(self.path):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                # OpenCV does not say that there is no room, or no right to write
+                self._partial.write_bytes(marks.tail(self.path.suffix))
             code = cv2.VideoWriter_fourcc(*("MJPG" if self.path.suffix == ".avi" else "mp4v"))
             size = (frame.shape[1], frame.shape[0])
-            self._file = cv2.VideoWriter(str(self.path), code, self.rate, size)
+            self._file = cv2.VideoWriter(str(self._partial), code, self.rate, size)
             if not self._file.isOpened():
                 raise ValueError(f"OpenCV cannot write a video at {self.path}; try a name in .avi.")
         self._file.write(np.ascontiguousarray(frame[..., ::-1]))
         self.count += 1
 
     def close(self):
-        """Ends the file."""
-        if self._file is not None:
-            self._file.release()
-            with self.path.open("ab") as file:
-                file.write(output.tail(self.path.suffix))
+        """Ends the file, and puts it in its place."""
+        self.__exit__(None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if self._file is None:
+            output.remove(self._partial)
+            return
+        self._file.release()
+        try:
+            if kind is None:
+                with output.naming(self.path):
+                    self._check()
+                    with self._partial.open("ab") as file:
+                        file.write(marks.tail(self.path.suffix))
+                    output.replace(self._partial, self.path)
+        finally:
+            output.remove(self._partial)
+
+    def _check(self):
+        """OpenCV passes over what it could not write, as of a disk that was full for a while."""
+        with contextlib.suppress(ValueError):
+            if frame_rate(self._partial)[1] == self.count:
+                return
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def has_display():
@@ -232,91 +257,3 @@ def show_in_window(frame):
             "This OpenCV cannot open a window: install opencv-python instead of "
             "opencv-python-headless."
         ) from None
-
-
-def pipelined(frames, work, write, *, live=False):
-    """Runs `work` on every item while the next are read and the last are written.
-
-    Args:
-        frames: iterable; read in a thread of its own.
-        work: function of an item.
-        write: function of what `work` returns; called in order, in a thread of its own.
-        live: whether an item that still waits when the next is read is dropped, as of a camera,
-            whose newest frame matters.
-
-    Returns:
-        The number of items that were worked on.
-
-    Raises:
-        What any of the three raises; the others are stopped.
-
-    Example:
-        >>> from keras_cpm.inference.frames import pipelined
-        >>> written = []
-        >>> pipelined(range(3), lambda item: item + 1, written.append), written
-        (3, [1, 2, 3])
-    """
-    read, done, failures = queue.Queue(_WAITING), queue.Queue(_WAITING), []
-    stop = threading.Event()
-
-    def reading():
-        try:
-            for item in frames:
-                if live:
-                    _drop(read)
-                if not _put(read, item, stop):
-                    return
-        except BaseException as error:
-            failures.append(error)
-        _put(read, _END, stop)
-
-    def writing():
-        try:
-            while (item := done.get()) is not _END:
-                write(item)
-        except BaseException as error:
-            failures.append(error)
-            stop.set()
-
-    threads = [threading.Thread(target=target, daemon=True) for target in (reading, writing)]
-    for thread in threads:
-        thread.start()
-    count = 0
-    try:
-        while not stop.is_set() and (item := _get(read, stop)) is not _END:
-            _put(done, work(item), stop)
-            count += 1
-    finally:
-        failed = stop.is_set()
-        if not failed:
-            _put(done, _END, stop)
-        threads[1].join()
-        stop.set()
-        threads[0].join()
-    if failures:
-        raise failures[0]
-    return count
-
-
-def _put(waiting, item, stop):
-    while not stop.is_set():
-        try:
-            waiting.put(item, timeout=0.1)
-            return True
-        except queue.Full:
-            continue
-    return False
-
-
-def _drop(waiting):
-    with contextlib.suppress(queue.Empty):
-        waiting.get_nowait()
-
-
-def _get(waiting, stop):
-    while not stop.is_set():
-        try:
-            return waiting.get(timeout=0.1)
-        except queue.Empty:
-            continue
-    return _END

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import warnings
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..images import output
+from ..images import marks
+from ..pose import output
 from ..pose.spec import Progress
 from ..visualization.pose import draw_pose
 from . import frames
+from .pipelining import pipelined
 from .tracking import Follower, OneEuro, Sighting
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ def predict_video(
     threshold: float = 0.15,
     show: Callable[[np.ndarray], object] | None = None,
     progress: Progress = iter,
+    kept: list[tuple[float, Sighting]] | None = None,
 ) -> list[tuple[float, Sighting]]:
     """Follows one person through a video.
 
@@ -48,6 +52,7 @@ def predict_video(
         show: function of a frame (H, W, 3) uint8 RGB with the pose drawn in, called for every
             frame; what it returns ends a camera if it is true.
         progress: wraps the frames.
+        kept: list that gets the entries as they come, for whoever wants them after an error, too.
 
     Returns:
         list of (seconds, `tracking.Sighting`), an entry a frame; poses are without belief maps,
@@ -57,6 +62,7 @@ def predict_video(
     Raises:
         FileNotFoundError, ValueError: as `frames.read_frames` and `frames.Writer`; a source without
             a frame; `draw` where the source is.
+        OSError: the drawing cannot be written, and is not there.
 
     Example:
         >>> import tempfile, keras_cpm
@@ -80,7 +86,8 @@ def predict_video(
     writer = frames.Writer(draw, rate) if draw else None
     # last, so that nothing that fails leaves a camera on
     captured = frames.read_frames(source)
-    skeleton, sightings, stopped, last = predictor.spec.skeleton, [], [], []
+    sightings = [] if kept is None else kept
+    skeleton, stopped, last, failed = predictor.spec.skeleton, [], [], []
 
     def until_stopped():
         for item in progress(captured):
@@ -102,9 +109,15 @@ def predict_video(
         return seconds, frame, sighting
 
     def write(item):
-        if not writer:
+        if not writer or failed:
             return
-        seconds, frame, sighting = item
+        # a drawing without room does not end the prediction
+        try:
+            add(*item)
+        except OSError as error:
+            failed.append(error)
+
+    def add(seconds, frame, sighting):
         # the one before stays until this one comes
         due = round(rate * min(seconds - sightings[0][0], longest))
         while last and writer.count < due:
@@ -113,16 +126,15 @@ def predict_video(
         if writer.count <= due:
             writer(last[0])
 
-    try:
-        frames.pipelined(until_stopped(), work, write, live=is_camera)
-    except KeyboardInterrupt:
-        # of a camera without a window it is the way to end
-        if not is_camera:
-            raise
-    finally:
-        captured.close()
-        if writer:
-            writer.close()
+    with contextlib.closing(captured), writer or contextlib.nullcontext():
+        try:
+            pipelined(until_stopped(), work, write, live=is_camera)
+        except KeyboardInterrupt:
+            # of a camera without a window it is the way to end
+            if not is_camera:
+                raise
+        if failed:
+            raise failed[0]
     if not sightings:
         raise ValueError(
             f"Camera {source} gives no picture; check that this program may use it."
@@ -148,7 +160,7 @@ def write_csv(path, sightings):
     """A line a part and frame: frame, seconds, part, x, y, score."""
     with output.whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        rows.writerow(output.TABLES[0])
+        rows.writerow(marks.TABLES[0])
         for number, (seconds, sighting) in enumerate(sightings):
             pose = sighting.pose
             for part, (x, y), score in zip(pose.parts, pose.keypoints, pose.scores, strict=True):

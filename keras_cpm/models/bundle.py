@@ -9,8 +9,7 @@ from typing import Any
 
 import keras
 
-from ..images import output
-from ..pose import schema
+from ..pose import output, schema
 from ..pose.spec import PoseSpec
 from . import (
     layers,  # noqa: F401 bundles hold layers of ours
@@ -75,11 +74,12 @@ def save_bundle(
     directory = Path(directory)
     # Keras' own layers without compile state: users load neither what `fit` needs nor our layers
     plain = plain_copy(model)
-    if network is not None:
-        output.write_text(directory / NETWORK_FILE, json.dumps(network, indent=2) + "\n")
+    # the largest first: where it does not fit, the bundle that was there stays as it was
     with output.whole(directory / MODEL_FILE) as partial:
         plain.save(partial)
     output.write_text(directory / SPEC_FILE, spec.to_json())
+    if network is not None:
+        output.write_text(directory / NETWORK_FILE, json.dumps(network, indent=2) + "\n")
 
 
 def load(

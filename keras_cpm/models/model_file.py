@@ -115,12 +115,25 @@ def _layers(config):
 
 def _weights_of(layer):
     """About how many weights Keras will make for a layer, which it builds as the file says."""
-    sizes = _numbers([layer["config"].get(name) for name in _SIZES])
-    if not sizes:
+    sizes = {name: _product(layer["config"].get(name)) for name in _SIZES}
+    if all(size is None for size in sizes.values()):
         return 0
     build = layer.get("build_config")
     shapes = _numbers(build.get("input_shape")) if isinstance(build, dict) else []
-    return math.prod(map(float, sizes)) * float(shapes[-1] if shapes else 1)
+    channels = float(shapes[-1] if shapes else 1)
+    filters = sizes.pop("filters") or 1.0
+    others = math.prod(size for size in sizes.values() if size is not None)
+    if "Separable" in str(layer["class_name"]):
+        # a kernel for each channel, then a number for each pair of channels
+        return channels * (others + (sizes["depth_multiplier"] or 1.0) * filters)
+    groups = _product(layer["config"].get("groups")) or 1.0
+    return channels * filters * others / max(groups, 1.0)
+
+
+def _product(value):
+    """Of the whole numbers in lists of lists, `None` of none."""
+    numbers = _numbers(value)
+    return math.prod(map(float, numbers)) if numbers else None
 
 
 def _numbers(value):

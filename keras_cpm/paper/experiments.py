@@ -14,6 +14,7 @@ from ..data import pipeline, placement
 from ..data.augment import AugmentSpec
 from ..data.records import skeleton_of_records
 from ..data.synthetic.draw import draw_records
+from ..data.synthetic.figures import PERSON, picture_name
 from ..evaluation.evaluate import evaluate, predictor_for
 from ..images import decode
 from ..models import bundle
@@ -126,6 +127,14 @@ def reproduce(
     seconds = time.monotonic() - start
     say(f"{trial.path('png')} and {trial.path('csv')} after {seconds:.0f} seconds")
     return verdict
+
+
+def files(figure, out, *, people=None, seed=0):
+    """Paths of all that `reproduce` may write."""
+    drawn = {2 * seed + 1: people or EXPERIMENTS[figure].people, 2 * seed + 2: TESTED}
+    names = [picture_name(PERSON, of, i) for of, count in drawn.items() for i in range(count)]
+    pictures = [Path(out) / "people" / name for name in names]
+    return [Path(out) / f"{figure}.png", Path(out) / f"{figure}.csv", *pictures]
 
 
 def _check(figure, records, test_records, model):

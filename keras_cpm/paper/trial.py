@@ -12,8 +12,8 @@ import numpy as np
 
 from ..data.augment import AugmentSpec
 from ..evaluation.evaluate import evaluate
-from ..images import output
 from ..models.cpm import build_cpm
+from ..pose import output
 from ..pose.spec import PoseSpec
 from ..training.recipes import MODERN
 from ..training.train import train

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import output
+
 # What makes a name the right one of a pair, see `mirror_pairs`, and what is there in its left twin.
 _RIGHT = re.compile("[Rr]ight|RIGHT|(?<![A-Za-z0-9])[Rr](?![a-z0-9])|(?<=[a-z])R(?![A-Za-z0-9])")
 _LEFT = {"right": "left", "Right": "Left", "RIGHT": "LEFT", "R": "L", "r": "l"}
@@ -125,7 +127,7 @@ class Skeleton:
 
     def save(self, path: str | Path) -> None:
         """Writes the skeleton as JSON, for `keras-cpm train --skeleton FILE.json`."""
-        Path(path).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+        output.write_text(path, json.dumps(self.to_dict(), indent=2) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> Skeleton:
@@ -139,14 +141,13 @@ class Skeleton:
             >>> Skeleton.load(path) == CPM14
             True
         """
-        path = Path(path)
-        if not path.is_file():
+        if not Path(path).is_file():
             raise FileNotFoundError(f"There is no skeleton at {path}.")
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
+            return cls(**json.loads(Path(path).read_text(encoding="utf-8")))
         except (ValueError, TypeError, RecursionError) as error:
             raise ValueError(
-                f"{path} must hold a skeleton as `Skeleton.save` writes it. {error}"
+                f"{path} must hold a skeleton as `Skeleton.save` writes it. {error!s:.1000}"
             ) from None
 
     def to_dict(self) -> dict[str, Any]:

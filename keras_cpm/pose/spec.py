@@ -12,7 +12,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from . import schema
+from . import output, schema
 from .skeleton import CPM14, Skeleton
 
 # A tensor, an array, or numbers that become one. TensorFlow and Keras tell a type checker nothing
@@ -75,6 +75,11 @@ class PoseSpec:
     version: int = SPEC_VERSION
 
     def __post_init__(self) -> None:
+        # numbers of NumPy, which JSON does not know, as Python's
+        for name in (field.name for field in dataclasses.fields(self)):
+            value = getattr(self, name)
+            if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+                object.__setattr__(self, name, value.item())
         if self.person_height is None:
             object.__setattr__(self, "person_height", self.box_size * _PERSON_SHARE)
         if self.version != SPEC_VERSION:
@@ -180,7 +185,7 @@ class PoseSpec:
             raise ValueError(f"A spec must hold what `PoseSpec.to_json` writes. {error}") from None
 
     def save(self, path: str | Path) -> None:
-        Path(path).write_text(self.to_json(), encoding="utf-8")
+        output.write_text(path, self.to_json())
 
     @classmethod
     def load(cls, path: str | Path) -> PoseSpec:
@@ -191,7 +196,7 @@ class PoseSpec:
         try:
             return cls.from_json(path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
+            raise ValueError(f"{path}: {error!s:.1000}") from None
 
 
 def _is_whole(value: Any) -> bool:
@@ -199,5 +204,4 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    """Also one of NumPy."""
     return isinstance(value, Real) and not isinstance(value, bool)

@@ -98,8 +98,12 @@ class OverRest:
             connection.sock = self._tls.wrap_socket(
                 raw, server_hostname=self._host, do_handshake_on_connect=False
             )
-            with _ended_at(deadline, connection.sock):
-                connection.sock.do_handshake()
+            try:
+                with _ended_at(deadline, connection.sock):
+                    connection.sock.do_handshake()
+            except BaseException:
+                connection.close()
+                raise
         return connection
 
     def _send(self, connection, body, deadline):
@@ -167,15 +171,18 @@ def _reached(host, port, deadline):
     """A socket to the first address of `host` that takes it."""
     failure = OSError("it has no address")
     for *kind, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        raw = socket.socket(*kind)
+        raw = None
         try:
+            # a kind that this machine does not have fails here
+            raw = socket.socket(*kind)
             raw.settimeout(left(deadline))
             raw.connect(address)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return raw
         except OSError as error:
-            raw.close()
             failure = error
+            if raw is not None:
+                raw.close()
     raise failure
 
 

@@ -14,9 +14,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from ..images import output
 from ..images.one_writer import one_writer
-from ..pose import schema
+from ..pose import output, schema
 
 FOLDER, LOCK = "checkpoints", "training.lock"
 _KEPT = 2
@@ -94,6 +93,12 @@ def load(directory):
                 arrays = dict(file)
             return _checked_state(str(arrays.pop(_STATE)), arrays, path), arrays
         except _DAMAGES as error:
+            # the machine failed, not the file
+            if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
+                raise OSError(
+                    f"{path} cannot be read now: {error or 'no memory'}. The training is as it "
+                    "was; mend that, and call again."
+                ) from error
             reason = (str(error) or repr(error)).splitlines()[0]
             warnings.warn(f"{path} is damaged and is passed over ({reason})", stacklevel=2)
     if files:

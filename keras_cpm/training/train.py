@@ -18,9 +18,9 @@ from ..data.augment import AugmentSpec
 from ..data.digest import digest
 from ..data.records import Record
 from ..evaluation.metrics import BeliefPCK
-from ..images import output
 from ..models import bundle
 from ..models.forward import takes_center_map
+from ..pose import output
 from ..pose.spec import PoseSpec
 from . import checkpoints, schemes
 from .callbacks import (
@@ -278,14 +278,16 @@ def _found(job):
     if found is None:
         return {"epoch": 0, "best": 0.0, "settings": settings}, None
     state, arrays = found
+    # a setting that an earlier version did not have was off
+    began_with = dataclasses.asdict(AugmentSpec()) | state["settings"]
     for name, value in json.loads(json.dumps(settings)).items():
         if name in _DIGESTS:
             _check_digest(job.directory, name, value, state["settings"].get(name))
-        elif state["settings"].get(name) != value:
+        elif began_with.get(name) != value:
             raise ValueError(
                 f"The training in {job.directory} began with another `{name}`; go on with the "
                 f"same, or name another `directory`. Received: {value!r}, began with: "
-                f"{state['settings'].get(name)!r}"
+                f"{began_with.get(name)!r}"
             )
     _shorten_log(job.directory / LOG_FILE, state["epoch"])
     return state, arrays

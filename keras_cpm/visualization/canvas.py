@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..images import output
+from ..images import marks
 
 INK, PAPER, FAINT = (30, 30, 30), (255, 255, 255), (225, 225, 225)
 GAP, CAPTION = 4, 28
@@ -235,4 +235,4 @@ def save_image(path, image):
     bgr = np.ascontiguousarray(copy_rgb(image)[..., ::-1])
     # imencode, because cv2.imwrite fails on some paths outside ASCII without saying so
     data = cv2.imencode(path.suffix.lower(), bgr)[1].tobytes()
-    output.write_bytes(path, output.marked(data, path.suffix))
+    marks.write_marked(path, data)

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 
 from ..data.placement import where_is
-from ..images import output, sampling
+from ..images import sampling
 from ..images.decode import upright_array
-from ..pose import geometry
+from ..pose import geometry, output
 from .beliefs import draw_beliefs, draw_stages, heat_over
 from .canvas import contact_sheet, save_image
 from .pose import draw_pose

@@ -1,5 +1,6 @@
 """Nothing of the user's is written over, by no command, and no two drawings go into one file."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -38,6 +39,16 @@ def test_an_input_is_never_written_over(name, overwrite, folder):
     assert "this command reads" in refused([Path("model/spec.json")], ["model"], overwrite)
 
 
+def test_an_argument_is_named_by_its_path(folder):
+    """Nobody has typed "OUT"."""
+    with pytest.raises(click.UsageError) as caught:
+        guard([("OUT", Path("theirs.json"))], ["theirs.json"], False)
+    assert caught.value.message == (
+        "The command would write over theirs.json, which this command reads; name another file, "
+        "or another folder."
+    )
+
+
 def test_what_is_not_ours_needs_overwrite(folder):
     for name in ("theirs.json", "link.json", "model"):
         assert "which keras-cpm did not write" in refused([Path(name)])
@@ -74,6 +85,11 @@ def foreign(name, content=b"somebody's"):
         ("inspect", "cpm-light-lsp", "--json", "x.json"),
         ("import-caffe", "x.caffemodel", "--net", "lsp", "--out", "b", "--json", "x.json"),
         ("verify", "cpm-light-lsp", "--all", "--json", "x.json"),
+        ("prepare", "synthetic", ".", "new.jsonl"),
+        ("reproduce", "fig6c", "--out", "."),
+        ("reproduce", "fig1", "--out", "fig1"),
+        ("demo", "--out", "."),
+        ("demo", "--out", "runs"),
     ],
 )
 def test_every_command_that_writes_asks_before_it_replaces(words, monkeypatch, tmp_path):
@@ -81,11 +97,16 @@ def test_every_command_that_writes_asks_before_it_replaces(words, monkeypatch, t
     names = [
         *("a.jpg", "a.mp4", "x.json", "x.png", "x.csv", "x.avi", "x.mat", "x.jsonl", "r.jsonl"),
         *("a.neck.png", "predictions.png", "labels.png", "new.skeleton.json", "labels.json"),
+        *("cpm14_0_000000.jpg", "fig6c.csv", "fig1/people/cpm14_2_000000.jpg"),
+        "runs/model/model.keras",
     ]
+    for folder in ("fig1/people", "runs/model"):
+        Path(folder).mkdir(parents=True)
     before = {foreign(name): b"somebody's" for name in names}
     message = failure(*words, code=2)
     assert "which keras-cpm did not write" in message and "--overwrite" in message
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in files} == before
 
 
 @pytest.mark.parametrize(
@@ -96,6 +117,7 @@ def test_every_command_that_writes_asks_before_it_replaces(words, monkeypatch, t
         ("check-data", "r.jsonl", "--json", "r.jsonl"),
         ("evaluate", "cpm-light-lsp", "r.jsonl", "--json", "r.jsonl"),
         ("prepare", "coco", "r.jsonl", "r.jsonl"),
+        ("prepare", "mpii", ".", "detections.mat"),
         ("train", "r.jsonl", "--init", "b", "--out", "b"),
         ("export", "b", "--to", "tflite", "--check", "r.tflite", "--out", "r.tflite"),
     ],
@@ -103,10 +125,39 @@ def test_every_command_that_writes_asks_before_it_replaces(words, monkeypatch, t
 def test_no_command_writes_over_what_it_reads(words, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     Path("b").mkdir()
-    for name in ("a.jpg", "a.png", "r.jsonl", "r.tflite", "b/model.keras", "b/spec.json"):
+    for name in (
+        "a.jpg",
+        "a.png",
+        "r.jsonl",
+        "r.tflite",
+        "b/model.keras",
+        "b/spec.json",
+        "detections.mat",
+    ):
         foreign(name)
     message = failure(*words, *(["--overwrite"] if words[0] in ("check-data",) else []), code=2)
     assert "which this command reads" in message
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("prepare", "groups", "r.jsonl", "g.jsonl"),
+        ("check-data", "r.jsonl", "--json", "g/000000.jpg"),
+        ("evaluate", "cpm-light-lsp", "r.jsonl", "--json", "g/000000.jpg"),
+        ("reproduce", "fig1", "--data", "r.jsonl", "--test", "r.jsonl", "--out", "g"),
+    ],
+)
+def test_photographs_of_records_are_read(words, monkeypatch, tmp_path):
+    """Also where they are drawn ones, which are ours."""
+    monkeypatch.chdir(tmp_path)
+    (record,) = keras_cpm.draw_records("g", 1)
+    name = "g/fig1.png" if words[0] == "reproduce" else "g/000000.jpg"
+    Path(record.image).rename(name)
+    before = Path(name).read_bytes()
+    keras_cpm.write_records([dataclasses.replace(record, image=name)], "r.jsonl")
+    message = failure(*words, "--overwrite", code=2)
+    assert f"{name}, which this command reads" in message and Path(name).read_bytes() == before
 
 
 def test_what_we_wrote_is_replaced_without_a_word(people, tmp_path):

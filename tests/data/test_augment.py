@@ -37,9 +37,37 @@ def test_no_augmentation_draws_nothing():
     }
 
 
+def test_colours_and_halves_are_drawn_as_often_and_as_far_as_asked():
+    augment = AugmentSpec(
+        half_body_probability=0.3, color=0.25, gray_probability=0.2, blur=1.5, erase_probability=0.4
+    )
+    draws = [draw_augmentation(augment, [3, i]) for i in range(300)]
+    columns = {name: np.stack([draw[name] for draw in draws]) for name in draws[0]}
+    assert columns["half"].mean() == pytest.approx(0.3, abs=0.08)
+    assert 0 <= columns["half_around"].min() < 0.05 and 0.95 < columns["half_around"].max() < 1
+    gray = columns["color"][:, 2] == 0
+    assert gray.mean() == pytest.approx(0.2, abs=0.07)
+    factors = np.concatenate([columns["color"][:, :2].ravel(), columns["color"][~gray, 2]])
+    assert 0.8 <= factors.min() < 0.81 and 1.24 < factors.max() <= 1.25
+    assert 0 <= columns["blur"].min() < 0.05 and 1.45 < columns["blur"].max() <= 1.5
+    assert columns["erase"][:, 0].mean() == pytest.approx(0.4, abs=0.08)
+    assert columns["erase"][:, 3:5].min() >= 0.1 and columns["erase"][:, 3:5].max() <= 0.4
+
+
+def test_what_is_drawn_besides_leaves_the_paper_s_draws_as_they_are():
+    more = draw_augmentation(AugmentSpec(half_body_probability=1, color=0.5), [5, 6])
+    for name, value in draw_augmentation(AugmentSpec(), [5, 6]).items():
+        np.testing.assert_array_equal(more[name], value)
+
+
 @pytest.mark.parametrize(
     "options",
     [
+        {"half_body_probability": 1.5},
+        {"color": -0.1},
+        {"gray_probability": float("nan")},
+        {"blur": 4},
+        {"erase_probability": 2},
         {"rotation_degrees": 181},
         {"rotation_degrees": -1},
         {"scale_range": (1.3, 0.7)},

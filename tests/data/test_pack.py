@@ -230,13 +230,24 @@ def test_it_goes_on_after_the_last_whole_shard(drawn, packed, tmp_path):
     assert files(tmp_path / "out") == files(tmp_path / "whole")
 
 
+@pytest.mark.parametrize(
+    "left",
+    [".0123456789abcdef.partial.zip", "shard-00000.zip.partial", ".fedcba9876543210.partial.jsonl"],
+)
+def test_what_a_kill_left_is_in_nobodys_way(left, drawn, tmp_path):
+    (tmp_path / left).write_bytes(b"half")
+    assert len(pack(drawn, tmp_path, size=64)) == 7
+    assert len(pack(drawn, tmp_path, size=64)) == 7
+    assert not list(tmp_path.glob(".*.partial.*"))
+
+
 def test_no_room(drawn, tmp_path, monkeypatch):
     def full(self, name, data):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(shards.Shard, "add", full)
-        with pytest.raises(OSError, match=r"no room left for the pack in .*; make some and run"):
+        patched.setattr(zipfile.ZipFile, "writestr", full)
+        with pytest.raises(OSError, match=r"0.zip cannot be written \(No space .* goes on after"):
             pack(drawn, tmp_path, size=64)
     assert not files(tmp_path)
     assert len(pack(drawn, tmp_path, size=64)) == 7

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import keras_cpm
-from keras_cpm.data.photographs import jpeg_size
+from keras_cpm.data.photographs import jpeg_size, within
 from keras_cpm.data.pipeline import find_unreadable
 from keras_cpm.images import decode
 
@@ -45,3 +45,26 @@ def test_the_header_of_a_jpeg_is_searched_only_so_far(tmp_path):
     path.write_bytes(b"\xff\xd8" + b"\xff" * 3_000_000)
     with pytest.raises(ValueError, match="must be a whole JPEG file"):
         jpeg_size(path)
+
+
+@pytest.mark.parametrize(
+    "name, inside",
+    [
+        ("a.jpg", "a.jpg"),
+        ("x/../a.jpg", "a.jpg"),
+        ("./a.jpg", "a.jpg"),
+        ("..a/b.jpg", "..a/b.jpg"),
+        ("x\\a.jpg", "x/a.jpg"),
+    ],
+)
+def test_a_data_set_names_photographs_within_its_folder(name, inside, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert within("images", name, "name") == str(tmp_path / "images" / inside)
+
+
+@pytest.mark.parametrize(
+    "name", ["../a.jpg", "/a.jpg", "..\\a.jpg", "", ".", "a\0.jpg", None, 7, []]
+)
+def test_a_data_set_names_no_other_file(name, tmp_path):
+    with pytest.raises(ValueError, match=r"^`name` must be a path within .*Received: name="):
+        within(tmp_path, name, "name")

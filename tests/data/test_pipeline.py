@@ -287,6 +287,43 @@ def test_a_flip_mirrors_everything_and_swaps_sides(painted):
     assert (targets["stage1"][..., 0] == codec.IGNORE).all()
 
 
+def test_half_a_person_fills_the_box_and_the_rest_teaches_nothing_there(tmp_path):
+    parts, points = ("a", "b", "c", "d"), np.float32([[40, 30], [60, 50], [40, 150], [60, 170]])
+    colors = np.float32([[250, 0, 0], [0, 250, 0], [0, 0, 250], [250, 250, 0]])
+    picture = np.zeros((200, 100, 3), np.float32)
+    for (x, y), color in zip(points.astype(int), colors, strict=True):
+        picture[y - 6 : y + 7, x - 6 : x + 7] = color
+    spec = PoseSpec(Skeleton("four", parts), box_size=64, pad_value=0)
+    whole = Person(points, (2,) * 4, center=(50, 100), height=180)
+    records = [record(write_png(tmp_path / "four.png", picture), whole, parts=parts)] * 12
+    augment = AugmentSpec(0.0, (1.0, 1.0), 0.0, half_body_probability=1.0)
+    inputs, targets = next(iter(batches(records, spec, batch_size=12, augment=augment)))
+    seen = {"ab": 0, "cd": 0}
+    for image, beliefs in zip(inputs["image"].numpy(), targets["stage2"].numpy(), strict=True):
+        found, peaks = codec.decode(beliefs[None], spec)
+        here = np.asarray(peaks)[0] > 0.5
+        seen["".join(np.array(parts)[here])] += 1
+        assert np.asarray(peaks)[0][~here].max() == 0
+        for part in np.flatnonzero(here):
+            column, row = np.round(np.asarray(found)[0, part]).astype(int)
+            np.testing.assert_allclose(image[row, column], colors[part], atol=1)
+    assert min(seen.values()) >= 2
+    middles = inputs["center_map"].numpy().reshape(12, -1).argmax(axis=1)
+    assert set(middles) <= {31 * 64 + 31, 31 * 64 + 32, 32 * 64 + 31, 32 * 64 + 32}
+
+
+def test_colours_of_a_batch_differ_and_are_those_of_its_seed(greys):
+    augment = AugmentSpec(0.0, (1.0, 1.0), 0.0, color=0.5)
+    levels = [
+        next(iter(batches([greys[2]] * 8, batch_size=8, augment=augment, seed=seed)))[0]["image"]
+        .numpy()[:, 32, 32]
+        .round(2)
+        .tolist()
+        for seed in (1, 1, 2)
+    ]
+    assert levels[0] == levels[1] != levels[2] and len({tuple(c) for c in levels[0]}) == 8
+
+
 # order, epochs and resuming ----------------------------------------------------------------------
 
 AUGMENT = AugmentSpec(shift=0.02)

@@ -7,6 +7,7 @@ import pytest
 
 from keras_cpm import CPM14, Person, PoseSpec, make_dataset
 from keras_cpm.data import placement
+from keras_cpm.data.placement import half_of
 
 
 def test_a_person_may_be_placed_by_its_box_or_fill_the_image(drawn_records):
@@ -44,3 +45,59 @@ def test_labels_are_matched_by_name():
     assert keypoints[neck].tolist() == [1, 2] and visible[neck] == 2
     assert keypoints[head].tolist() == [5, 6] and visible[head] == 1
     assert not np.delete(keypoints, (neck, head), 0).any() and visible.sum() == 3
+
+
+def test_half_of_a_person_are_the_parts_around_one_of_them():
+    upright = np.float32([[50, 10 * i] for i in range(10)])
+    labelled = np.array([True] * 8 + [False] * 2)
+    top, height = half_of(upright, labelled, 0.0)
+    assert top.numpy().tolist() == [50, 15] and float(height) == pytest.approx(1.25 * 30)
+    bottom, _ = half_of(upright, labelled, 0.999)
+    assert bottom.numpy().tolist() == [50, 55]  # parts without label lie nowhere
+
+
+def _standing(points, visible):
+    return [Person([point], [flag]) for point, flag in zip(points, visible, strict=True)]
+
+
+def test_the_others_of_a_few_are_all_who_are_labelled():
+    people = _standing([(1, 1), (2, 2), (3, 3), (4, 4)], [2, 0, 1, 2])
+    groups = placement.with_others(people)
+    assert [[people.index(p) for p in group] for group in groups] == [
+        [0, 2, 3],
+        [1, 0, 2, 3],
+        [2, 0, 3],
+        [3, 0, 2],
+    ]
+
+
+@pytest.mark.parametrize("spread", [1000.0, 10.0, 0.0])
+def test_the_others_of_a_crowd_are_the_nearest(spread):
+    """Compared with all distances; also where many stand in one place, or have no label."""
+    rng = np.random.default_rng(0)
+    points = np.rint(rng.uniform(0, spread, (500, 2)))
+    flags = rng.choice([0, 1, 2], 500)
+    people = _standing(points, flags)
+    numbers = {id(person): i for i, person in enumerate(people)}
+    # who has no label is nowhere, at (0, 0)
+    points[flags == 0] = 0
+    for i, group in enumerate(placement.with_others(people)):
+        first, *others = [numbers[id(person)] for person in group]
+        assert first == i and len(others) == 31 and others == sorted(set(others) - {i})
+        assert flags[others].all()
+        distance = np.linalg.norm(points - points[i], axis=1)
+        rest = np.setdiff1d(np.flatnonzero(flags), [i, *others])
+        assert distance[others].max() <= distance[rest].min() + 1e-3
+
+
+def test_thousands_in_one_place_or_beyond_all_places():
+    """The tree could not tell them apart, and each was compared with each."""
+    far = {"center": (1e300, -1e300), "height": 5.0}
+    for more in ({}, far):
+        people = [Person([(50, 60)], [2], **more) for _ in range(20_000)]
+        groups = placement.with_others(people)
+        assert all(group[0] is person for group, person in zip(groups, people, strict=True))
+        assert {len(group) for group in groups} == {32}
+        # of those who are as near, the next in the file
+        numbers = {id(person): i for i, person in enumerate(people)}
+        assert max(abs(numbers[id(p)] - 9_000) for p in groups[9_000]) <= 17

@@ -1,6 +1,7 @@
 """`Person` and `Record`: what is converted, and what is refused and how."""
 
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -43,6 +44,20 @@ def test_person_converts_its_values():
 def test_what_an_unlabelled_point_holds_is_gone():
     person = person_with(keypoints=[(1, 2), (np.nan, -7), (-300, np.inf)], visible=[2, 0, 0])
     assert person.keypoints.tolist() == [[1, 2], [0, 0], [0, 0]]
+
+
+@pytest.mark.parametrize("flag", [1e300, -1e300, 2.0**31, np.nan, np.inf, 0.5, 10**400])
+def test_a_flag_that_is_none_of_the_three_is_refused_as_received(flag):
+    """Converted first, 1e300 is a warning and any number."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match=r"^`visible` must hold 0, 1 or 2. Received: \["):
+            person_with(visible=[2, flag, 0])
+
+
+def test_a_point_beyond_all_numbers_is_infinite():
+    with pytest.raises(ValueError, match=r"'tail': the point is \[inf, 2.0\]; give finite"):
+        record_with(people=(person_with(keypoints=[(1, 2), (10**400, 2), (0, 0)]),))
 
 
 def test_person_owns_its_arrays_and_nobody_changes_them():

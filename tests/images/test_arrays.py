@@ -74,6 +74,8 @@ def test_rounding_and_hidden_channels_are_no_reason():
     array[0, 0], array[0, 1] = 255.4, -0.4
     found = arrays.as_rgb(array)
     assert found.min() == 0 and found.max() == 255
+    # a frame in the dark
+    np.testing.assert_array_equal(arrays.as_rgb(np.ones((4, 5, 3), np.int64)), 1)
     # of a fourth channel nothing is seen
     hidden = np.dstack([PICTURE.astype(np.float32), np.full((20, 33), 1e6)])
     np.testing.assert_array_equal(arrays.as_rgb(hidden), PICTURE)

@@ -3,6 +3,7 @@ that names what is wrong.
 """
 
 import io
+import os
 import struct
 
 import numpy as np
@@ -211,3 +212,27 @@ def test_a_huge_declared_size_is_refused_with_the_limit():
             data[at : at + 12] = struct.pack("<HHII", 256, 4, 1, 1 << 28)
         with pytest.raises(ValueError, match="more than 250,000,000 pixels"):
             decode.open_image(bytes(data))
+
+
+def test_names_and_first_bytes_tell_photographs(tmp_path):
+    photographs = [
+        *("1.jpg", "2.JPG", "3.jfif", "4.jpe", "5.webp", "6.tif", "7.tiff", "8.HEIC", "9.gif"),
+        "from_a_camera",
+    ]
+    for name in (*photographs, "notes.txt", "clip.mp4", ".hidden.jpg"):
+        (tmp_path / name).touch()
+    (tmp_path / "from_a_camera").write_bytes(b"\xff\xd8\xff\xe0" + bytes(12))
+    (tmp_path / "album.jpg").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    found, others = formats.list_photographs(tmp_path)
+    assert [path.name for path in found] == photographs
+    assert [path.name for path in others] == ["album.jpg", "clip.mp4", "notes.txt", "pipe"]
+
+
+def test_what_only_begins_like_webp_is_left_to_the_decoder():
+    sound = b"RIFF" + struct.pack("<I", 36) + b"WAVEfmt " + bytes(28)
+    assert transcode.readable(tf.constant(sound)).numpy() == sound
+    webp = io.BytesIO()
+    Image.new("RGB", (6, 4), (250, 0, 0)).save(webp, "WEBP", lossless=True)
+    pixels = decode.read_image(transcode.readable(tf.constant(webp.getvalue())))[0]
+    np.testing.assert_array_equal(pixels, np.full((4, 6, 3), (250, 0, 0)))

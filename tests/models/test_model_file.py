@@ -84,6 +84,22 @@ def test_what_cannot_be_is_refused_by_name(path, tmp_path, change, message):
     assert str(file) in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        keras.layers.SeparableConv2D(256, 9),
+        keras.layers.SeparableConv2D(4, 9, depth_multiplier=8),
+        keras.layers.Conv2D(128, 5, groups=128),
+        keras.layers.DepthwiseConv2D(9, depth_multiplier=2),
+        keras.layers.Conv2DTranspose(8, 3),
+    ],
+)
+def test_layers_that_share_weights_among_channels_ask_for_no_more_than_they_have(tmp_path, layer):
+    file = tmp_path / "model.keras"
+    keras.Sequential([keras.Input((32, 32, 128)), layer]).save(file)
+    assert model_file.load(file).count_params() == layer.count_params()
+
+
 def test_an_encrypted_file_and_a_bomb(path, tmp_path):
     data = bytearray(path.read_bytes())
     # the flag in the directory at the end of the file

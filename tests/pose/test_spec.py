@@ -84,7 +84,14 @@ def test_spec_goes_through_json(skeleton):
 
 
 def test_numbers_of_numpy_are_numbers():
-    assert PoseSpec(person_height=np.float32(92.0), part_sigma=np.float64(5.0)).part_sigma == 5
+    spec = PoseSpec(
+        box_size=np.int64(96),
+        person_height=np.float32(92.0),
+        part_sigma=np.float64(5.0),
+        background=np.bool_(True),
+    )
+    plain = PoseSpec(box_size=96, person_height=92.0, part_sigma=5.0)
+    assert spec == plain and spec.to_json() == plain.to_json()
 
 
 def test_spec_file(tmp_path):
@@ -133,3 +140,27 @@ def test_bad_spec_text_is_refused_and_its_file_named(tmp_path, text, message):
     (tmp_path / "spec.json").write_text(text)
     with pytest.raises(ValueError, match="spec.json: .*" + message):
         PoseSpec.load(tmp_path / "spec.json")
+
+
+@pytest.mark.parametrize("field", ["box_size", "person_height", "background", "version"])
+def test_a_long_value_in_a_file_is_cut(field, tmp_path):
+    """The sentence is read in a terminal."""
+    fields = json.loads(PoseSpec().to_json()) | {field: "x" * 100_000}
+    (tmp_path / "spec.json").write_text(json.dumps(fields))
+    with pytest.raises(ValueError, match=f"spec.json: .*{field}") as caught:
+        PoseSpec.load(tmp_path / "spec.json")
+    assert len(str(caught.value)) < 2000
+
+
+@pytest.mark.parametrize("field", ["name", "parts", "limbs", "flip_pairs", "torso"])
+def test_a_long_value_of_a_skeleton_is_cut(field, tmp_path):
+    fields = CPM14.to_dict() | {field: ["x" * 100_000]}
+    spec = json.loads(PoseSpec().to_json()) | {"skeleton": fields}
+    for name, content, load in (
+        ("spec.json", spec, PoseSpec.load),
+        ("skeleton.json", fields, type(CPM14).load),
+    ):
+        (tmp_path / name).write_text(json.dumps(content))
+        with pytest.raises(ValueError, match=name) as caught:
+            load(tmp_path / name)
+        assert len(str(caught.value)) < 2000

@@ -104,6 +104,21 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(trained, tmp_path):
         trained(3)
 
 
+def test_a_disk_that_fails_is_no_damage(tmp_path, monkeypatch):
+    folder = tmp_path / checkpoints.FOLDER
+    folder.mkdir()
+    write(folder / "000002.npz", json.dumps(STATE))
+
+    def failing(*_, **__):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(np, "load", failing)
+    with pytest.raises(OSError, match=r"000002.npz cannot be read now: .*Permission denied"):
+        checkpoints.load(tmp_path)
+    monkeypatch.undo()
+    assert checkpoints.load(tmp_path)[0] == STATE
+
+
 def _flip_a_bit(data):
     middle = len(data) // 2
     return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]

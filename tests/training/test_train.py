@@ -173,11 +173,14 @@ def test_records_that_changed_since_are_noticed(tiny_spec, drawn_records, tmp_pa
     with np.load(newest) as file:
         arrays = dict(file)
     state = json.loads(str(arrays["state"]))
-    for name in ("records", "validation_records"):
+    # and what the first version had no word for
+    for name in ("records", "validation_records", "color", "half_body_probability"):
         del state["settings"][name]
     np.savez(newest, **{**arrays, "state": np.array(json.dumps(state))})
     with pytest.warns(UserWarning, match="before its `records` were remembered"):
         assert call(moved(list(drawn_records))).epoch == []
+        with pytest.raises(ValueError, match=r"another `color`.*Received: 0\.5, began with: 0\.0"):
+            call(drawn_records, augment=keras_cpm.AugmentSpec(color=0.5))
 
 
 def copied(record, folder):

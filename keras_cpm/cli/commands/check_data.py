@@ -30,13 +30,15 @@ _PICTURES = ("findings.png", "labels.png", "targets.png")
 def check_data(records, draw, count, json_path, overwrite, **options):
     """Lists what is wrong with records, and draws samples, before a training finds out."""
     pictures = [("--draw", draw / name) for name in _PICTURES] if draw else []
-    guard([("--json", json_path), *pictures], [records], overwrite)
+    outputs = [("--json", json_path), *pictures]
+    guard(outputs, [records], overwrite)
     load_tensorflow()
     from ...data.checks.check import check
     from ...data.jsonl import read_records
     from ...data.records import skeleton_of_records
 
     loaded = read_records(records)
+    guard(outputs, [record.image for record in loaded], overwrite)
     spec = PoseSpec(skeleton=skeleton_of_records(loaded), **given(options))
     findings = check(loaded, progress=progress("checking"))
     write_json(json_path, {"records": len(loaded), "findings": findings})

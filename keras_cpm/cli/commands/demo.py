@@ -8,8 +8,11 @@ from pathlib import Path
 
 import click
 
+from ...data.synthetic.figures import PERSON, picture_name
+from ...images import marks
 from ..console import echo, load_tensorflow, print_scores, progress, silent_stderr
 from ..options import PATH
+from ..outputs import guard, overwrite
 
 # of what `plan_training` has unless told otherwise
 CHANGES = {
@@ -31,8 +34,10 @@ TRAIN_COUNT, TEST_COUNT, COMPARED = 2400, 240, 20
     show_default=True,
     help="Folder for everything it makes.",
 )
-def demo(out):
+@overwrite
+def demo(out, overwrite):
     """Trains on drawn people, evaluates, draws and exports: the whole journey, minutes, offline."""
+    guard([("--out", path) for path in _files(out)], [], overwrite)
     load_tensorflow()
     run_demo(out)
 
@@ -55,8 +60,10 @@ def run_demo(out):
 
     start, out = time.monotonic(), Path(out)
     echo(f"1/5 Drawing {TRAIN_COUNT} people to train on, and {TEST_COUNT} others to score")
-    people = draw_records(out / "people/train", TRAIN_COUNT, seed=1, progress=progress("drawing"))
-    held_out = draw_records(out / "people/test", TEST_COUNT, seed=2, progress=progress("drawing"))
+    people, held_out = (
+        draw_records(out / folder, count, seed=seed, progress=progress("drawing"))
+        for folder, count, seed in _drawn()
+    )
 
     plan = plan_training(people, **CHANGES)
     echo(f"2/5 Training {plan.network['stages']} stages on {len(people)} people")
@@ -88,6 +95,25 @@ def run_demo(out):
     )
     echo("    keras-cpm predict photo.jpg --people auto --draw pose.png")
     return scores
+
+
+def _drawn():
+    """(folder, number of people, seed) of the drawn."""
+    return ("people/train", TRAIN_COUNT, 1), ("people/test", TEST_COUNT, 2)
+
+
+def _files(out):
+    """All that is written over, but for the exports, which look for themselves."""
+    drawn = [
+        out / folder / picture_name(PERSON, seed, index)
+        for folder, count, seed in _drawn()
+        for index in range(count)
+    ]
+    files = [*drawn, *(out / name for name in _CONTENTS if name.endswith(".png"))]
+    # a bundle has no mark: in a folder without people of ours it is somebody's training
+    if not (drawn[0].is_file() and marks.is_ours(drawn[0])):
+        files += [out / "model" / name for name in ("model.keras", "spec.json", "network.json")]
+    return files
 
 
 _CONTENTS = {

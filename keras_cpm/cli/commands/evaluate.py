@@ -5,7 +5,8 @@ import csv
 import click
 
 from ...evaluation.protocols import NORMALIZERS, PROTOCOLS
-from ...images import output
+from ...images import marks
+from ...pose import output
 from ..console import echo, load_tensorflow, print_scores, progress, write_json
 from ..options import COUNT, PATH
 from ..outputs import guard, overwrite
@@ -76,12 +77,15 @@ def evaluate(paths, predictions, draw, count, curves, group_by, alpha, json_path
     keras-cpm evaluate --predictions FILE.mat lsp_test.jsonl --protocol lsp
     """
     _check_flags(paths, predictions, draw, curves, alpha, options)
-    _guard(paths, predictions, draw, curves, json_path, options)
+    outputs = _outputs(draw, curves, json_path, options)
+    baseline = [options["baseline"]] if options["baseline"] else []
+    guard(outputs, [*paths, *predictions, *baseline], options["overwrite"])
     load_tensorflow()
     from ...data.jsonl import read_records
     from ...evaluation.scores import group_people
 
     records = read_records(paths[-1])
+    guard(outputs, [record.image for record in records], options["overwrite"])
     groups = group_people(records, group_by) if group_by else {}
     if not predictions and not any(record.people[0].labelled.any() for record in records):
         if group_by or curves or json_path or draw:
@@ -109,12 +113,11 @@ def evaluate(paths, predictions, draw, count, curves, group_by, alpha, json_path
         _draw(paths[0], records[:count], draw, options)
 
 
-def _guard(paths, predictions, draw, curves, json_path, options):
-    read = [*paths, *predictions, *([options["baseline"]] if options["baseline"] else [])]
+def _outputs(draw, curves, json_path, options):
     outputs = [("--json", json_path), ("--write-predictions", options["predictions_out"])]
     outputs += [("--draw", draw / _DRAWN)] if draw else []
     outputs += [("--curves", path) for path in _curve_files(curves)] if curves else []
-    guard(outputs, read, options["overwrite"])
+    return outputs
 
 
 _DRAWN = "predictions.png"
@@ -252,7 +255,7 @@ def _write_curves(result, protocol, prefix):
     plot_curves(lines, thresholds, picture, result.metric)
     with output.whole(table) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow([*output.TABLES[1], *(f"{t:g}" for t in thresholds)])
+        writer.writerow([*marks.TABLES[1], *(f"{t:g}" for t in thresholds)])
         for row, columns in lines.items():
             for column, values in columns.items():
                 writer.writerow([row, column, *(f"{value:.4f}" for value in values)])

@@ -4,8 +4,8 @@ import contextlib
 
 import click
 
-from ...images import shards, suffixes
-from ..console import echo, load_tensorflow, print_pose, progress, saying_warnings, write_json
+from ...images import formats, shards
+from ..console import echo, load_tensorflow, print_pose, progress, write_json
 from ..options import PATH
 from ..outputs import drawing_files, guard, overwrite
 from ..people import read_places
@@ -217,30 +217,54 @@ def _predict_video(images, *, model, people, person_model, draw, json_path, **op
     if show and any(outputs) and not frames.has_display():
         echo("There is no screen; Ctrl-C ends the camera.")
         show = None
-    source = images[0] if camera is None else camera
-    with saying_warnings():
-        sightings = video.predict_video(
-            source,
-            _predictor(model, **options),
-            # a model of one's own may know no people
-            find=_finder(person_model) if people or person_model or not model else None,
-            smooth=options["smooth"],
-            draw=draw,
-            names=options["names"],
-            threshold=options["threshold"],
-            show=show,
-            progress=progress("following"),
-        )
-    write_json(json_path, {str(source): video.as_json(sightings)})
-    if options["csv_path"]:
-        video.write_csv(options["csv_path"], sightings)
-    again = sum(not sighting.followed for _, sighting in sightings)
-    echo(
-        f"{len(sightings)} frames; the person was looked for in {again} of them, the first included"
-    )
-    for path in outputs:
-        if path:
-            echo(f"Written: {path}")
+    source, found = images[0] if camera is None else camera, []
+    written, failures = [], []
+    try:
+        with _writing(draw, written, failures):
+            video.predict_video(
+                source,
+                _predictor(model, **options),
+                # a model of one's own may know no people
+                find=_finder(person_model) if people or person_model or not model else None,
+                smooth=options["smooth"],
+                draw=draw,
+                names=options["names"],
+                threshold=options["threshold"],
+                show=show,
+                progress=progress("following"),
+                kept=found,
+            )
+    finally:
+        # also of a run that is interrupted
+        if found:
+            _report_video(source, found, written, failures, json_path, options["csv_path"])
+    if failures:
+        raise ValueError("\n".join(failures))
+
+
+@contextlib.contextmanager
+def _writing(path, written, failures):
+    """What cannot be written does not cost the other outputs."""
+    try:
+        yield
+    except OSError as error:
+        failures.append(str(error))
+    else:
+        written.extend([path] if path else [])
+
+
+def _report_video(source, found, written, failures, json_path, csv_path):
+    from ...inference import video
+
+    again = sum(not sighting.followed for _, sighting in found)
+    echo(f"{len(found)} frames; the person was looked for in {again} of them, the first included")
+    with _writing(json_path, written, failures):
+        write_json(json_path, {str(source): video.as_json(found)})
+    with _writing(csv_path, written, failures):
+        if csv_path:
+            video.write_csv(csv_path, found)
+    for path in written:
+        echo(f"Written: {path}")
 
 
 def _predictor(model, *, scales, flip, **_):
@@ -264,7 +288,7 @@ def _files(image, draw):
     """The path itself, or the photographs of a folder."""
     if not image.is_dir():
         return [image]
-    photographs, others = suffixes.list_photographs(image)
+    photographs, others = formats.list_photographs(image)
     others = [path for path in others if path != draw]
     if not photographs:
         raise click.UsageError(f"There is no photograph in the folder {image}.")

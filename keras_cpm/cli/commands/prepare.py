@@ -4,18 +4,24 @@ import json
 
 import click
 
-from ...images import output
-from ..console import echo, load_tensorflow, progress, saying_warnings
+from ...images import marks
+from ...pose import output
+from ..console import echo, load_tensorflow, progress
 from ..options import COUNT, PATH
 from ..outputs import guard, overwrite
 
+# files of data sets that are read in ROOT
+_OF_DATASETS = (
+    *("lsp_dataset/joints.mat", "lspet_dataset/joints.mat", "examples.mat"),
+    *("mpii_human_pose_v1_u12_1.mat", "detections.mat"),
+)
 _SPLITS = ("train", "test", "validation", "extended", "all", "tompson")
 
 
 @click.command()
 @click.argument(
     "dataset",
-    type=click.Choice(["lsp", "mpii", "flic", "coco", "release", "synthetic", "groups"]),
+    type=click.Choice(["lsp", "mpii", "flic", "coco", "release", "records", "synthetic", "groups"]),
 )
 @click.argument("root", type=PATH)
 @click.argument("out", type=PATH)
@@ -37,6 +43,12 @@ _SPLITS = ("train", "test", "validation", "extended", "all", "tompson")
 )
 @click.option("--first", type=COUNT, help="Keep the records from this one on, counted from 1.")
 @click.option("--last", type=COUNT, help="Keep the records up to this one.")
+@click.option(
+    "--hold-out",
+    type=COUNT,
+    help="Keep so many people out of OUT, by whole photographs, always the same; they go into "
+    "the file OUT with .held before its suffix.",
+)
 @click.option(
     "--fill/--placed",
     default=False,
@@ -60,7 +72,7 @@ _SPLITS = ("train", "test", "validation", "extended", "all", "tompson")
     "--seed", type=int, default=0, show_default=True, help="Of the drawn figures (synthetic)."
 )
 @overwrite
-def prepare(dataset, root, out, first, last, fill, overwrite, **options):
+def prepare(dataset, root, out, first, last, hold_out, fill, overwrite, **options):
     """Writes the records OUT.jsonl of a data set.
 
     \b
@@ -70,26 +82,33 @@ def prepare(dataset, root, out, first, last, fill, overwrite, **options):
     flic       ROOT holds examples.mat and images/.
     coco       ROOT is a file of COCO keypoints, of whatever parts its category defines.
     release    ROOT is a file that the release's genJSON.m wrote.
+    records    ROOT is a file of records, of which some are kept.
     synthetic  draws figures into the folder ROOT.
     groups     ROOT is a file of records of single people; puts them together to pictures of
                several in the folder OUT without .jsonl, for a network that finds people.
     """
-    skeleton = out.with_suffix(".skeleton.json")
+    skeleton, held_file = out.with_suffix(".skeleton.json"), output.beside(out, "held")
     outputs = [("OUT", out), *([("OUT", skeleton)] if dataset == "coco" else [])]
-    guard(outputs, [root], overwrite)
+    outputs += [("OUT", held_file)] if hold_out else []
+    guard(outputs, [root, *(root / name for name in _OF_DATASETS)], overwrite)
     load_tensorflow()
     from ...data.jsonl import write_records
     from ...data.placement import filling
+    from ...data.split import hold_out as split
 
     if dataset == "synthetic" and options["split"]:
         raise click.UsageError("--split belongs to a data set; what is drawn has none.")
-    with saying_warnings():
-        found = _READERS[dataset](root, options | {"out": out})
+    found = _READERS[dataset](root, options | {"out": out, "overwrite": overwrite})
     records = found[(first or 1) - 1 : last]
     if not records:
         asked = f", none of them from --first {first or 1} to --last {last}" if found else ""
         raise ValueError(f"{root} has {len(found)} records{asked}.")
-    write_records([filling(record) for record in records] if fill else records, out)
+    records = [filling(record) for record in records] if fill else records
+    if hold_out:
+        records, held = split(records, hold_out)
+        write_records(held, held_file)
+        echo(f"{len(held)} records in {held_file}")
+    write_records(records, out)
     echo(f"{len(records)} records in {out}")
     if dataset == "coco":
         _keep_skeleton(root, skeleton, options["category"])
@@ -132,11 +151,9 @@ def _keep_skeleton(root, path, category):
     from ...data.formats.coco import coco_skeleton
     from ...pose.skeleton import skeleton_of
 
-    with saying_warnings():
-        skeleton = coco_skeleton(root, category)
+    skeleton = coco_skeleton(root, category)
     if skeleton_of(skeleton.parts) != skeleton:
-        text = json.dumps(skeleton.to_dict(), indent=2)
-        output.write_text(path, f"{text}{output.WHITE}\n")
+        marks.write_json(path, [json.dumps(skeleton.to_dict(), indent=2)])
         echo(f"Its limbs and mirror pairs: --skeleton {path}")
 
 
@@ -146,30 +163,32 @@ def _release(root, options):
     return load_release(root, options["images"] or root.parent, split=options["split"])
 
 
+def _records(root, options):
+    from ...data.jsonl import read_records
+
+    return read_records(root)
+
+
 def _synthetic(root, options):
     from ...data.synthetic import draw, figures
 
-    return draw.draw_records(
-        root,
-        options["count"],
-        figure=getattr(figures, options["figure"].upper()),
-        seed=options["seed"],
-        progress=progress("drawing"),
-    )
+    figure, count = getattr(figures, options["figure"].upper()), options["count"]
+    seed = options["seed"]
+    names = [figures.picture_name(figure, seed, index) for index in range(count)]
+    guard([("ROOT", root / name) for name in names], [], options["overwrite"])
+    return draw.draw_records(root, count, figure=figure, seed=seed, progress=progress("drawing"))
 
 
 def _groups(root, options):
     from ...data.jsonl import read_records
-    from ...data.synthetic.groups import draw_groups
+    from ...data.synthetic import groups
     from ...models.person import PERSON_SPEC
 
-    return draw_groups(
-        read_records(root),
-        options["out"].with_suffix(""),
-        options["count"],
-        PERSON_SPEC,
-        seed=options["seed"],
-        progress=progress("drawing"),
+    people, folder, count = read_records(root), options["out"].with_suffix(""), options["count"]
+    pictures = [("OUT", folder / groups.picture_name(index)) for index in range(count)]
+    guard(pictures, [record.image for record in people], options["overwrite"])
+    return groups.draw_groups(
+        people, folder, count, PERSON_SPEC, seed=options["seed"], progress=progress("drawing")
     )
 
 
@@ -179,6 +198,7 @@ _READERS = {
     "flic": _flic,
     "coco": _coco,
     "release": _release,
+    "records": _records,
     "synthetic": _synthetic,
     "groups": _groups,
 }

@@ -6,6 +6,7 @@ import click
 
 from ..console import echo, load_tensorflow
 from ..options import COUNT, PATH
+from ..outputs import guard, overwrite
 
 
 @click.command()
@@ -29,7 +30,8 @@ from ..options import COUNT, PATH
 @click.option("--people", type=COUNT, help="How many to draw, or of --data to take.")
 @click.option("--epochs", type=COUNT, help="Of each training.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-def reproduce(figure, data, test, **options):
+@overwrite
+def reproduce(figure, data, test, overwrite, **options):
     """Runs the experiment behind a FIGURE of the paper on a small network; minutes, offline.
 
     \b
@@ -47,6 +49,10 @@ def reproduce(figure, data, test, **options):
     records, test_records = (
         [record for path in paths for record in read_records(path)] for paths in (data, test)
     )
+    read = [*data, *test, *(record.image for record in (*records, *test_records))]
+    written = {name: options[name] for name in ("out", "people", "seed")}
+    outputs = [("--out", path) for path in experiments.files(figure, **written)]
+    guard(outputs, [*read, *([options["model"]] if options["model"] else [])], overwrite)
     echo(
         experiments.reproduce(
             figure, records=records, test_records=test_records, say=echo, **options

@@ -8,7 +8,7 @@ from ...data.augment import AugmentSpec
 from ...pose.spec import PoseSpec
 from ...training.recipes import RECIPES, TrainSpec
 from ..console import echo, load_tensorflow
-from ..options import PATH, fields_as_options, given, in_flags
+from ..options import COUNT, PATH, fields_as_options, given, in_flags
 from ..outputs import guard
 
 
@@ -19,6 +19,14 @@ from ..outputs import guard
 )
 @click.option(
     "--validation", type=PATH, multiple=True, help="Records of other people; may be given again."
+)
+@click.option(
+    "--weight",
+    "weights",
+    type=(PATH, COUNT),
+    multiple=True,
+    help="Of FILE, one of RECORDS, every person comes so many times an epoch; may be given again.",
+    metavar="FILE COUNT",
 )
 @click.option("--recipe", type=click.Choice(list(RECIPES)), default="modern", show_default=True)
 @click.option("--init", help="Start from a trained MODEL, also of another skeleton.")
@@ -50,7 +58,7 @@ from ..outputs import guard
     help="Folder of logs for it: losses and PCK of every stage, pictures of beliefs.",
 )
 @click.pass_context
-def train(context, records, out, validation, tensorboard, **options):
+def train(context, records, out, validation, weights, tensorboard, **options):
     """Trains on the files RECORDS; the same command again goes on where it stopped."""
     files = [("--out", out / name) for name in ("model.keras", "spec.json", "network.json")]
     guard(files, [*records, *validation, *([options["init"]] if options["init"] else [])], True)
@@ -60,7 +68,8 @@ def train(context, records, out, validation, tensorboard, **options):
     from ...training.train import LOG_FILE
     from ...visualization.plots import plot_training
 
-    people = [record for path in records for record in read_records(path)]
+    times = _times(records, weights)
+    people = [record for path in records for record in times[path] * read_records(path)]
     held_out = [record for path in validation for record in read_records(path)]
     plan = plan_training(people, **given(options))
     model = plan.build(say=echo)
@@ -80,3 +89,14 @@ def train(context, records, out, validation, tensorboard, **options):
     if not history.epoch:
         echo(f"This training has finished; --epochs more than {plan.recipe.epochs} goes on.")
     echo(f"The bundle is in {out}; next: keras-cpm evaluate {out} RECORDS.jsonl")
+
+
+def _times(records, weights):
+    """How often the people of each file come in an epoch."""
+    for path, count in weights:
+        if path not in records:
+            raise ValueError(
+                f"`weights` must be of files among RECORDS. Received: {path} {count}, the records "
+                f"are {', '.join(map(str, records))}"
+            )
+    return dict.fromkeys(records, 1) | dict(weights)

@@ -13,6 +13,7 @@ import numpy as np
 
 from ...pose.skeleton import skeleton_of
 from ..placement import is_placed, place_of
+from ..records import NOT_LABELLED
 
 # a figure smaller than this many pixels, or larger than this many pictures, is a slip of units
 _SMALLEST_HEIGHT, _LARGEST_SHARE = 8, 5
@@ -58,16 +59,21 @@ def about_record(record, size, stored=None, *, known=None):
         problem = "nothing says where the primary person is; give `center` and `height`"
         found.append(("place", problem))
     for i, person in enumerate(record.people):
-        if not person.labelled.any():
-            problem = "no labelled part; remove the person or label it"
-            found.append(("unlabelled", f"person {i} has {problem}"))
-            continue
         key = person, size, stored, record.parts
         if key not in known:
-            known[key] = [*_frame(person, record.parts, size, stored), *_scale(person, size)]
-            known[key] += _twist(person, record.parts)
+            known[key] = _about_person(*key)
         found += [(kind, f"person {i}: {problem}") for kind, problem in known[key]]
     return found + _repeated(record.people)
+
+
+def _about_person(person, size, stored, parts):
+    if not person.labelled.any():
+        return [("unlabelled", "no labelled part; remove the person or label it")]
+    return [
+        *_frame(person, parts, size, stored),
+        *_scale(person, size),
+        *_twist(person, parts),
+    ]
 
 
 def _frame(person, parts, size, stored):
@@ -218,23 +224,26 @@ def _repeated(people):
     """People who stand twice in one record: stage 1 would learn double peaks."""
     if len(people) == 1:
         return []
-    labelled = np.stack([person.labelled for person in people])
+    visible = np.stack([person.visible for person in people])
+    labelled = visible > NOT_LABELLED
     points = np.stack([person.keypoints for person in people]).astype(float)
     # looked up by the mean of the labels, in cells as wide as two of the same may differ
-    cells = np.floor(points.sum(1) / np.maximum(labelled.sum(1), 1)[:, None] / _SAME)
+    counts = labelled.sum(1)
+    cells = np.floor(points.sum(1) / np.maximum(counts, 1)[:, None] / _SAME)
     found, known = [], defaultdict(list)
     for i, (x, y) in enumerate(cells.tolist()):
-        if not labelled[i].any():
+        if not counts[i]:
             continue
         near = sorted(j for dx, dy in _AROUND for j in known.get((x + dx, y + dy), ()))
-        same = (labelled[near] == labelled[i]).all(1) & (
-            abs(points[near] - points[i]).max((1, 2), initial=0) <= _SAME
-        )
-        if not same.any():
-            known[x, y].append(i)
-            continue
-        problem = f"person {i} is person {near[same.argmax()]} again; remove one"
-        found.append(("duplicate", problem))
+        if near:
+            same = (labelled[near] == labelled[i]).all(1) & (
+                abs(points[near] - points[i]).max((1, 2)) <= _SAME
+            )
+            if same.any():
+                problem = f"person {i} is person {near[same.argmax()]} again; remove one"
+                found.append(("duplicate", problem))
+                continue
+        known[x, y].append(i)
     return found
 
 

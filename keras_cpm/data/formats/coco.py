@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from ...pose import geometry
 from ...pose.skeleton import BUILT_IN, Skeleton, mirror_pairs
 from ...pose.spec import Progress
+from ..photographs import within
 from ..placement import MOST_PEOPLE, with_others
 from ..records import NOT_LABELLED, OCCLUDED, VISIBLE, Person, Record
 from .json_file import as_number, flag_of, id_of, is_id, naming, numbers_of, read_json
@@ -76,7 +76,7 @@ def load_coco(
     parts = _skeleton(chosen, annotations).parts
     photographs = _photographs(content["images"], annotations)
     wanted, known = _categories(content, chosen, annotations)
-    folder, places = Path(os.path.abspath(images)), {}
+    places: dict = {}
     found, people, left_out = [], {}, Counter()
     for annotation in progress(content["annotations"]) if progress else content["annotations"]:
         with naming(f"{annotations}, annotation {annotation.get('id')!s:.99}"):
@@ -91,7 +91,7 @@ def load_coco(
             if not person.labelled.any():
                 left_out[_UNLABELLED] += 1
                 continue
-            image, size = _photograph(annotation, photographs, folder, places)
+            image, size = _photograph(annotation, photographs, images, places)
             # a record of one tells here what is wrong with it
             record = Record(image, size, parts, (person,), split, "coco", _attributes(annotation))
             found.append(record)
@@ -242,7 +242,8 @@ def _person(annotation, parts):
             f"{3 * len(parts)} numbers; export it again. Received: shape {values.shape}"
         )
     points, visible = values.reshape(-1, 3)[:, :2], values[2::3]
-    if not np.isin(visible, (NOT_LABELLED, OCCLUDED, VISIBLE)).all():
+    known = (visible == NOT_LABELLED) | (visible == OCCLUDED) | (visible == VISIBLE)
+    if not known.all():
         raise ValueError(
             f"visible must be 0, 1 or 2; correct it. Received: {visible.tolist()!r:.200}"
         )
@@ -306,16 +307,9 @@ def _photograph(annotation, photographs, folder, places):
 
 
 def _place_of_file(photograph, folder):
-    name = photograph.get("file_name")
-    # Some tools write the file on Windows.
-    path = Path(os.path.normpath(folder / str(name).replace("\\", "/")))
-    if not isinstance(name, str) or not path.is_relative_to(folder) or path == folder:
-        raise ValueError(
-            "the `file_name` of its image must be a path within the folder of the images, "
-            f"{folder}; correct it. Received: file_name={name!r:.200}"
-        )
     size = as_number(photograph.get("height")), as_number(photograph.get("width"))
-    return str(path), None if None in size else size
+    path = within(folder, photograph.get("file_name"), "file_name")
+    return path, None if None in size else size
 
 
 def _attributes(annotation):

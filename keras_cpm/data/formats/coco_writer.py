@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...images import output
+from ...images import marks
 from ...pose.skeleton import skeleton_of
 from ..records import Record
 
@@ -43,10 +43,11 @@ def write_coco(records: Sequence[Record], path: Path | str, *, category: str = "
             f"Every record must have the `size` of its image. Received: none of {nowhere[0]}"
         )
     path = Path(path)
-    files = [os.path.abspath(record.image) for record in records]
+    # each photograph once, however many people are in it
+    files = {image: os.path.abspath(image) for image in {record.image for record in records}}
     folder = os.path.abspath(path.parent)
-    if any(not Path(file).is_relative_to(folder) for file in files):
-        folder = os.path.commonpath([os.path.dirname(file) for file in files])
+    if any(not Path(file).is_relative_to(folder) for file in files.values()):
+        folder = os.path.commonpath([os.path.dirname(file) for file in files.values()])
     skeleton = skeleton_of(records[0].parts)
     content = {
         "categories": [
@@ -61,8 +62,9 @@ def write_coco(records: Sequence[Record], path: Path | str, *, category: str = "
         "images": [],
         "annotations": [],
     }
-    numbers = {}
-    for record, file in zip(records, files, strict=True):
+    numbers: dict[str, int] = {}
+    for record in records:
+        file = files[record.image]
         if file not in numbers:
             numbers[file] = len(numbers) + 1
             height, width = record.size  # type: ignore[misc]
@@ -71,7 +73,7 @@ def write_coco(records: Sequence[Record], path: Path | str, *, category: str = "
             content["images"].append(photograph)
         annotation = _annotation(record.people[0], numbers[file], len(content["annotations"]) + 1)
         content["annotations"].append(annotation)
-    output.write_text(path, json.dumps(content) + f"{output.WHITE}\n")
+    marks.write_json(path, [json.dumps(content)])
     return folder
 
 

@@ -11,6 +11,8 @@ import numpy as np
 
 from ...pose.skeleton import FLIC9
 from ...pose.spec import Progress
+from ..photographs import within
+from ..placement import with_others
 from ..records import NOT_LABELLED, VISIBLE, Person, Record
 from .matlab import field, laid_out, number, read_mat, rows, text
 
@@ -85,19 +87,20 @@ def load_flic(
         photographs = {}
         for index, example in examples.items():
             photographs.setdefault(text(example, "filepath"), []).append(people[index])
+        others = {path: iter(with_others(several)) for path, several in photographs.items()}
         return [
-            _record(root, split, index, examples[index], people[index], photographs)
+            _record(root, split, index, examples[index], others)
             for index in (progress(list(examples)) if progress else examples)
         ]
 
 
-def _record(root, split, index, example, person, photographs):
+def _record(root, split, index, example, others):
     path = text(example, "filepath")
     return Record(
-        image=root / "images" / path,
+        image=within(root / "images", path, "filepath"),
         size=field(example, "imgdims").ravel()[:2].tolist(),
         parts=FLIC9.parts,
-        people=_different([person, *photographs[path]]),
+        people=_different(next(others[path])),
         split=split,
         dataset="flic",
         attributes={
@@ -143,14 +146,13 @@ def _person(example, sides):
 
 def _different(people):
     """Those of `people` who are not an earlier one labelled again."""
+    points = np.stack([person.keypoints for person in people])
+    distances = np.linalg.norm(points[:, None] - points, axis=-1).mean(-1)
+    ends = points[:, [FLIC9.index(part) for part in FLIC9.torso]]
+    torsos = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=-1)
+    same = distances <= _SAME_FIGURE * torsos[:, None]
     different = []
-    for person in people:
-        if not any(_same(person, other) for other in different):
-            different.append(person)
-    return different
-
-
-def _same(person, other):
-    torso = np.subtract(*(person.keypoints[FLIC9.index(part)] for part in FLIC9.torso))
-    distance = np.linalg.norm(person.keypoints - other.keypoints, axis=1).mean()
-    return distance <= _SAME_FIGURE * np.linalg.norm(torso)
+    for i in range(len(people)):
+        if not same[i, different].any():
+            different.append(i)
+    return [people[i] for i in different]

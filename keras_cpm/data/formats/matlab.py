@@ -7,6 +7,7 @@ or the same number as text. SciPy turns every value into an array of at least tw
 import contextlib
 import gc
 import io
+import itertools
 import os
 import pickle
 import subprocess
@@ -14,7 +15,7 @@ import sys
 
 import numpy as np
 
-from ...images import output
+from ...pose import output
 
 # what the first bytes of a .mat file may say, free text
 _HEADER = b"MATLAB 5.0 MAT-file, written by keras_cpm".ljust(116)
@@ -23,8 +24,10 @@ _HEADER = b"MATLAB 5.0 MAT-file, written by keras_cpm".ljust(116)
 _LARGEST = 2 << 30
 _MEMORY, _MEMORY_A_BYTE, _MOST_MEMORY = 1 << 30, 300, 32 << 30
 _SECONDS, _SECONDS_A_BYTE, _PATIENCE = 20, 2e-5, 10
-# what arrays are made of; nothing else is taken from the other process
-_ARRAYS = {"_reconstruct", "scalar", "ndarray", "dtype"}
+# arrays in arrays; that of MPII has 7
+_DEEPEST = 500
+# where the numbers of an array begin, a multiple of these bytes
+_ALIGNMENT = 16
 
 
 def read_mat(path) -> dict:
@@ -32,7 +35,7 @@ def read_mat(path) -> dict:
 
     SciPy's reader may crash, or allocate without end, on a file that is damaged or made to do so:
     it runs in a process of its own, whose time and, where the system can, memory are bounded by the
-    size of the file. Only arrays come back.
+    size of the file. Only arrays of numbers, texts and arrays come back.
 
     Raises:
         ValueError: SciPy cannot read the file: it is damaged, of version 7.3, larger than 2 GB, or
@@ -51,7 +54,15 @@ def read_mat(path) -> dict:
         raise ValueError(f"{path} has {size} bytes; .mat files are read up to {_LARGEST}.")
     seconds = int(_SECONDS + _SECONDS_A_BYTE * size)
     memory = min(_MEMORY + _MEMORY_A_BYTE * size, _MOST_MEMORY)
-    command = [sys.executable, "-m", __name__, os.path.abspath(path), str(seconds), str(memory)]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        __name__,
+        os.path.abspath(path),
+        str(seconds),
+        str(memory),
+    ]
     try:
         done = subprocess.run(
             command,
@@ -61,7 +72,7 @@ def read_mat(path) -> dict:
             timeout=_PATIENCE * seconds,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
         )
-        content = _Arrays(done.stdout).load() if done.returncode == 0 else "its reader crashed"
+        content = _content(done.stdout) if done.returncode == 0 else "its reader crashed"
     except subprocess.TimeoutExpired:
         content = "it takes too long"
     except (pickle.UnpicklingError, EOFError, RecursionError, ValueError) as error:
@@ -91,7 +102,7 @@ def _serve(path, seconds, memory):
     try:
         content = loadmat(path, appendmat=False)
         content = {name: value for name, value in content.items() if not name.startswith("__")}
-        answer = pickle.dumps(content, protocol=4)
+        answer = pickle.dumps(_flat(content), protocol=5)
     except NotImplementedError:
         answer = "{path} is a MATLAB file of version 7.3; save it again in MATLAB with `-v7`."
     except MemoryError:
@@ -106,19 +117,66 @@ def _serve(path, seconds, memory):
     os._exit(0)
 
 
-class _Arrays(pickle.Unpickler):
-    """Reads arrays of numbers, texts and arrays, and nothing else."""
+def _flat(content):
+    """Variables as a few long lists; pickle would take ten times as long for 10^6 arrays.
 
-    def __init__(self, data):
-        super().__init__(io.BytesIO(data))
+    Returns:
+        the names; the kinds of arrays, (names of fields or dtype, shape); for each array the number
+        of its kind and where its content begins: among the arrays, which stand after it, or in the
+        bytes; the bytes.
+    """
+    arrays, kinds, numbers, starts, data = list(content.values()), {}, [], [], bytearray()
+    depth, end = 0, len(arrays)
+    for i, array in enumerate(arrays):  # which gets longer
+        if i == end:
+            depth, end = depth + 1, len(arrays)
+        if depth > _DEEPEST:
+            raise RecursionError
+        # what SciPy cannot read is a text that says so; objects of MATLAB hold bytes
+        array = np.array(array) if isinstance(array, str | bytes) else array
+        if not isinstance(array, np.ndarray):
+            raise ValueError(f"it holds a {type(array).__name__}")
+        names, nests = array.dtype.names, array.dtype.hasobject
+        numbers.append(kinds.setdefault((names or array.dtype.str, array.shape), len(kinds)))
+        starts.append(len(arrays) if nests else len(data))
+        if nests:
+            elements = array.ravel().tolist()
+            arrays += itertools.chain.from_iterable(elements) if names else elements
+        else:
+            data += array.tobytes()
+            data += bytes(-len(data) % _ALIGNMENT)
+    return list(content), list(kinds), numbers, starts, data
+
+
+class _Plain(pickle.Unpickler):
+    """Reads lists of numbers, texts and bytes: nothing that runs code."""
 
     def find_class(self, module, name):
-        if module.split(".")[0] == "numpy" and name in _ARRAYS:
-            return super().find_class(module, name)
-        # objects and functions of MATLAB
-        if module.startswith("scipy.io.matlab") and name.startswith("Matlab"):
-            return np.ndarray
         raise pickle.UnpicklingError(f"it holds a {module}.{name}")
+
+
+def _content(answer):
+    """The variables, or the sentence, that `_serve` wrote."""
+    answer = _Plain(io.BytesIO(answer)).load()
+    if isinstance(answer, str):
+        return answer
+    variables, kinds, numbers, starts, data = answer
+    dtypes = [
+        np.dtype([(name, object) for name in kind] if isinstance(kind, tuple) else kind)
+        for kind, _ in kinds
+    ]
+    arrays = [None] * len(numbers)
+    for i in range(len(numbers) - 1, -1, -1):  # what an array holds stands after it
+        dtype, shape, start = dtypes[numbers[i]], kinds[numbers[i]][1], starts[i]
+        if not dtype.hasobject:
+            arrays[i] = np.ndarray(shape, dtype, data, start)
+            continue
+        arrays[i] = np.empty(shape, dtype)
+        elements, width = arrays[i].reshape(-1), len(dtype.names or ())
+        for j in range(len(elements)):
+            at = start + j * (width or 1)
+            elements[j] = tuple(arrays[at : at + width]) if width else arrays[at]
+    return dict(zip(variables, arrays, strict=False))
 
 
 @contextlib.contextmanager

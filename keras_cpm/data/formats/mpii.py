@@ -14,7 +14,8 @@ import numpy as np
 
 from ...pose.skeleton import MPII16
 from ...pose.spec import Progress
-from ..photographs import jpeg_size
+from ..photographs import jpeg_size, within
+from ..placement import with_others
 from ..records import NOT_LABELLED, OCCLUDED, VISIBLE, Person, Record
 from .matlab import field, laid_out, number, read_mat, rows, text, write_mat
 from .predictions import read_detections
@@ -155,19 +156,19 @@ class _Image:
         return jpeg_size(self.path) if self.path.is_file() else None
 
     @cached_property
-    def people(self):
-        return {number: _person(rect) for number, rect in self.rects.items()}
+    def groups(self):
+        people = [_person(rect) for rect in self.rects.values()]
+        return dict(zip(self.rects, with_others(people), strict=True))
 
     def record(self, index, person, split):
         attributes = {"index": index, "person": person, **self.attributes}
         if self.single is not None:
             attributes["single_person"] = person in self.single
-        others = [p for n, p in self.people.items() if n != person and p.labelled.any()]
         return Record(
             image=self.path,
             size=self.size,
             parts=MPII16.parts,
-            people=(self.people[person], *others),
+            people=self.groups[person],
             split=split,
             dataset="mpii",
             attributes=attributes,
@@ -176,8 +177,7 @@ class _Image:
 
 def _find(root, name):
     """Path of a file of the data set, or `None`."""
-    found = [path for path in (root / name[1], root.joinpath(*name)) if path.is_file()]
-    return found[0] if found else None
+    return next((path for path in (root / name[1], root.joinpath(*name)) if path.is_file()), None)
 
 
 def _need(root, name):
@@ -214,7 +214,7 @@ def _images_of_release(root, *, training):
             act = acts[i] if acts else None
             attributes = {"activity": text(act, "act_name"), "category": text(act, "cat_name")}
             images[i + 1] = _Image(
-                root / "images" / text(file, "name"),
+                Path(within(root / "images", text(file, "name"), "name")),
                 dict(enumerate(rows(field(image, "annorect")), 1)),
                 {name: value for name, value in attributes.items() if value is not None},
                 None if singles is None else set(singles.ravel()[i].ravel().tolist()),
@@ -243,7 +243,7 @@ def _primaries(images, split, held_out):
     people = [
         (index, number)
         for index, image in images.items()
-        for number, person in image.people.items()
+        for number, (person, *_) in image.groups.items()
         if person.center is not None and person.height is not None
         if split == "test" or person.labelled.any()
     ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 
 from ...pose.skeleton import FLIC9, MPII16
+from ..photographs import within
 from ..records import NOT_LABELLED, OCCLUDED, VISIBLE, Person, Record
 from .json_file import naming, read_json
 
@@ -67,7 +67,7 @@ def load_release(path: Path | str, images: Path | str, *, split: str | None = No
     records = []
     for number, fields in enumerate(_read(path), 1):
         with naming(f"{path}, record {number}"):
-            records.append(_record(fields, Path(images).absolute()))
+            records.append(_record(fields, images))
     return [record for record in records if split in (None, record.split)]
 
 
@@ -95,7 +95,7 @@ def _record(fields, images):
         )
     people = [(fields["joint_self"], fields["objpos"], fields["scale_provided"]), *_others(fields)]
     return Record(
-        image=os.path.normpath(images / fields["img_paths"]),
+        image=within(images, fields["img_paths"], "img_paths"),
         size=size,
         parts=_SKELETONS[num_parts].parts,
         people=[_person(*person, num_parts, size) for person in people],

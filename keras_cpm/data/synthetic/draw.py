@@ -11,9 +11,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ...images import marks
 from ...pose.spec import Progress
 from ..records import NOT_LABELLED, OCCLUDED, VISIBLE, Person, Record
-from .figures import PERSON, Color, Figure, Panel
+from .figures import PERSON, Color, Figure, Panel, picture_name
 
 _HEIGHT_SHARE = (0.45, 0.75)
 _ANY_COLOR = Color("any")
@@ -307,6 +308,7 @@ def draw_records(
 
     Raises:
         ValueError: count below 1, or as `draw_figure`.
+        OSError: a picture cannot be written; those before stay.
 
     Example:
         >>> import tempfile
@@ -318,13 +320,11 @@ def draw_records(
     _check(count, seed, size=image_size, others=others, occluders=occluders)
     size = (int(image_size[0]), int(image_size[1]))
     directory = Path(directory).absolute()
-    directory.mkdir(parents=True, exist_ok=True)
     records = []
     for index in range(count) if progress is None else progress(range(count)):
         image, people = draw_figure(figure, seed, index, size, others=others, occluders=occluders)
-        path = directory / f"{figure.skeleton.name}_{seed}_{index:06d}.jpg"
+        path = directory / picture_name(figure, seed, index)
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-        # imencode, because cv2.imwrite fails on some paths outside ASCII without saying so.
-        path.write_bytes(cv2.imencode(".jpg", bgr, _JPEG)[1].tobytes())
+        marks.write_marked(path, cv2.imencode(".jpg", bgr, _JPEG)[1].tobytes())
         records.append(Record(str(path), size, figure.skeleton.parts, people, dataset="synthetic"))
     return records

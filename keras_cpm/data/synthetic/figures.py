@@ -206,6 +206,11 @@ class Figure:
         return np.array(lengths) * unit, unit
 
 
+def picture_name(figure, seed, index):
+    """Of the file of a drawn picture; see `draw.draw_records`."""
+    return f"{figure.skeleton.name}_{seed}_{index:06d}.jpg"
+
+
 def _left(bone, **changes):
     """The bone of the left side that a bone of the right side stands for."""
     ends = {end: getattr(bone, end).replace("right_", "left_") for end in ("parent", "child")}

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from ...images import decode, sampling
+from ...images import decode, marks, sampling
 from ...pose import geometry
 from ..records import NOT_LABELLED, VISIBLE, Person, Record
 
@@ -47,6 +47,7 @@ def draw_groups(records, directory, count, spec, *, seed=0, progress=None):
 
     Raises:
         ValueError: as `data.pipeline.check_records` for records.
+        OSError: a picture cannot be written; those before stay.
 
     Example:
         >>> import tempfile
@@ -60,17 +61,21 @@ def draw_groups(records, directory, count, spec, *, seed=0, progress=None):
         (3, (96, 96), ('center',))
     """
     directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
     found = []
     for i in (progress or iter)(range(count)):
         picture, people = _group(records, spec, np.random.default_rng([seed, i]))
-        path = directory / f"{i:06}.jpg"
+        path = directory / picture_name(i)
         pixels = tf.cast(tf.round(picture), tf.uint8)
-        path.write_bytes(tf.io.encode_jpeg(pixels, quality=_JPEG_QUALITY).numpy())
+        marks.write_marked(path, tf.io.encode_jpeg(pixels, quality=_JPEG_QUALITY).numpy())
         found.append(
             Record(str(path.resolve()), picture.shape[:2], PARTS, people, dataset="groups")
         )
     return found
+
+
+def picture_name(index):
+    """Of a picture's file."""
+    return f"{index:06}.jpg"
 
 
 def _group(records, spec, rng):

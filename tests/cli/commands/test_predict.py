@@ -232,6 +232,9 @@ def test_boxes_of_any_detector(tmp_path):
     path = boxes(tmp_path, {"b.jpg": [[1, 2, 3, 4]], "a/c.jpg": []})
     both = read_places(path, ["a/b.jpg", "a/c.jpg"])
     assert both == {"a/b.jpg": [{"box": (1, 2, 3, 4)}], "a/c.jpg": []}
+    # as editors of Windows write it
+    path.write_text("[[1, 2, 3, 4]]", encoding="utf-8-sig")
+    assert read_places(path, ["b.jpg"]) == {"b.jpg": [{"box": (1, 2, 3, 4)}]}
 
 
 @pytest.mark.parametrize(
@@ -245,6 +248,9 @@ def test_boxes_of_any_detector(tmp_path):
         ([[1, 2, 3, "4"]], 1, "entry 0 must be one of"),
         ([[1, 2, 3, True]], 1, "entry 0 must be one of"),
         ([7], 1, "entry 0 must be one of"),
+        ([[1, 2, float("nan"), 4]], 1, "entry 0 must be one of"),
+        ([[9, 2, 3, 4]], 1, "entry 0 must be one of"),
+        ([{"center": [1, 2], "height": 0}], 1, "entry 0 must be one of"),
         (7, 1, "must hold a list of boxes"),
     ],
 )

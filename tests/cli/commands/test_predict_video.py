@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,6 +42,16 @@ def test_a_video_is_drawn_and_written_down(walk, tmp_path):
     head = frames[-1]["keypoints"]["head"]
     off = np.hypot(*(people[-1].keypoints[0] - [head["x"], head["y"]]))
     assert off < 0.15 * people[-1].height
+
+
+@pytest.mark.parametrize("flag, path", [("--csv", "/dev/full"), ("--draw", "file/out.avi")])
+def test_an_output_without_room_does_not_cost_the_others(walk, flag, path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    sentence = failure("predict", walk[0], "--json", "out.json", flag, path)
+    assert f"{path} cannot be written" in sentence
+    (frames,) = json.loads(Path("out.json").read_text()).values()
+    assert len(frames) == 15 and {file.name for file in tmp_path.iterdir()} == {"file", "out.json"}
 
 
 def test_names_are_written_into_the_video(walk, tmp_path):

@@ -173,3 +173,21 @@ def test_what_a_coco_file_costs_is_said(coco_file, tmp_path):
     assert result.stderr.count(str(coco_file)) == 2
     skeleton = keras_cpm.Skeleton.load(tmp_path / "fish.skeleton.json")
     assert skeleton.limbs == (("mouth", "left fin"), ("mouth", "right fin"))
+
+
+def test_people_are_held_out(people, tmp_path):
+    out = tmp_path / "fit.jsonl"
+    said = run("prepare", "records", people, out, "--hold-out", 2).output
+    assert "2 records in" in said and "fit.held.jsonl" in said
+    held, fit = (
+        keras_cpm.read_records(tmp_path / name) for name in ("fit.held.jsonl", "fit.jsonl")
+    )
+    assert len(held) == 2
+    everybody = {record.image for record in keras_cpm.read_records(people)}
+    assert {record.image for record in (*held, *fit)} == everybody
+    assert not {r.image for r in held} & {r.image for r in fit}
+    # neither file is one that is read
+    (tmp_path / "a.held.jsonl").write_bytes(people.read_bytes())
+    source = tmp_path / "a.held.jsonl"
+    said = failure("prepare", "records", source, tmp_path / "a.jsonl", "--hold-out", 2, code=2)
+    assert "a.held.jsonl, which this command reads" in said

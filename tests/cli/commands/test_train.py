@@ -48,6 +48,21 @@ def test_python_gives_the_same_bundle_of_another_skeleton(model, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_file_of_twice_the_weight_comes_twice_an_epoch(people, tmp_path):
+    words = ["--weight", people, 2, "--out", tmp_path / "a", *TRAIN]
+    count = len(keras_cpm.read_records(people))
+    assert f", {2 * count} people, 0 held out" in run("train", people, *words)
+    trained_in_python(2 * keras_cpm.read_records(people), tmp_path / "b", **CHANGES)
+    assert_same_bundle(tmp_path / "a", tmp_path / "b")
+
+
+def test_a_weight_of_another_file(people, tmp_path):
+    words = ["--weight", tmp_path / "x.jsonl", 3, "--out", tmp_path / "a", *TRAIN]
+    said = failure("train", people, *words)
+    assert "--weight must be of files among RECORDS. Received:" in said and "x.jsonl 3" in said
+
+
+@pytest.mark.slow
 def test_python_gives_the_same_bundle_by_the_release_recipe(people, tmp_path):
     words = ["--recipe", "release", "--backbone", "cpm", "--stage-block", "classic"]
     run("train", people, "--out", tmp_path / "b", *TRAIN, *words, "--dropout", 0.5)

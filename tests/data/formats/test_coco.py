@@ -452,7 +452,9 @@ def test_other_annotations(write, changes, message):
     "name", ["../7.jpg", "a/../../7.jpg", "/7.jpg", "..\\7.jpg", "", ".", None, 7]
 )
 def test_images_outside_the_folder(write, name):
-    refused(write(images=[image(file_name=name)]), "annotation 1: the `file_name` of its image")
+    refused(
+        write(images=[image(file_name=name)]), "annotation 1: `file_name` must be a path within"
+    )
 
 
 @pytest.mark.parametrize("height", [0, "tall", float("nan"), 10**400, [96]])

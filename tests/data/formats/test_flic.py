@@ -129,6 +129,25 @@ def test_others_are_other_figures_of_the_same_split(root):
     assert len(load_flic(root, "test")[1].people) == 1
 
 
+def test_thousands_in_one_photograph_have_the_nearest(root):
+    """Each was compared with each, and each of these with each."""
+    places = 70.0 * np.random.default_rng(0).permutation(2000)
+    boxes = [np.array([[31 + x, 41, 61 + x, 101]]) for x in places]
+    moved = zip(places, boxes, strict=True)
+    save(root, [example(FACING + (x, 0), "a.jpg", torsobox=box) for x, box in moved])
+    for record, x in zip(load_flic(root, "train"), places, strict=True):
+        found = np.array([p.keypoints[NOSE, 0] for p in record.people]) - FACING[NOSE, 0] + 1
+        assert found[0] == x and len(set(found)) == 32
+        assert abs(found - x).max() <= 70 * max(16, 31 - min(x, places.max() - x) / 70)
+
+
+@pytest.mark.parametrize("name", ["../../etc/a.jpg", "/etc/a.jpg", ""])
+def test_a_photograph_outside_the_folder_is_refused(root, name):
+    save(root, [example(FACING, name)])
+    with pytest.raises(ValueError, match=r"`filepath` must be a path within the folder of the im"):
+        load_flic(root, "train")
+
+
 def test_others_change_sides_too(root):
     save(root, [example(FACING, "a.jpg"), example(BACK + 200, "a.jpg")])
     record = load_flic(root, "train")[0]

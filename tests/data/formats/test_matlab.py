@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 
 from keras_cpm.data.formats.flic import load_flic
 from keras_cpm.data.formats.lsp import load_lsp
@@ -56,6 +56,44 @@ def test_structs_texts_and_numbers_come_back(tmp_path):
     assert (number(first, "x"), number(first, "seen"), text(first, "name")) == (7.5, 1, "ankle")
     assert (number(second, "x"), field(second, "seen"), text(second, "name")) == (-3, None, "é")
     content["x"][0, 0, 0] = 5
+
+
+def test_what_comes_back_is_what_scipy_reads(tmp_path):
+    """Every kind of array, in cells and in structs of several rows, bit for bit."""
+    kinds = [np.arange(6, dtype=kind).reshape(2, 3) for kind in ("u1", "i2", "f4", "f8", "c16")]
+    kinds += [np.zeros((0, 0)), np.array([["ab", "c"]]), np.array([[True, False]]), "é", 7]
+    cells = np.empty((len(kinds), 2), object)
+    for i, value in enumerate(kinds):
+        cells[i] = [value, i]
+    table = np.zeros((2, 3), [("some", object), ("more", object)])
+    for i in range(6):
+        table[i // 3, i % 3] = (cells[: i + 1], {"deep": {"deeper": i}})
+    savemat(tmp_path / "a.mat", {"cells": cells, "table": table, "none": np.empty((0, 3), object)})
+
+    def same(ours, theirs):
+        assert type(ours) is np.ndarray and ours.flags.writeable and ours.flags.aligned
+        assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype)
+        if not theirs.dtype.hasobject:
+            assert ours.tobytes() == theirs.tobytes()
+        for a, b in zip(ours.ravel(), theirs.ravel(), strict=True):
+            if theirs.dtype.hasobject:
+                for x, y in zip(a, b, strict=True) if theirs.dtype.names else [(a, b)]:
+                    same(x, y)
+
+    ours, theirs = read_mat(tmp_path / "a.mat"), loadmat(tmp_path / "a.mat")
+    assert list(ours) == ["cells", "table", "none"]
+    for name, value in ours.items():
+        same(value, theirs[name])
+
+
+def test_no_module_of_the_folder_at_hand_is_run(tmp_path, monkeypatch):
+    """The reader is a process of its own, and Python looks for modules where it is started."""
+    write_mat(tmp_path / "a.mat", {"x": [[1, 2]]})
+    for name in ("scipy", "numpy", "json"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    assert read_mat("a.mat")["x"].tolist() == [[1, 2]]
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize("depth", [10_000, 100_000])

@@ -201,6 +201,36 @@ def test_the_others_are_the_labelled_ones(root):
     assert [p.center for p in load_mpii(root, "validation")[1].people] == [(60, 61), (50, 51)]
 
 
+def test_thousands_in_one_photograph_have_the_nearest(tmp_path):
+    """Each stood in the record of each."""
+    places = np.random.default_rng(0).permutation(2000)
+    rects = [{**place(x, 9, 1.0), "annopoints": points((HEAD, x, 5))} for x in places.tolist()]
+    save_detections(tmp_path / "detections.mat")
+    images = {"image": {"name": "a.jpg"}, "annorect": struct(rects)}
+    save_release(
+        tmp_path / "mpii_human_pose_v1_u12_1.mat",
+        annolist=struct([images]),
+        img_train=1,
+        single_person=None,
+        act=None,
+    )
+    records = load_mpii(tmp_path, "train")
+    assert len(records) == 2000
+    for record, x in zip(records, places, strict=True):
+        found = np.array([person.center[0] for person in record.people]) + 1
+        assert found[0] == x and len(set(found)) == 32
+        assert abs(found - x).max() <= max(16, 31 - min(x, 1999 - x))
+
+
+@pytest.mark.parametrize("name", ["../../etc/a.jpg", "/etc/a.jpg"])
+def test_a_photograph_outside_the_folder_is_refused(tmp_path, name):
+    image = {"image": {"name": name}, "annorect": struct([WHOLE])}
+    path = tmp_path / "mpii_human_pose_v1_u12_1.mat"
+    save_release(path, annolist=struct([image]), img_train=0, single_person=None, act=None)
+    with pytest.raises(ValueError, match=r"`name` must be a path within the folder of the images"):
+        load_mpii(tmp_path, "test")
+
+
 def test_the_test_people_have_a_place_and_no_labels(root):
     records = load_mpii(root, "test")
     assert [len(r.people) for r in records] == [1, 1, 1]

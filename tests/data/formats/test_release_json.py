@@ -157,7 +157,9 @@ def test_the_splits(write, tmp_path):
             {"numOtherPeople": 2, **ONE},
             "must be lists of as many people .*Received: numOtherPeople=2",
         ),
-        ({"img_paths": []}, "unsupported operand"),
+        ({"img_paths": []}, r"`img_paths` must be a path within .*Received: img_paths=\[\]"),
+        ({"img_paths": "../../etc/a.jpg"}, "`img_paths` must be a path within the folder"),
+        ({"img_paths": "/etc/a.jpg"}, "`img_paths` must be a path within the folder"),
         ({"img_width": 0}, "`size` must be"),
     ],
 )
