@@ -253,12 +253,13 @@ def _primaries(images, split, held_out):
 
 def _person(rect):
     points, visible = _no_labels()
-    for annopoints in rows(field(rect, "annopoints")):
-        for point in rows(field(annopoints, "point")):
-            part = int(number(point, "id"))
-            points[part] = _xy(point)
-            # Absent for some, also for whole people: then seen, as in genJSON.m.
-            visible[part] = OCCLUDED if number(point, "is_visible") == 0 else VISIBLE
+    for point in [p for a in rows(field(rect, "annopoints")) for p in rows(field(a, "point"))]:
+        part = int(number(point, "id"))
+        if part < 0:  # which is an index, too
+            raise IndexError(f"part {part}")
+        points[part] = _xy(point)
+        # Absent for some, also for whole people: then seen, as in genJSON.m.
+        visible[part] = OCCLUDED if number(point, "is_visible") == 0 else VISIBLE
     place, scale = rows(field(rect, "objpos")), number(rect, "scale")
     return Person(
         points,
@@ -279,9 +280,8 @@ def _no_labels():
 
 def _head_size(rect):
     corners = [number(rect, name) for name in ("x1", "y1", "x2", "y2")]
-    if None in corners:
-        return None
-    return _HEAD_SHARE * float(np.hypot(corners[2] - corners[0], corners[3] - corners[1])) or None
+    sides = (0, 0) if None in corners else np.subtract(corners[2:], corners[:2])
+    return _HEAD_SHARE * float(np.hypot(*sides)) or None
 
 
 def _predicted(record, keypoints, parts):

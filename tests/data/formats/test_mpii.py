@@ -222,6 +222,18 @@ def test_thousands_in_one_photograph_have_the_nearest(tmp_path):
         assert abs(found - x).max() <= max(16, 31 - min(x, 1999 - x))
 
 
+@pytest.mark.parametrize("part", [-1, 16])
+def test_a_part_that_mpii_does_not_have_is_refused(tmp_path, part):
+    image = {
+        "image": {"name": "a.jpg"},
+        "annorect": struct([{**place(5, 5, 1.0), "annopoints": points((part, 5, 5))}]),
+    }
+    path = tmp_path / "mpii_human_pose_v1_u12_1.mat"
+    save_release(path, annolist=struct([image]), img_train=0, single_person=None, act=None)
+    with pytest.raises(ValueError, match=rf"MPII is not laid out .*IndexError.*{part}"):
+        load_mpii(tmp_path, "test")
+
+
 @pytest.mark.parametrize("name", ["../../etc/a.jpg", "/etc/a.jpg"])
 def test_a_photograph_outside_the_folder_is_refused(tmp_path, name):
     image = {"image": {"name": name}, "annorect": struct([WHOLE])}
