@@ -43,6 +43,7 @@ _HOME = {
         "inference.predictor": "Predictor",
         "pose.pose": "Pose",
         "inference.person_finder": "find_people",
+        "inference.people": "find_poses FoundPerson",
         "visualization.pose": "draw_pose",
         "visualization.beliefs": "draw_beliefs draw_stages",
         "training.train": "compile_cpm train",
@@ -109,6 +110,8 @@ if TYPE_CHECKING:
     from .export.saved_model import export_saved_model as export_saved_model
     from .export.tflite import export_tflite as export_tflite
     from .export.verify import verify as verify
+    from .inference.people import FoundPerson as FoundPerson
+    from .inference.people import find_poses as find_poses
     from .inference.person_finder import find_people as find_people
     from .inference.predictor import Predictor as Predictor
     from .inference.video import predict_video as predict_video

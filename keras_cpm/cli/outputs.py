@@ -1,5 +1,6 @@
 """What commands write, and what they must not write over."""
 
+import contextlib
 import os
 from collections import Counter
 from pathlib import Path
@@ -53,6 +54,17 @@ def guard(outputs, inputs, overwrite):
                 f"{writer} would write over {path}, {reason}; name another file, {remedy}."
             )
         seen.add(place)
+
+
+@contextlib.contextmanager
+def writing(path, written, failures):
+    """What cannot be written does not cost the other outputs."""
+    try:
+        yield
+    except OSError as error:
+        failures.append(str(error))
+    else:
+        written.extend([path] if path else [])
 
 
 def drawing_files(draw, images, part=None):

@@ -1,7 +1,8 @@
-"""Boxes of people that a detector or a person wrote down, as JSON."""
+"""Where the people of a photograph are: found, or as a detector or a person wrote it down."""
 
 from pathlib import Path
 
+from ..models.person import MOST_PEOPLE, POSSIBLE, THRESHOLD, ZOOMS
 from ..pose import schema
 
 _BOXES = 'a list of boxes [x0, y0, x1, y1], of {"box": [...]} or of {"center": [x, y], "height": h}'
@@ -76,3 +77,29 @@ def _are_numbers(fields):
         if name == "height" and not values[0] > 0:
             return False
     return True
+
+
+def everybody(predictor, places, *, person_model, person_threshold, max_people, **_):
+    """A function from the path of a photograph and its pixels to a list of `FoundPerson`."""
+    from ..inference.people import find_poses, poses_at
+
+    if places is not None:
+        return lambda path, photograph: poses_at(photograph, predictor, places[path])
+    find = finder(person_model, threshold=POSSIBLE, zooms=ZOOMS)
+    limits = {
+        "threshold": THRESHOLD if person_threshold is None else person_threshold,
+        "most": max_people or MOST_PEOPLE,
+    }
+    return lambda path, photograph: find_poses(photograph, predictor, find, **limits)
+
+
+def finder(person_model, **options):
+    """A function from an image to the places of its people."""
+    from ..inference.person_finder import find_people
+    from ..models import bundle
+    from ..models.released import released_spec
+
+    network, person_spec = bundle.load(person_model or bundle.default_person_bundle())
+    if person_spec == released_spec("person"):
+        options = options | {"zooms": None}
+    return lambda image: find_people(image, network, person_spec, **options)

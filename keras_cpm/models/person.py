@@ -1,4 +1,6 @@
-"""Networks that find people: their one part, and the one that this project trains."""
+"""Networks that find people: their one part, the one that this project trains, and from which
+scores on somebody is a person.
+"""
 
 from ..pose.skeleton import Skeleton
 from ..pose.spec import PoseSpec
@@ -17,3 +19,10 @@ PERSON_NETWORK = {
     "center_map": False,
     "input_size": "any",
 }
+
+# Belief of a person network above which a place is worth a look at the pose there; mean score of
+# the pose's parts above which it is a person; people in a photograph, unless told otherwise.
+POSSIBLE, THRESHOLD, MOST_PEOPLE = 0.1, 0.5, 20
+# Zooms of a photograph at which such places are looked for: half as far apart as the network
+# reaches, so that nobody falls between two.
+ZOOMS = (0.35, 0.5, 0.71, 1.0, 1.41, 2.0)

@@ -5,10 +5,11 @@ import contextlib
 import click
 
 from ...images import formats, shards
+from ...models.person import MOST_PEOPLE, THRESHOLD
 from ..console import echo, load_tensorflow, print_pose, progress, write_json
-from ..options import PATH
-from ..outputs import drawing_files, guard, overwrite
-from ..people import read_places
+from ..options import COUNT, PATH
+from ..outputs import drawing_files, guard, overwrite, writing
+from ..people import everybody, finder, read_places
 
 _SURE = 0.3
 
@@ -35,6 +36,17 @@ _SURE = 0.3
     "--model.",
 )
 @click.option("--person-model", help="With --people auto: the bundle of the person network.")
+@click.option(
+    "--person-threshold",
+    type=click.FloatRange(0, 1),
+    help="With --people auto: mean score of the parts from which somebody is a person; "
+    f"{THRESHOLD} unless given.",
+)
+@click.option(
+    "--max-people",
+    type=COUNT,
+    help=f"With --people auto: the surest so many; {MOST_PEOPLE} unless given.",
+)
 @click.option("--flip", is_flag=True, help="Also look at the mirror image.")
 @click.option(
     "--scale", "scales", type=float, multiple=True, help="Zooms to average; may be given again."
@@ -52,6 +64,9 @@ _SURE = 0.3
 )
 @click.option("--names", is_flag=True, help="With --draw: names and scores beside the parts.")
 @click.option("--json", "json_path", type=PATH, help="Write keypoints and scores as JSON.")
+@click.option(
+    "--coco", "coco_path", type=PATH, help="With --people: write COCO results, for its tools."
+)
 @click.option("--csv", "csv_path", type=PATH, help="Of a video: a line a part and frame.")
 @click.option(
     "--camera", type=click.IntRange(min=0), help="Instead of IMAGES: its number; Esc ends."
@@ -76,10 +91,12 @@ def predict(images, **options):
         _predict_photographs(images, **options)
 
 
-def _check_video(images, *, box, center, height, part, people, names, draw, **_):
-    if len(images) > 1 or box or center or height or part or people not in (None, "auto"):
+def _check_video(images, *, box, center, height, part, people, names, draw, coco_path, **_):
+    alone = not (box or center or height or part or coco_path) and people in (None, "auto")
+    if len(images) > 1 or not alone:
         raise click.UsageError(
-            "A video goes alone, without --box, --center, --height, --part; --people may be auto."
+            "A video goes alone, without --box, --center, --height, --part and --coco; --people "
+            "may be auto."
         )
     if names and not draw and images:
         raise click.UsageError("--names needs --draw.")
@@ -103,7 +120,12 @@ def _check_photographs(images, *, box, center, height, part, people, person_mode
             (box or center) and len(images) > 1,
             "--box and --center belong to one image; give one image.",
         ),
-        (person_model and people != "auto", "--person-model needs --people auto."),
+        (
+            (person_model or options["person_threshold"] is not None or options["max_people"])
+            and people != "auto",
+            "--person-model, --person-threshold and --max-people need --people auto.",
+        ),
+        (options["coco_path"] and not people, "--coco needs --people."),
         (part and not draw, "--part needs --draw."),
         (options["names"] and not draw, "--names needs --draw."),
         (
@@ -119,9 +141,9 @@ def _check_photographs(images, *, box, center, height, part, people, person_mode
         raise click.ClickException(f"There is no image at {images[0]}; check the path.")
 
 
-def _guard(images, outputs, *, json_path, model, person_model, people, overwrite, **_):
+def _guard(images, outputs, *, json_path, coco_path, model, person_model, people, overwrite, **_):
     read = [*images, *(path for path in (model, person_model, people) if path)]
-    guard([*outputs, ("--json", json_path)], read, overwrite)
+    guard([*outputs, ("--json", json_path), ("--coco", coco_path)], read, overwrite)
 
 
 def _predict_photographs(images, *, people, draw, part, json_path, **options):
@@ -130,20 +152,27 @@ def _predict_photographs(images, *, people, draw, part, json_path, **options):
     _guard(images, outputs, json_path=json_path, people=people, **options)
     places = read_places(people, images) if people and people != "auto" else None
     load_tensorflow()
+    from ...data.formats.coco_writer import coco_results
+    from ...images import decode
     from ...visualization import results
 
     predictor = _predictor(**options)
-    finder = _finder(options["person_model"]) if people == "auto" else places and places.get
+    look = everybody(predictor, places, **options) if people else None
     where = {"center": options["center"] or None, "box": options["box"] or None}
     looks = {"threshold": options["threshold"], "names": options["names"]}
-    found, written, failures, unsure = {}, [], [], []
+    found, everyone, written, failures, unsure = {}, {}, [], [], []
     pairs = list(zip(images, drawings, strict=True))
     try:
         for path, files in progress("predicting")(pairs) if len(images) > 1 else pairs:
             with _kept_going(path, failures):
-                if finder:
-                    poses = predictor.predict_people(path, finder(path))
-                    found[str(path)] = {"people": [pose.to_dict() for pose in poses]}
+                if look:
+                    photograph = decode.upright_array(path)
+                    persons = look(path, photograph)
+                    poses = [person.pose for person in persons]
+                    everyone[str(path)] = [(person.pose, person.score) for person in persons]
+                    entries = [{"id": i, **one.to_dict()} for i, one in enumerate(persons, 1)]
+                    size = list(photograph.shape[:2])
+                    found[str(path)] = {"size": size, "people": entries}
                 else:
                     poses = [predictor(path, person_height=options["height"], **where)]
                     found[str(path)] = poses[0].to_dict()
@@ -153,6 +182,8 @@ def _predict_photographs(images, *, people, draw, part, json_path, **options):
                     written += results.draw_prediction(path, poses, files[0], part, **looks)
     finally:
         # also of a run that is interrupted
+        with writing(options["coco_path"], written, failures):
+            write_json(options["coco_path"], coco_results(everyone))
         _report(found, written, failures, people, json_path)
     if unsure:
         echo(_advice(unsure, any(where.values())), err=True)
@@ -220,12 +251,12 @@ def _predict_video(images, *, model, people, person_model, draw, json_path, **op
     source, found = images[0] if camera is None else camera, []
     written, failures = [], []
     try:
-        with _writing(draw, written, failures):
+        with writing(draw, written, failures):
             video.predict_video(
                 source,
                 _predictor(model, **options),
                 # a model of one's own may know no people
-                find=_finder(person_model) if people or person_model or not model else None,
+                find=finder(person_model) if people or person_model or not model else None,
                 smooth=options["smooth"],
                 draw=draw,
                 names=options["names"],
@@ -242,25 +273,14 @@ def _predict_video(images, *, model, people, person_model, draw, json_path, **op
         raise ValueError("\n".join(failures))
 
 
-@contextlib.contextmanager
-def _writing(path, written, failures):
-    """What cannot be written does not cost the other outputs."""
-    try:
-        yield
-    except OSError as error:
-        failures.append(str(error))
-    else:
-        written.extend([path] if path else [])
-
-
 def _report_video(source, found, written, failures, json_path, csv_path):
     from ...inference import video
 
     again = sum(not sighting.followed for _, sighting in found)
     echo(f"{len(found)} frames; the person was looked for in {again} of them, the first included")
-    with _writing(json_path, written, failures):
+    with writing(json_path, written, failures):
         write_json(json_path, {str(source): video.as_json(found)})
-    with _writing(csv_path, written, failures):
+    with writing(csv_path, written, failures):
         if csv_path:
             video.write_csv(csv_path, found)
     for path in written:
@@ -273,15 +293,6 @@ def _predictor(model, *, scales, flip, **_):
 
     network, spec = bundle.load(model or bundle.default_bundle())
     return Predictor(network, spec, scales=scales or (1.0,), flip=flip)
-
-
-def _finder(person_model):
-    """A function from the path of an image to the places of its people."""
-    from ...inference.person_finder import find_people
-    from ...models import bundle
-
-    network, person_spec = bundle.load(person_model or bundle.default_person_bundle())
-    return lambda path: find_people(path, network, person_spec)
 
 
 def _files(image, draw):

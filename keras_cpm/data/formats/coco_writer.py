@@ -1,4 +1,4 @@
-"""Records as keypoints in the JSON format of COCO, to be corrected in a labelling tool."""
+"""Records in the JSON format of COCO, for labelling tools, and poses as its results."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ...images import marks
-from ...pose.skeleton import skeleton_of
+from ...pose.pose import Pose
+from ...pose.skeleton import COCO17, skeleton_of
 from ..records import Record
 
 
@@ -75,6 +77,52 @@ def write_coco(records: Sequence[Record], path: Path | str, *, category: str = "
         content["annotations"].append(annotation)
     marks.write_json(path, [json.dumps(content)])
     return folder
+
+
+def coco_results(
+    found: dict[str, Sequence[tuple[Pose, float]]], *, category_id: int = 1
+) -> list[dict[str, Any]]:
+    """Poses as COCO's tools take results: a list of objects, one a person.
+
+    Args:
+        found: image path -> (`Pose`, score of the person) of everybody in it. The id of an image is
+            the number that its file name is, as COCO's are, else the file name.
+        category_id: of the figure.
+
+    Returns:
+        list of {"image_id", "category_id", "keypoints": [x, y, 1, ...], "score"}, image frame,
+        pixels. Keypoints are COCO's 17 in its order where the pose has any of them, those that it
+        lacks 0, 0, 0; else the pose's own.
+
+    Example:
+        >>> import numpy as np, keras_cpm
+        >>> from keras_cpm.data.formats.coco_writer import coco_results
+        >>> pose = keras_cpm.Pose(np.array([[7.0, 9.0]]), np.array([0.8]), ("nose",))
+        >>> (result,) = coco_results({"val/000000000139.jpg": [(pose, 0.8)]})
+        >>> result["image_id"], result["keypoints"][:6]
+        (139, [7.0, 9.0, 1, 0, 0, 0])
+    """
+    results = []
+    for image, people in found.items():
+        name = Path(image).stem
+        image_id = int(name) if name.isdecimal() else Path(image).name
+        for pose, score in people:
+            results.append(
+                {
+                    "image_id": image_id,
+                    "category_id": category_id,
+                    "keypoints": _in_order_of_coco(pose),
+                    "score": round(score, 4),
+                }
+            )
+    return results
+
+
+def _in_order_of_coco(pose):
+    points = dict(zip(pose.parts, pose.keypoints.tolist(), strict=True))
+    parts = COCO17.parts if set(pose.parts) & set(COCO17.parts) else pose.parts
+    triples = [(*points[part], 1) if part in points else (0, 0, 0) for part in parts]
+    return [round(value, 2) for triple in triples for value in triple]
 
 
 def _annotation(person, image, number):

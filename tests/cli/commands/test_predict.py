@@ -275,19 +275,29 @@ def test_people_in_boxes(tmp_path, model, people):
     image = keras_cpm.read_records(people)[0].image
     path = boxes(tmp_path, [[10, 5, 60, 90], {"center": [70, 50], "height": 40}])
     words = ("predict", image, "--model", model, "--people", path)
-    run(*words, "--draw", tmp_path / "pose.png", "--json", tmp_path / "pose.json")
+    files = ("--json", tmp_path / "pose.json", "--coco", tmp_path / "coco.json")
+    run(*words, "--draw", tmp_path / "pose.png", *files)
+    first, _ = json.loads((tmp_path / "coco.json").read_text())
+    assert first["image_id"] == image.rsplit("/")[-1] and len(first["keypoints"]) == 51
     (entry,) = json.loads((tmp_path / "pose.json").read_text()).values()
     assert len(entry["people"]) == 2 and "neck" in entry["people"][1]["keypoints"]
+    assert entry["size"] == list(cv2.imread(str(image)).shape[:2])
+    assert [list(person) for person in entry["people"]] == 2 * [["id", "score", "box", "keypoints"]]
+    assert [person["id"] for person in entry["people"]] == [1, 2]
     assert cv2.imread(str(tmp_path / "pose.png")) is not None
     assert "person 2 of 2" in run(*words)
 
 
 def test_people_found_by_a_person_network(tmp_path, model):
-    spec = keras_cpm.PoseSpec(skeleton=PERSON1, background=False)
+    spec = keras_cpm.PoseSpec(skeleton=PERSON1, background=False, pad_value=0)
     keras_cpm.save_bundle(tmp_path / "person", person_network(spec), spec)
     glows = photograph([(60, 90), (150, 40)])
     (tmp_path / "red.png").write_bytes(cv2.imencode(".png", glows[..., ::-1])[1].tobytes())
+    # what an untrained network takes for a pose is nobody's
     words = ("--people", "auto", "--person-model", tmp_path / "person")
+    output = run("predict", tmp_path / "red.png", "--model", model, *words)
+    assert "nobody found" in output and "Nobody was found in" in output
+    words += ("--person-threshold", 0)
     assert "person 2 of 2" in run("predict", tmp_path / "red.png", "--model", model, *words)
     nothing = cv2.imencode(".png", np.zeros((150, 200, 3), np.uint8))[1].tobytes()
     for name in ("dark.png", "night.png"):

@@ -8,6 +8,7 @@ import pytest
 
 import keras_cpm
 from keras_cpm.data.formats.coco import coco_skeleton, load_coco
+from keras_cpm.data.formats.coco_writer import coco_results
 
 
 @pytest.mark.parametrize("figure", [keras_cpm.PERSON, keras_cpm.QUADRUPED, keras_cpm.HAND])
@@ -40,3 +41,23 @@ def test_records_that_cannot_be_written(tmp_path):
     sizeless = [dataclasses.replace(people[0], size=None)]
     with pytest.raises(ValueError, match="`size` of its image"):
         keras_cpm.write_coco(sizeless, tmp_path / "a.json")
+
+
+def test_results_are_in_the_order_of_coco():
+    parts = keras_cpm.CPM14.parts
+    points = np.arange(28).reshape(14, 2) + 0.004
+    pose = keras_cpm.Pose(points, np.ones(14), parts)
+    (one, other) = coco_results({"a/000000000139.jpg": [(pose, 0.8)], "b.1.jpg": [(pose, 0.25)]})
+    assert (one["image_id"], one["score"], one["category_id"]) == (139, 0.8, 1)
+    assert other["image_id"] == "b.1.jpg"
+    triples = np.reshape(one["keypoints"], (17, 3))
+    for part, triple in zip(keras_cpm.COCO17.parts, triples.tolist(), strict=True):
+        known = part in parts
+        assert triple == ([*points[parts.index(part)].round(2), 1] if known else [0, 0, 0])
+
+
+def test_results_of_another_figure_are_in_its_own_order():
+    pose = keras_cpm.Pose(np.array([[3.0, 4.0], [5.0, 6.0]]), np.ones(2), ("fin", "tail"))
+    (one,) = coco_results({"7.png": [(pose, 1.0)]}, category_id=3)
+    assert one["keypoints"] == [3, 4, 1, 5, 6, 1]
+    assert (one["image_id"], one["category_id"]) == (7, 3)
