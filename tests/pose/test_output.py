@@ -1,5 +1,6 @@
 """Files appear whole or not at all, wherever a write fails."""
 
+import json
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from keras_cpm.pose import output
 
 # The most that a file of the process may hold stands for a disk that is full.
 SMALL = """
-import resource, sys
+import json, resource, sys
 from pathlib import Path
 import numpy as np
 import keras_cpm
@@ -61,13 +62,15 @@ def folder(path):
         partial.mkdir()
         (partial / "a").write_bytes(bytes(10_000))
 
-write, path = sys.argv[1:]
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-try:
-    globals()[write](path)
-except OSError as error:
-    print(error)
-    sys.exit(7)
+said = {}
+for write, path in json.loads(sys.argv[1]):
+    try:
+        globals()[write](path)
+        said[path] = "written"
+    except OSError as error:
+        said[path] = str(error).splitlines()[-1]
+print(json.dumps(said))
 """
 NAMES = {
     **{"bytes_": "a.bin", "text": "a.json", "picture": "a.png", "records": "a.jsonl"},
@@ -76,25 +79,57 @@ NAMES = {
 }
 
 
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory):
+    """Each kind of file, where nothing is and where something is: (path, what is said)."""
+    paths = {}
+    for write, name in NAMES.items():
+        for there in (False, True):
+            # shards and skeletons are written where a folder is
+            path = tmp_path_factory.mktemp(write) / name
+            paths[write, there] = path
+            if there:
+                path.write_text("before")
+    calls = json.dumps([(write, str(path)) for (write, _), path in paths.items()])
+    # one process for all, for it takes long to start
+    done = subprocess.run([sys.executable, "-c", SMALL, calls], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
+    return {key: (path, said[str(path)]) for key, path in paths.items()}
+
+
 @pytest.mark.parametrize("there", [False, True])
 @pytest.mark.parametrize("write", NAMES)
-def test_without_room_nothing_changes_and_the_sentence_names_the_file(write, there, tmp_path):
-    path = tmp_path / "out" / NAMES[write]
-    # shards and skeletons are written where a folder is
-    path.parent.mkdir()
-    if there:
-        path.write_text("before")
-    done = subprocess.run(
-        [sys.executable, "-c", SMALL, write, str(path)], capture_output=True, text=True
-    )
-    assert done.returncode == 7, done.stderr
+def test_without_room_nothing_changes_and_the_sentence_names_the_file(write, there, outputs):
+    path, said = outputs[write, there]
     # OpenCV does not say why
     reason = "No space left on device" if write == "video" else "File too large"
-    assert done.stdout.splitlines()[-1] == (
-        f"{path} cannot be written ({reason}); make room, or name another place."
-    )
+    assert said == f"{path} cannot be written ({reason}); make room, or name another place."
     assert [p.name for p in path.parent.iterdir()] == ([path.name] if there else [])
     assert not there or path.read_text() == "before"
+
+
+def test_what_cannot_be_read_is_not_what_cannot_be_written(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.txt"), output.whole(tmp_path / "a.txt"):
+        (tmp_path / "none.txt").read_text()
+
+
+def test_a_folder_that_cannot_be_moved_leaves_the_one_that_was_there(tmp_path, monkeypatch):
+    folder, move = tmp_path / "a", os.replace
+    folder.mkdir()
+    (folder / "old").touch()
+
+    def failing(source, target):
+        if target == folder and (source / "new").exists():
+            raise PermissionError(13, "Permission denied")
+        move(source, target)
+
+    monkeypatch.setattr(os, "replace", failing)
+    with pytest.raises(OSError, match="a cannot be written"), output.whole(folder) as partial:
+        partial.mkdir()
+        (partial / "new").touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert [path.name for path in folder.iterdir()] == ["old"]
 
 
 def test_a_block_that_fails_leaves_what_was_there(tmp_path):

@@ -21,7 +21,9 @@ _SPLITS = ("train", "test", "validation", "extended", "all", "tompson")
 @click.command()
 @click.argument(
     "dataset",
-    type=click.Choice(["lsp", "mpii", "flic", "coco", "release", "records", "synthetic", "groups"]),
+    type=click.Choice(
+        ["lsp", "mpii", "flic", "coco", "release", "records", "nobody", "synthetic", "groups"]
+    ),
 )
 @click.argument("root", type=PATH)
 @click.argument("out", type=PATH)
@@ -69,7 +71,11 @@ _SPLITS = ("train", "test", "validation", "extended", "all", "tompson")
     help="What to draw (synthetic).",
 )
 @click.option(
-    "--seed", type=int, default=0, show_default=True, help="Of the drawn figures (synthetic)."
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Of what is drawn.",
 )
 @overwrite
 def prepare(dataset, root, out, first, last, hold_out, fill, overwrite, **options):
@@ -83,6 +89,7 @@ def prepare(dataset, root, out, first, last, hold_out, fill, overwrite, **option
     coco       ROOT is a file of COCO keypoints, of whatever parts its category defines.
     release    ROOT is a file that the release's genJSON.m wrote.
     records    ROOT is a file of records, of which some are kept.
+    nobody     ROOT is a folder or .zip of photographs without people: nobody is there to be found.
     synthetic  draws figures into the folder ROOT.
     groups     ROOT is a file of records of single people; puts them together to pictures of
                several in the folder OUT without .jsonl, for a network that finds people.
@@ -169,6 +176,12 @@ def _records(root, options):
     return read_records(root)
 
 
+def _nobody(root, options):
+    from ...data.formats.nobody import load_nobody
+
+    return load_nobody(root, seed=options["seed"], progress=progress("reading sizes"))
+
+
 def _synthetic(root, options):
     from ...data.synthetic import draw, figures
 
@@ -199,6 +212,7 @@ _READERS = {
     "coco": _coco,
     "release": _release,
     "records": _records,
+    "nobody": _nobody,
     "synthetic": _synthetic,
     "groups": _groups,
 }
