@@ -97,6 +97,7 @@ def test_the_watch_leaves_once_keras_is_there():
     assert "keras_cpm" not in last_line(python(code).stdout)
 
 
+@pytest.mark.slow
 def test_files_load_under_jax(files):
     pytest.importorskip("jax")
     environment = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}

@@ -141,6 +141,7 @@ def test_all_at_once(signatures):
             )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not STATUS.is_file(), reason="the kernel tells no memory here")
 def test_memory_does_not_grow(signatures):
     """2,000 requests, of which nine of ten are hostile."""

@@ -58,6 +58,7 @@ def test_what_no_export_wrote_is_not_replaced(name, tiny_spec, tmp_path):
     assert contents(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_what_lies_beside_an_export_stays(tiny_spec, tmp_path):
     model = keras_cpm.build_cpm(1, tiny_spec, width=8)
     (tmp_path / "partial").mkdir()

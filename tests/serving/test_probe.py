@@ -28,6 +28,7 @@ def test_the_server_of_an_export_is_right(client, double, made):
     assert all((asked.scores >= 0.3).all() for asked in golden.read(Artefact(made[2])))
 
 
+@pytest.mark.slow
 def test_the_server_of_other_weights_is_wrong(double, made, tmp_path):
     keras.utils.set_random_seed(2)
     other = keras_cpm.build_cpm(1, made[1], backbone="light", stage_block="light", width=8)

@@ -28,6 +28,7 @@ def log_of(folder):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_plain_compile_and_fit_in_five_lines(tiny_spec, drawn_records):
     model = small_model(tiny_spec)
     dataset = keras_cpm.make_dataset(drawn_records, tiny_spec, stages=2, batch_size=3)
@@ -40,6 +41,7 @@ def test_plain_compile_and_fit_in_five_lines(tiny_spec, drawn_records):
     assert history["loss"][1] < history["loss"][0]
 
 
+@pytest.mark.slow
 def test_overfits_four_people(drawn_records, tmp_path):
     """In steps enough that its belief maps are looked at, too."""
     spec = keras_cpm.PoseSpec(box_size=96, part_sigma=9.0)

@@ -42,6 +42,7 @@ def test_check_says_how_far_keypoints_moved(drawn_records, tiny_spec, tmp_path):
     assert done.exit_code == 0 and "2 images: keypoints differ by at most 0.0" in done.output
 
 
+@pytest.mark.slow
 def test_both_kinds(model, tmp_path):
     served = run(model, "--to", "savedmodel", "--out", tmp_path / "served")
     assert served.exit_code == 0 and "serving_default" in served.output

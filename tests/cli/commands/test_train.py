@@ -26,6 +26,7 @@ def assert_same_bundle(one, other):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_python_gives_the_same_bundle(model, people, tmp_path):
     records = keras_cpm.read_records(people)
     trained_in_python(records, tmp_path / "b", records, **CHANGES)
