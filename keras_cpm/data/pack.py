@@ -145,8 +145,9 @@ def _found(folder, settings):
     many those are. What it left after them is deleted: it does not go on from there.
     """
     output.sweep(folder)
-    # those of earlier versions, where they were killed
+    # `.partial`: of earlier versions that were killed; the rest file managers leave unasked
     names = sorted(path.name for path in folder.iterdir() if path.suffix != ".partial")
+    names = [name for name in names if not name.startswith(".") and name != "Thumbs.db"]
     ours = [name for name in names if re.fullmatch(r"shard-\d{5}\.zip", name)]
     others = sorted(set(names) - {*ours, _LOCK, *([RECORDS_FILE] if ours else [])})
     if others:

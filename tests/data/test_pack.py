@@ -254,6 +254,10 @@ def test_no_room(drawn, tmp_path, monkeypatch):
 
 
 def test_a_folder_with_something_else(drawn, tmp_path):
+    # of file managers
+    for name in (".DS_Store", "Thumbs.db"):
+        (tmp_path / name).touch()
+    assert len(pack(drawn, tmp_path, size=64)) == 7
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match=r"`folder` must be empty.*Received.*'notes.txt'"):
         pack(drawn, tmp_path)
