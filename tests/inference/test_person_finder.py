@@ -82,7 +82,7 @@ def test_the_shipped_finder_is_the_default_and_knows_no_box():
     # nobody in an empty photograph of any shape
     for size in ((120, 300), (300, 120)):
         assert find_people(np.full((*size, 3), 120, np.uint8), model, spec) == []
-    assert bundle.default_bundle() == "cpm-light-lsp"
+    assert bundle.default_bundle() == "cpm-light"
 
 
 def test_threads_get_the_answers_of_one():
