@@ -299,13 +299,7 @@ def apply_to_grid(matrix: Array, size: Array) -> tuple[Array, Array]:
 
 
 def box_corners(spec: PoseSpec) -> Array:
-    """(4, 2) float32 the pixels in the corners of the box, network frame.
-
-    Example:
-        >>> from keras_cpm import PoseSpec, geometry
-        >>> geometry.box_corners(PoseSpec())[3].numpy().tolist()
-        [367.0, 367.0]
-    """
+    """(4, 2) float32 the pixels in the corners of the box, network frame: the last 367, 367."""
     last = spec.box_size - 1.0
     return tf.constant([[0.0, 0.0], [last, 0.0], [0.0, last], [last, last]])
 
@@ -317,8 +311,13 @@ def belief_axis(spec: PoseSpec) -> Array:
 
 def inside_box(points: Array, spec: PoseSpec, *, margin: float = 0.0) -> Array:
     """(...,) bool: which points of the network frame lie in the box, or `margin` pixels from it."""
-    low, high = -0.5 - margin, spec.box_size - 0.5 + margin
-    return tf.reduce_all((points >= low) & (points <= high), axis=-1)
+    return inside_image(points, (spec.box_size, spec.box_size), margin=margin)
+
+
+def inside_image(points: Array, size: Array, *, margin: float = 0.0) -> Array:
+    """(...,) bool: which points lie in an image of `size` (height, width), or `margin` from it."""
+    high = tf.cast(size, tf.float32)[::-1] - 0.5 + margin
+    return tf.reduce_all((points >= -0.5 - margin) & (points <= high), axis=-1)
 
 
 def _affine(linear: Array, translation: Array) -> Array:

@@ -190,3 +190,10 @@ def test_upright_from_stored_equals_pillow(orientation):
 @pytest.mark.parametrize("orientation", [0, 9, -1, 1000])
 def test_unknown_orientations_are_upright(orientation):
     np.testing.assert_array_equal(geometry.upright_from_stored(orientation, (5, 8)), np.eye(3))
+
+
+def test_an_image_ends_half_a_pixel_beyond_its_outer_pixels():
+    points = [[-0.5, 0], [-0.51, 0], [99.5, 59.5], [99.6, 0], [0, 59.6], [50, 30]]
+    inside = geometry.inside_image(np.float32(points), (60, 100)).numpy()
+    assert inside.tolist() == [True, False, True, False, False, True]
+    assert geometry.inside_image(np.float32([-3, 62]), (60, 100), margin=3.0).numpy()
