@@ -115,6 +115,10 @@ def is_ours(path):
         return head[6:10] == MARK[:4]
     if suffix in (".json", ".jsonl"):
         return _ends_with_its_checksum(path)
+    is_table = head.startswith(tuple(",".join(names).encode() for names in TABLES))
     if suffix == ".csv":
-        return head.startswith(tuple(",".join(names).encode() for names in TABLES))
-    return MARK in (head if suffix == ".mat" else end)
+        return is_table
+    if suffix == ".mat":
+        return MARK in head
+    # records and tables are called what their writer likes
+    return MARK in end or is_table or _ends_with_its_checksum(path)

@@ -42,6 +42,11 @@ def test_other_files_of_ours_are_known_and_read_as_before(tmp_path):
         assert not marks.is_ours(tmp_path / "a.jsonl")
     (tmp_path / "a.jsonl").write_text(text)
     assert marks.is_ours(tmp_path / "a.jsonl")
+    # whatever they are called
+    keras_cpm.write_records(records, tmp_path / "a.records")
+    assert marks.is_ours(tmp_path / "a.records")
+    (tmp_path / "a.records").write_text(text[90:])
+    assert not marks.is_ours(tmp_path / "a.records")
     (tmp_path / "empty.json").touch()
     assert not marks.is_ours(tmp_path / "empty.json")
 
