@@ -13,7 +13,8 @@ import numpy as np
 
 import keras_cpm
 from keras_cpm.data.synthetic.walking import walking_frames
-from keras_cpm.inference.tracking import Follower, OneEuro
+from keras_cpm.inference.smoothing import OneEuro
+from keras_cpm.inference.tracking import Follower
 
 SECONDS, RATE = 10, 25
 

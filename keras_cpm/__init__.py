@@ -56,7 +56,8 @@ _HOME = {
         "export.litert": "LiteRTModel",
         "export.verify": "verify",
         "serving.client": "Client",
-        "inference.video": "predict_video",
+        "inference.video": "predict_video follow_poses",
+        "inference.crowd": "FollowedPerson",
         "visualization.saliency": "explain effective_receptive_field",
     }.items()
     for name in names.split()
@@ -110,10 +111,12 @@ if TYPE_CHECKING:
     from .export.saved_model import export_saved_model as export_saved_model
     from .export.tflite import export_tflite as export_tflite
     from .export.verify import verify as verify
+    from .inference.crowd import FollowedPerson as FollowedPerson
     from .inference.people import FoundPerson as FoundPerson
     from .inference.people import find_poses as find_poses
     from .inference.person_finder import find_people as find_people
     from .inference.predictor import Predictor as Predictor
+    from .inference.video import follow_poses as follow_poses
     from .inference.video import predict_video as predict_video
     from .models.bundle import load as load
     from .models.bundle import save_bundle as save_bundle

@@ -18,7 +18,7 @@ ROOMS = (
 # package -> modules or whole rooms that may import it
 HEAVY = {
     "cv2": ("images.transcode", "inference.frames", "visualization", "data.synthetic.draw"),
-    "scipy": ("data.formats.matlab", "data.placement"),
+    "scipy": ("data.formats.matlab", "data.placement", "inference.crowd"),
     "click": ("cli",),
     "rich": ("cli.console",),
     "tf_keras_vis": ("visualization.saliency",),

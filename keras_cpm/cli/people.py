@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..models.person import MOST_PEOPLE, POSSIBLE, THRESHOLD, ZOOMS
+from ..models.person import MOST_PEOPLE, POSSIBLE, THRESHOLD
 from ..pose import schema
 
 _BOXES = 'a list of boxes [x0, y0, x1, y1], of {"box": [...]} or of {"center": [x, y], "height": h}'
@@ -79,27 +79,29 @@ def _are_numbers(fields):
     return True
 
 
-def everybody(predictor, places, *, person_model, person_threshold, max_people, **_):
+def limits(*, person_threshold, max_people, **_):
+    """The score above which somebody is a person, and how many there are at most."""
+    return THRESHOLD if person_threshold is None else person_threshold, max_people or MOST_PEOPLE
+
+
+def everybody(predictor, places, *, person_model, **options):
     """A function from the path of a photograph and its pixels to a list of `FoundPerson`."""
     from ..inference.people import find_poses, poses_at
 
     if places is not None:
         return lambda path, photograph: poses_at(photograph, predictor, places[path])
-    find = finder(person_model, threshold=POSSIBLE, zooms=ZOOMS)
-    limits = {
-        "threshold": THRESHOLD if person_threshold is None else person_threshold,
-        "most": max_people or MOST_PEOPLE,
-    }
-    return lambda path, photograph: find_poses(photograph, predictor, find, **limits)
+    find = finder(person_model, possible=True)
+    threshold, most = limits(**options)
+    return lambda path, photograph: find_poses(
+        photograph, predictor, find, threshold=threshold, most=most
+    )
 
 
-def finder(person_model, **options):
-    """A function from an image to the places of its people."""
-    from ..inference.person_finder import find_people
+def finder(person_model, *, possible=False):
+    """A function from an image to the places of its people, or to all that are worth a look."""
+    from ..inference.person_finder import find_people, zooms_of
     from ..models import bundle
-    from ..models.released import released_spec
 
     network, person_spec = bundle.load(person_model or bundle.default_person_bundle())
-    if person_spec == released_spec("person"):
-        options = options | {"zooms": None}
+    options = {"threshold": POSSIBLE, "zooms": zooms_of(person_spec)} if possible else {}
     return lambda image: find_people(image, network, person_spec, **options)

@@ -100,12 +100,20 @@ def pack(
 
 def _pack(records, folder, settings, progress):
     spec = PoseSpec(box_size=settings["size"])
+
+    def crop(record):
+        return crop_photograph(record, spec, settings["margin"], settings["quality"])
+
     try:
         packed, first = _found(folder, settings)
-        crops = _crops(records[len(packed) :], spec, settings["margin"], settings["quality"])
         left = range(len(packed), len(records))
         numbers = progress(left) if progress and left else left
-        packed += _write(folder, first, settings, ((number, *next(crops)) for number in numbers))
+        # ended here, also by an error: a pool that is left to the garbage ends in any thread, which
+        # may hold a lock that its workers wait for
+        with ThreadPoolExecutor(_workers()) as pool:
+            crops = _in_order(pool, crop, records[len(packed) :])
+            coming = ((number, *next(crops)) for number in numbers)
+            packed += _write(folder, first, settings, coming)
         write_records(packed, folder / RECORDS_FILE)
     except OSError as error:
         # of a photograph
@@ -206,17 +214,15 @@ def _records_of(shard, first):
     return [dataclasses.replace(record, image=shard / record.image) for record in records]
 
 
-def _crops(records, spec, margin, quality):
-    """Each record in its crop and its JPEG, in order, by all cores."""
+def _workers():
+    return os.cpu_count() or 1
 
-    def crop(record):
-        return crop_photograph(record, spec, margin, quality)
 
-    workers = os.cpu_count() or 1
-    with ThreadPoolExecutor(workers) as pool:
-        # a few at a time: what is ready waits in memory
-        for first in range(0, len(records), 4 * workers):
-            yield from pool.map(crop, records[first : first + 4 * workers])
+def _in_order(pool, function, values):
+    """The function of each value, by all cores."""
+    # a few at a time: what is ready waits in memory
+    for first in range(0, len(values), 4 * _workers()):
+        yield from pool.map(function, values[first : first + 4 * _workers()])
 
 
 def _write(folder, first, settings, crops):

@@ -100,8 +100,8 @@ def normalizer_lengths(name, truth, labelled, skeleton, *, predicted=None, head_
         name: "torso": distance of the skeleton's two torso parts, as labelled; left shoulder to
             right hip for people. "predicted-torso": the same of the predicted points, as the
             release's FLIC code has it (run_benchmark.m). "box": longest side of the box around the
-            labelled parts. "head": the records' head size. `None`: "torso", or "box" for a skeleton
-            without.
+            labelled parts. "head": the records' head size. "head-segment": distance of the parts
+            "head" and "neck", as labelled. `None`: "torso", or "box" for a skeleton without.
         truth: (S, P, 2) points.
         labelled: (S, P) bool.
         skeleton: `Skeleton`.
@@ -112,7 +112,7 @@ def normalizer_lengths(name, truth, labelled, skeleton, *, predicted=None, head_
         (S,) float; NaN where it is not known.
 
     Raises:
-        ValueError: an unknown name, no torso, or no head size anywhere.
+        ValueError: an unknown name, no torso, no head size anywhere, or no head and neck.
 
     Example:
         >>> from keras_cpm import Skeleton
@@ -125,7 +125,8 @@ def normalizer_lengths(name, truth, labelled, skeleton, *, predicted=None, head_
         if head_sizes is None or not any(head_sizes):
             raise ValueError(
                 'normalizer="head", the one of pckh and of the protocol "mpii", needs records with '
-                "`head_size`. Received: none"
+                '`head_size`; "head-segment" of pck takes the labelled head and neck. Received: '
+                "none"
             )
         return np.array([size or np.nan for size in head_sizes], float)
     if name not in (None, *NORMALIZERS):
@@ -134,6 +135,13 @@ def normalizer_lengths(name, truth, labelled, skeleton, *, predicted=None, head_
         )
     if name == "box":
         return reference_length(truth, labelled, dataclasses.replace(skeleton, torso=None))
+    if name == "head-segment":
+        if not {"head", "neck"} <= set(skeleton.parts):
+            raise ValueError(
+                'normalizer="head-segment" needs records with the parts "head" and "neck"; take '
+                f'"box". Received: the parts {list(skeleton.parts)}'
+            )
+        skeleton = dataclasses.replace(skeleton, torso=("head", "neck"))
     if name is not None and skeleton.torso is None:
         raise ValueError(
             f'normalizer={name!r} needs a skeleton with a `torso`; take "box". '

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 RELEASE_SCALES = tuple(round(0.7 + 0.1 * i, 1) for i in range(7))
 
 # what distances are divided by; see `metrics.normalizer_lengths`
-NORMALIZERS = ("torso", "box", "head", "predicted-torso")
+NORMALIZERS = ("torso", "box", "head", "head-segment", "predicted-torso")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..models.person import MOST_PEOPLE
 from .artefact import LITERT
 
 COUNT = 3
@@ -24,7 +25,7 @@ class Golden:
         inputs: dict of "image", N network boxes (H, W, 3) uint8 or the bytes of N image files, and
             of "box" (N, 4) x0 y0 x1 y1, image frame, where the signature takes it.
         keypoints: (N, P, 2), network frame for network boxes, image frame for files.
-        scores: (N, P).
+        scores: (N, P). Of the signature "people" both have an axis of people, the second.
     """
 
     signature: str
@@ -40,7 +41,8 @@ def read(artefact):
         artefact: `Artefact`.
 
     Returns:
-        list of `Golden`: one for a LiteRT file, two for a SavedModel, without boxes and with them.
+        list of `Golden`: one for a LiteRT file, two for a SavedModel, without boxes and with them,
+        and a third for one that finds people.
 
     Raises:
         FileNotFoundError, ValueError: no golden file beside it, or a damaged one.
@@ -66,12 +68,12 @@ def _read(artefact):
         return [Golden("serving_default", {"image": arrays["image"]}, *outputs)]
     data, ends = arrays["encoded"].tobytes(), np.cumsum(arrays["lengths"])
     images = [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    asked = [("serving_default", {"image": images})]
+    asked += [("boxes", {"image": images, "box": arrays["box"]})]
+    asked += [("people", {"image": images})] if "people_keypoints" in arrays else []
     return [
         Golden(name, inputs, arrays[f"{name}_keypoints"], arrays[f"{name}_scores"])
-        for name, inputs in (
-            ("serving_default", {"image": images}),
-            ("boxes", {"image": images, "box": arrays["box"]}),
-        )
+        for name, inputs in asked
     ]
 
 
@@ -115,12 +117,13 @@ def write_boxes(path, spec, reference, run):
     np.savez_compressed(path, image=boxes, **outputs)
 
 
-def write_photographs(path, reference):
+def write_photographs(path, reference, people=None):
     """Writes what a SavedModel is tested with: drawn people, filling their images and in boxes.
 
     Args:
         path: of the .npz file.
         reference: function of encoded bytes and a box or None to a `Pose`, the Keras model.
+        people: function of encoded bytes to a list of `Pose`, of an export that finds people.
     """
     encoded, boxes = photographs()
     content = {"encoded": np.frombuffer(b"".join(encoded), np.uint8), "box": boxes}
@@ -129,6 +132,13 @@ def write_photographs(path, reference):
         poses = [reference(data, box) for data, box in zip(encoded, places, strict=True)]
         content[f"{name}_keypoints"] = np.stack([pose.keypoints for pose in poses])
         content[f"{name}_scores"] = np.stack([pose.scores for pose in poses])
+    if people:
+        parts = content["boxes_scores"].shape[1]
+        found = np.zeros((COUNT, MOST_PEOPLE, parts, 3), np.float32)
+        for row, data in zip(found, encoded, strict=True):
+            for place, pose in zip(row, people(data), strict=False):
+                place[:, :2], place[:, 2] = pose.keypoints, pose.scores
+        content |= {"people_keypoints": found[..., :2], "people_scores": found[..., 2]}
     np.savez_compressed(path, **content)
 
 

@@ -23,21 +23,21 @@ GatherNd GatherV2 Greater GreaterEqual IFFT2D IRFFT IRFFT2D Identity IdentityN I
 IgnoreErrorsDataset Imag ImageProjectiveTransformV3 Invert InvertPermutation IsFinite IsInf IsNan
 L2Loss LRN LeakyRelu LeftShift Less LessEqual LinSpace Log Log1p LogSoftmax LogicalAnd LogicalNot
 LogicalOr LowerBound MapDataset MatMul MatrixBandPart MatrixDiagV3 Max MaxPool Maximum Mean Min
-Minimum MirrorPad Mod Mul Neg NoOp NonMaxSuppressionV3 NotEqual OneHot OnesLike Pack Pad PadV2
-PartitionedCall Placeholder PlaceholderWithDefault Pow Prod RFFT RFFT2D RaggedRange
-RaggedTensorFromVariant RaggedTensorToTensor RaggedTensorToVariant Range Rank ReadVariableOp Real
-RealDiv Reciprocal RegexFullMatch Relu Relu6 Reshape ResizeArea ResizeBicubic ResizeBilinear
-ResizeNearestNeighbor ReverseSequence ReverseV2 RightShift Rint Roll Round Rsqrt ScaleAndTranslate
-ScatterNd SegmentMax SegmentSum Select SelectV2 Selu Shape ShapeN Sigmoid Sign Sin Sinh Size Slice
-Softmax Softplus Softsign SpaceToBatchND SpaceToDepth Split SplitV Sqrt Square SquaredDifference
-Squeeze StatefulPartitionedCall StatelessCase StatelessIf StatelessWhile StaticRegexFullMatch
-StopGradient StridedSlice StringFormat StringJoin StringLength StringLower StringSplitV2 StringUpper
-Sub Substr Sum TakeDataset Tan Tanh TensorDataset TensorListConcatV2 TensorListElementShape
-TensorListFromTensor TensorListGetItem TensorListLength TensorListPopBack TensorListPushBack
-TensorListReserve TensorListSetItem TensorListStack TensorScatterAdd TensorScatterMax
-TensorScatterMin TensorScatterUpdate Tile TopKV2 Transpose TruncateDiv TruncateMod Unique UniqueV2
-Unpack UnsortedSegmentMax UnsortedSegmentMin UnsortedSegmentProd UnsortedSegmentSum UpperBound
-VarHandleOp VarIsInitializedOp Where While Xdivy Xlogy ZerosLike
+Minimum MirrorPad Mod Mul Neg NoOp NonMaxSuppressionV3 NonMaxSuppressionWithOverlaps NotEqual OneHot
+OnesLike Pack Pad PadV2 PartitionedCall Placeholder PlaceholderWithDefault Pow Prod RFFT RFFT2D
+RaggedRange RaggedTensorFromVariant RaggedTensorToTensor RaggedTensorToVariant Range Rank
+ReadVariableOp Real RealDiv Reciprocal RegexFullMatch Relu Relu6 Reshape ResizeArea ResizeBicubic
+ResizeBilinear ResizeNearestNeighbor ReverseSequence ReverseV2 RightShift Rint Roll Round Rsqrt
+ScaleAndTranslate ScatterNd SegmentMax SegmentSum Select SelectV2 Selu Shape ShapeN Sigmoid Sign Sin
+Sinh Size Slice Softmax Softplus Softsign SpaceToBatchND SpaceToDepth Split SplitV Sqrt Square
+SquaredDifference Squeeze StatefulPartitionedCall StatelessCase StatelessIf StatelessWhile
+StaticRegexFullMatch StopGradient StridedSlice StringFormat StringJoin StringLength StringLower
+StringSplitV2 StringUpper Sub Substr Sum TakeDataset Tan Tanh TensorDataset TensorListConcatV2
+TensorListElementShape TensorListFromTensor TensorListGetItem TensorListLength TensorListPopBack
+TensorListPushBack TensorListReserve TensorListSetItem TensorListStack TensorScatterAdd
+TensorScatterMax TensorScatterMin TensorScatterUpdate Tile TopKV2 Transpose TruncateDiv TruncateMod
+Unique UniqueV2 Unpack UnsortedSegmentMax UnsortedSegmentMin UnsortedSegmentProd UnsortedSegmentSum
+UpperBound VarHandleOp VarIsInitializedOp Where While Xdivy Xlogy ZerosLike
 """
 KNOWN = frozenset(_NAMES.split())
 # What stores and restores weights, wherever it is told to.

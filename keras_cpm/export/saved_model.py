@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import tempfile
 from pathlib import Path
@@ -10,10 +11,14 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from ..inference.people import find_poses
+from ..inference.person_finder import find_people, zooms_of
 from ..inference.predictor import Predictor
 from ..inference.runner import StoredSpectrum, keepers
 from ..models import bundle
+from ..models.forward import at_box_size
 from ..models.fourier.layer import float32_copy, held, kept_layers
+from ..models.person import POSSIBLE
 from ..pose.spec import PoseSpec
 from . import golden, signatures
 from .artefact import WARMUP_FILE, Artefact
@@ -21,7 +26,13 @@ from .artefact import WARMUP_FILE, Artefact
 PARTS_FILE = "parts.txt"
 
 
-def export_saved_model(model: keras.Model, spec: PoseSpec, directory: Path | str) -> None:
+def export_saved_model(
+    model: keras.Model,
+    spec: PoseSpec,
+    directory: Path | str,
+    *,
+    person: tuple[keras.Model, PoseSpec] | None = None,
+) -> None:
     """Writes `directory/1/`, a SavedModel that TensorFlow Serving takes as it is, and beside it
     spec.json, golden.npz and manifest.json, with which `keras-cpm verify` tests it on any machine.
 
@@ -33,15 +44,19 @@ def export_saved_model(model: keras.Model, spec: PoseSpec, directory: Path | str
         crops             image (B, H, W, 3) network boxes, RGB 0..255
                           -> keypoints, scores; network frame
         beliefs           image (B, H, W, 3) network boxes -> stage1 .. stageT (B, h, w, C)
+        people            image (B,) encoded bytes; only with `person`
+                          -> of 20 people at most, the surest first, zeros behind the last:
+                          keypoints (B, 20, P, 2), scores (B, 20, P), boxes (B, 20, 4) x0 y0 x1 y1,
+                          person_scores (B, 20); count (B,), error; image frame
 
     Decoding, turning upright by EXIF, cropping, the network, the peaks and the way back to image
     pixels are all inside the graph; the center map of a centred person is a constant in it. A bad
     image or box costs its own row alone: its keypoints are NaN, its scores 0, and "error" says why
-    ("" elsewhere). A request has at most `signatures.MAX_ROWS` rows. The folder `1/assets` holds
-    spec.json and parts.txt, a part a line in the order of the outputs; where tensorflow-serving-api
-    is installed, `1/assets.extra` holds requests with which the server warms up. Layers that take
-    Fourier tiles (`build_cpm(convolution=...)`) keep the spectra of their kernels in memory; the
-    file does not hold them, loading computes them.
+    ("" elsewhere); of people there are none then. A request has at most `signatures.MAX_ROWS` rows.
+    The folder `1/assets` holds spec.json and parts.txt, a part a line in the order of the outputs;
+    where tensorflow-serving-api is installed, `1/assets.extra` holds requests with which the server
+    warms up. Layers that take Fourier tiles (`build_cpm(convolution=...)`) keep the spectra of
+    their kernels in memory; the file does not hold them, loading computes them.
 
     Args:
         model: `keras.Model` as `build_cpm` makes it; what it computes in bfloat16 or float16, the
@@ -49,10 +64,12 @@ def export_saved_model(model: keras.Model, spec: PoseSpec, directory: Path | str
         spec: `PoseSpec` of the model.
         directory: made if it is not there. An export of ours in it is replaced, whole or not at
             all.
+        person: model and spec of a person network, such as `load("cpm-light-person")`: the export
+            then finds everybody, as `find_poses` does, which confirms what it finds by the pose.
 
     Raises:
-        ValueError: another backend than TensorFlow, model and spec do not belong together, or
-            files of somebody else's are where the export would go.
+        ValueError: another backend than TensorFlow, model and spec do not belong together,
+            `person` finds no people, or files of somebody else's are where the export would go.
         OSError: no room, or no right to write there.
 
     Example:
@@ -64,20 +81,25 @@ def export_saved_model(model: keras.Model, spec: PoseSpec, directory: Path | str
         >>> sorted(tf.saved_model.load(f"{folder}/1").signatures)
         ['beliefs', 'boxes', 'crops', 'serving_default']
     """
-    model = float32_copy(model)
-    functions = signatures.of_saved_model(model, spec)
+    model = at_box_size(float32_copy(model), spec)
+    person = person and (float32_copy(person[0]), person[1])
+    functions = signatures.of_saved_model(model, spec, person)
+    models = [model, person[0]] if person else [model]
     artefact = Artefact(directory, exists=False)
     artefact.check_replaceable()
     predictor = Predictor(model, spec)
     with artefact.replaced() as new:
         new.path.mkdir()
         with tempfile.TemporaryDirectory() as assets:
-            _write_saved_model(model, functions, _assets(spec, Path(assets)), new.model)
+            _write_saved_model(models, functions, _assets(spec, Path(assets)), new.model)
         # the server does without it
         with contextlib.suppress(ImportError):
             write_warmup(new.model)
         spec.save(new.spec)
-        golden.write_photographs(new.golden, lambda data, box: predictor(data, box=box))
+        everybody_in = person and functools.partial(_everybody, predictor, person)
+        golden.write_photographs(
+            new.golden, lambda data, box: predictor(data, box=box), everybody_in
+        )
         new.write_manifest("none", signatures_of(tf.saved_model.load(str(new.model))))
 
 
@@ -131,6 +153,13 @@ def write_warmup(version, model="cpm"):
             file.write(log.SerializeToString())
 
 
+def _everybody(predictor, person, data):
+    """The poses that the signature "people" must give, by the Keras models."""
+    options = {"threshold": POSSIBLE, "zooms": zooms_of(person[1])}
+    found = find_poses(data, predictor, lambda pixels: find_people(pixels, *person, **options))
+    return [one.pose for one in found]
+
+
 def _assets(spec, folder):
     """Files that travel inside the SavedModel, for clients that have nothing else."""
     spec.save(folder / bundle.SPEC_FILE)
@@ -138,11 +167,12 @@ def _assets(spec, folder):
     return [folder / bundle.SPEC_FILE, folder / PARTS_FILE]
 
 
-def _write_saved_model(model, functions, assets, directory):
+def _write_saved_model(models, functions, assets, directory):
     """As `keras.export.ExportArchive` does, which would store and load every weight twice."""
+    model = models[0]
     module = tf.Module()
     module.assets = [tf.saved_model.Asset(str(path)) for path in assets]
-    module.weights = [variable.value for variable in model.variables]
+    module.weights = [variable.value for one in models for variable in one.variables]
     module.spectra = [StoredSpectrum(layer, tile) for layer, tile in kept_layers(model).items()]
     with held(model, keepers(model, [spectrum.read for spectrum in module.spectra])):
         signatures = {

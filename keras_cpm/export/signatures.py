@@ -7,7 +7,7 @@ from ..images import decode, sampling
 from ..models import bundle
 from ..models.forward import StageBeliefs
 from ..pose import codec, geometry
-from . import quantize
+from . import everybody, quantize
 from .artefact import MAX_ROWS
 
 # too large: beyond any bound of `images.limits`
@@ -15,16 +15,17 @@ UNREADABLE = "the image is empty, cut off, too large, or no JPEG, PNG, GIF or BM
 UNSOUND_BOX = "the box must be finite x0, y0, x1, y1 with x0 < x1 and y0 < y1"
 
 
-def of_saved_model(model, spec):
+def of_saved_model(model, spec, person=None):
     """Name -> (function, input signature) of what `export_saved_model` documents.
 
     Args:
         model: `keras.Model`.
         spec: `PoseSpec` of it.
+        person: model and spec of a person network, for the signature "people".
 
     Raises:
-        ValueError: another backend than TensorFlow, a model of any input size, or model and spec do
-            not belong together.
+        ValueError: another backend than TensorFlow, model and spec do not belong together, or
+            `person` finds no people.
     """
     _check(model, spec)
     data = tf.TensorSpec([None], tf.string, name="image")
@@ -55,12 +56,16 @@ def of_saved_model(model, spec):
     def beliefs(image):
         return dict(zip(model.output_names, stages(_bounded(image)), strict=True))
 
-    return {
+    functions = {
         "serving_default": (serving_default, [data]),
         "boxes": (from_boxes, [data, boxes]),
         "crops": (from_crops, [crops]),
         "beliefs": (beliefs, [crops]),
     }
+    if person:
+        people_in = everybody.people_of(model, spec, *person)
+        functions["people"] = (lambda image: people_in(_bounded(image)), [data])
+    return functions
 
 
 def of_tflite(model, spec):
@@ -87,11 +92,6 @@ def _check(model, spec):
         raise ValueError(
             "Exports need the TensorFlow backend: set KERAS_BACKEND=tensorflow and load the bundle "
             f"there. Received: KERAS_BACKEND={keras.backend.backend()}"
-        )
-    if None in model.inputs[0].shape[1:]:
-        raise ValueError(
-            "Exports need a model of one input size; build it with input_size=None for boxes of "
-            f'{spec.box_size} pixels. Received: input_size="any"'
         )
 
 

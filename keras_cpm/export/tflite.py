@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from ..data.crop import network_box
 from ..data.records import Record
+from ..models.forward import at_box_size
 from ..models.fourier.layer import direct, float32_copy
 from ..pose import output
 from ..pose.spec import PoseSpec
@@ -65,7 +66,7 @@ def export_tflite(
         >>> sorted(os.listdir(folder))
         ['cpm.golden.npz', 'cpm.manifest.json', 'cpm.spec.json', 'cpm.tflite']
     """
-    model = float32_copy(model)
+    model = at_box_size(float32_copy(model), spec)
     predict = signatures.of_tflite(model, spec)
     path = Path(path)
     _check_arguments(path, quantize, calibration, input_type)

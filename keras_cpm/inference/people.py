@@ -1,13 +1,9 @@
-"""The poses of everybody in a photograph: people found, looked at, and confirmed by the pose.
-
-A person network says roughly where somebody is and how tall; the pose network, which looks closer,
-says better, and whether anybody is there at all. So each find is looked at in several sizes, again
-where its surest pose is, and kept if that pose is sure and nobody else's.
+"""The poses of everybody in a photograph: people found, looked at, and confirmed by the pose, as
+`pose.search` says.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,23 +13,12 @@ import numpy as np
 
 from ..images import decode
 from ..models.person import MOST_PEOPLE, THRESHOLD
-from ..pose import geometry
+from ..pose import geometry, search
 from ..pose.pose import Pose
 from ..pose.spec import Array
 
 if TYPE_CHECKING:
     from .predictor import Predictor
-
-# heights that are tried of a find, as factors: first far from each other, then near the best
-_FIRST, _THEN = (0.6, 0.8, 1.1, 1.5), (0.85, 1.0, 1.18)
-# so many places are looked at, the surest: their boxes are in memory at once, 0.2 GB of 192 pixels
-_MOST_PLACES = 120
-# a find of a lower score, in shares of the threshold, is not looked at again
-_WORTH_A_LOOK = 0.5
-# a part with a lower score says nothing of where a person is
-_SURE = 0.25
-# of one person are two poses of which so many parts lie within that share of the height
-_SAME_PARTS, _SAME_PLACE = 0.4, 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +53,7 @@ class FoundPerson:
     @property
     def box(self) -> tuple[float, float, float, float]:
         """x0, y0, x1, y1 around the sure parts, image frame, pixels."""
-        return _box_around(self.pose)
+        return tuple(search.boxes_around(self.pose.keypoints, self.pose.scores).numpy().tolist())
 
 
 def find_poses(
@@ -105,11 +90,29 @@ def find_poses(
         []
     """
     pixels = decode.upright_array(image)
-    tries = [_in_sizes(place, _FIRST) for place in find(pixels)[:_MOST_PLACES]]
-    found = _surest(pixels, predictor, tries)
-    found = _apart([one for one in found if one.score > _WORTH_A_LOOK * threshold])
-    found = _surest(pixels, predictor, [_in_sizes(_looked_at(one), _THEN) for one in found])
-    return _apart([one for one in found if one.score > threshold])[:most]
+    looks: list[Pose] = []
+
+    def look(centers, heights):
+        looks[:] = _poses_in_sizes(pixels, predictor, np.asarray(centers), np.asarray(heights))
+        shape = (*heights.shape, predictor.spec.num_parts)
+        keypoints = np.float32([pose.keypoints for pose in looks]).reshape(*shape, 2)
+        return keypoints, np.float32([pose.scores for pose in looks]).reshape(shape)
+
+    found = find(pixels)
+    if not found:
+        return []
+    places = search.Places(
+        np.asarray([one["center"] for one in found], np.float32),
+        np.asarray([one["person_height"] for one in found], np.float32),
+        np.zeros(len(found), np.float32),  # `find` does not say; they come the surest first
+    )
+    seen = search.everybody(look, places, pixels.shape[:2], threshold=threshold, most=most)
+    return [
+        FoundPerson(looks[number], score, tuple(center), height)
+        for number, score, center, height in zip(
+            *(column.numpy().tolist() for column in (seen.looks, *seen[2:5])), strict=True
+        )
+    ]
 
 
 def poses_at(
@@ -140,53 +143,24 @@ def poses_at(
     return [_found(pose, size, **place) for pose, place in zip(poses, places, strict=True)]
 
 
+def found_person(pose: Pose, score: float) -> FoundPerson:
+    """Somebody of whom nothing but the pose and the score is known: where to look is its box."""
+    center, height = geometry.center_and_height(FoundPerson(pose, score, (0.0, 0.0), 0.0).box)
+    return FoundPerson(pose, score, tuple(center.tolist()), float(height))
+
+
 def _found(pose, size, center=None, person_height=None, box=None):
     if box is not None:
         center, person_height = geometry.center_and_height(tuple(box))
-    # nobody sees what lies outside the photograph
-    inside = geometry.inside_image(pose.keypoints, size).numpy()
-    score = float(np.where(inside, pose.scores, 0.0).mean())
+    score = float(search.person_scores(pose.keypoints, pose.scores, size))
     return FoundPerson(pose, score, (float(center[0]), float(center[1])), float(person_height))
 
 
-def _in_sizes(place, factors):
-    height = place["person_height"]
-    return [place | {"person_height": factor * height} for factor in factors]
-
-
-def _surest(pixels, predictor, tries):
-    """Of each list of places the one with the surest pose."""
-    found = iter(poses_at(pixels, predictor, [place for places in tries for place in places]))
-    return [max(itertools.islice(found, len(places)), key=_score) for places in tries]
-
-
-def _score(person):
-    return person.score
-
-
-def _looked_at(person):
-    """Where to look again: in the middle of the parts, in the size in which they were found."""
-    middle, _ = geometry.center_and_height(person.box)
-    return {"center": tuple(middle.tolist()), "person_height": person.person_height}
-
-
-def _box_around(pose):
-    sure = pose.scores >= min(_SURE, float(pose.scores.max()))
-    points = pose.keypoints[sure]
-    return (*points.min(axis=0).tolist(), *points.max(axis=0).tolist())
-
-
-def _apart(found):
-    """The surest first, and nobody twice."""
-    kept: list[FoundPerson] = []
-    for one in sorted(found, key=_score, reverse=True):
-        if not any(_is_same(one, other) for other in kept):
-            kept.append(one)
-    return kept
-
-
-def _is_same(one, other):
-    sure = (one.pose.scores >= _SURE) & (other.pose.scores >= _SURE)
-    distance = np.linalg.norm(one.pose.keypoints - other.pose.keypoints, axis=-1)
-    near = distance < _SAME_PLACE * max(one.person_height, other.person_height)
-    return (near & sure).sum() >= _SAME_PARTS * max(1, (one.pose.scores >= _SURE).sum())
+def _poses_in_sizes(pixels, predictor, centers, heights):
+    """At each of K places a pose in each of S sizes, in that order."""
+    places = [
+        {"center": tuple(center), "person_height": height}
+        for center, sizes in zip(centers.tolist(), heights.tolist(), strict=True)
+        for height in sizes
+    ]
+    return predictor.predict_people(pixels, places)

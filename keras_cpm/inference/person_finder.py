@@ -17,12 +17,13 @@ import tensorflow as tf
 from ..images import decode, sampling
 from ..models import bundle
 from ..models.forward import StageBeliefs, takes_center_map
+from ..models.person import ZOOMS
 from ..models.released import released_spec
-from ..pose import geometry, multiscale
+from ..pose import geometry, search
 from ..pose.spec import Array, PoseSpec
 from .runner import inference_of
 
-_ZOOMS, _NEAR = (0.5, 1.0, 2.0), 0.4
+_ZOOMS = (0.5, 1.0, 2.0)
 
 # network pixels; a photograph of that width takes about 2 GB
 _WIDEST = 10 * 368
@@ -62,53 +63,55 @@ def find_people(
         >>> keras_cpm.find_people(np.zeros((60, 80, 3)), model, spec)
         []
     """
+    check_person_model(model, spec)
+    if zooms is None:
+        zooms = (1.0,) if spec == released_spec("person") else _ZOOMS
+    photograph = decode.open_image(image)
+    places = search.surest_places(
+        [_find(photograph, model, spec, threshold, zoom) for zoom in zooms]
+    )
+    columns = (places.centers.numpy().tolist(), places.heights.numpy().tolist())
+    return [
+        {"center": tuple(center), "person_height": height}
+        for center, height in zip(*columns, strict=True)
+    ]
+
+
+def check_person_model(model, spec):
+    """Raises one sentence unless `model` is a network of `spec` that finds people."""
     bundle.check_model(model, spec)
     if spec.num_parts != 1 or takes_center_map(model):
         raise ValueError(
             "`model` must be a person network: one part and no center map, such as "
             f'`build_released("person")`. Received: the parts {list(spec.skeleton.parts)}'
         )
-    if zooms is None:
-        zooms = (1.0,) if spec == released_spec("person") else _ZOOMS
-    photograph = decode.open_image(image)
-    found = [_find(photograph, model, spec, threshold, zoom) for zoom in zooms]
-    return _surest([one for many in found for one in many])
+
+
+def zooms_of(spec):
+    """Zooms of a photograph in which the person network of `spec` looks for places, of which a pose
+    network then says whether somebody is there; the release's looks once, as in demo.ipynb.
+    """
+    return (1.0,) if spec == released_spec("person") else ZOOMS
+
+
+def widest(height, spec, zoom):
+    """How wide a photograph of that height may be to be looked at, pixels."""
+    return height * (_WIDEST // round(zoom * spec.box_size))
 
 
 def _find(photograph, model, spec, threshold, zoom):
-    """(belief, place) of everybody whom the network sees in one zoom."""
+    """The places of everybody whom the network sees in one zoom."""
     pixels, upright_from_stored = photograph
     size = geometry.upright_size(tf.shape(pixels)[:2], upright_from_stored)
     network_from_image, network_size = geometry.network_from_whole_image(size, spec, zoom=zoom)
-    if network_size[1] > _WIDEST:
+    height, width = size.numpy().tolist()
+    if width > widest(height, spec, zoom):
         raise ValueError(
-            f"`image` must be no wider than {_WIDEST // network_size[0]} times its height to be "
-            f"searched for people; cut it. Received: {size.numpy().tolist()} (height, width)"
+            f"`image` must be no wider than {widest(1, spec, zoom)} times its height to be "
+            f"searched for people; cut it. Received: {[height, width]} (height, width)"
         )
     network_from_stored = geometry.compose(network_from_image, upright_from_stored)
     seen = sampling.warp(pixels, network_from_stored, network_size, fill=spec.pad_value)
     beliefs = StageBeliefs(model, spec, run=inference_of(model))(seen.numpy()[None])[-1]
-    peaks, heights = multiscale.find_peaks(
-        np.asarray(beliefs)[0, :, :, 0], spec, threshold=threshold
-    )
-    centers = geometry.apply(geometry.invert(network_from_image), peaks).numpy()
-    person_height = float(geometry.height_in_whole_image(size, spec, zoom=zoom))
-    return [
-        (float(belief), {"center": tuple(center), "person_height": person_height})
-        for belief, center in zip(heights, centers.tolist(), strict=True)
-    ]
-
-
-def _surest(found):
-    kept = []
-    for _, place in sorted(found, key=lambda one: -one[0]):
-        if all(_apart(place, other) for other in kept):
-            kept.append(place)
-    return kept
-
-
-def _apart(place, other):
-    distance = np.hypot(*np.subtract(place["center"], other["center"]))
-    # two of one zoom are two maxima of one map
-    same_zoom = place["person_height"] == other["person_height"]
-    return same_zoom or distance > _NEAR * max(place["person_height"], other["person_height"])
+    beliefs = np.asarray(beliefs)[0, :, :, 0]
+    return search.places_in_zoom(beliefs, size, spec, zoom=zoom, threshold=threshold)

@@ -1,9 +1,6 @@
-"""`Follower`: one person from frame to frame; the last pose says where to look next. `OneEuro`
-calms what it finds.
-"""
+"""`Follower`: one person from frame to frame; the last pose says where to look next."""
 
 import dataclasses
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +9,9 @@ from ..pose import geometry
 from ..pose.pose import Pose
 
 # A part with less is not looked at to find the person in the next frame.
-_SURE = 0.3
+SURE = 0.3
 # Somebody of whom a smaller share of the parts is sure is lost.
-_ENOUGH = 0.35
+ENOUGH = 0.35
 # Sure parts of a standing person span so many person heights (LSP: median 1.04), and the height
 # of a person does not change with the pose, so that it follows what the parts span slowly.
 _SPAN, _FOLLOWS = 1.04, 0.15
@@ -39,6 +36,23 @@ class Sighting:
     followed: bool
 
 
+def next_place(box, before=None):
+    """Where to look for a person in the next frame.
+
+    Args:
+        box: (4,) x0, y0, x1, y1 around the sure parts, image frame.
+        before: the height known so far, which follows slowly; `None` at first.
+
+    Returns:
+        {"center": (x, y), "person_height": h}.
+    """
+    center, extent = geometry.center_and_height(box)
+    height = float(extent) / _SPAN
+    if before:
+        height = before + _FOLLOWS * (height - before)
+    return {"center": tuple(center.tolist()), "person_height": max(height, 1.0)}
+
+
 class Follower:
     """Finds the pose of one person in one frame after the other.
 
@@ -46,7 +60,7 @@ class Follower:
         predictor: `Predictor`.
         find: function of a frame to a list of places {"center", "person_height"}, the surest first,
             as `find_people` gives them; `None` looks at the whole frame when nobody is followed.
-        smooth: `OneEuro`, or `None` to leave keypoints as they are.
+        smooth: `smoothing.OneEuro`, or `None` to leave keypoints as they are.
 
     Example:
         >>> import numpy as np, keras_cpm
@@ -90,7 +104,7 @@ class Follower:
         if not _is_seen(pose):
             self.reset()
         else:
-            self._place = _next(pose, place)
+            self._place = next_place(_box(pose), place.get("person_height"))
             if self.smooth:
                 height = self._place["person_height"]
                 pose = dataclasses.replace(pose, keypoints=self.smooth(raw, seconds, height))
@@ -102,91 +116,9 @@ class Follower:
 
 
 def _is_seen(pose):
-    return np.mean(pose.scores >= _SURE) >= _ENOUGH
+    return np.mean(pose.scores >= SURE) >= ENOUGH
 
 
-def _next(pose, place):
-    """Where to look in the next frame."""
-    points = pose.keypoints[pose.scores >= _SURE]
-    center, extent = geometry.center_and_height([*points.min(0), *points.max(0)])
-    height = float(extent) / _SPAN
-    before = place.get("person_height")
-    if before:
-        height = before + _FOLLOWS * (height - before)
-    return {"center": tuple(center.tolist()), "person_height": max(height, 1.0)}
-
-
-class OneEuro:
-    """A low-pass filter of keypoints whose cut-off grows with their speed.
-
-    Keypoints stand still when the person does, and do not lag when not. Casiez, Roussel and Vogel,
-    "1 Euro filter", CHI 2012.
-
-    Args:
-        min_cutoff: Hz, of a keypoint at rest; lower is calmer.
-        beta: growth of the cut-off, Hz for each person height a second; higher lags less.
-        speed_cutoff: Hz, of the speed itself.
-
-    Raises:
-        ValueError: an argument that is not positive; `beta` may be 0.
-
-    Example:
-        >>> import numpy as np
-        >>> from keras_cpm.inference.tracking import OneEuro
-        >>> smooth = OneEuro()
-        >>> for second in (0.0, 0.1): calm = smooth(np.full((1, 2), 10 * second), second, 100.0)
-        >>> bool(0 < calm[0, 0] < 1)
-        True
-    """
-
-    def __init__(self, min_cutoff=1.0, beta=2.0, speed_cutoff=0.5):
-        for name, value in (("min_cutoff", min_cutoff), ("speed_cutoff", speed_cutoff)):
-            if not value > 0:
-                raise ValueError(f"`{name}` must be positive. Received: {value!r}")
-        if not beta >= 0:
-            raise ValueError(f"`beta` must be at least 0. Received: {beta!r}")
-        self.min_cutoff, self.beta, self.speed_cutoff = min_cutoff, beta, speed_cutoff
-        self.reset()
-
-    def reset(self):
-        """Forgets: the next keypoints are taken as they are."""
-        self._points = self._speeds = self._seconds = None
-
-    def __call__(self, points, seconds, height):
-        """Smooths the keypoints of one frame.
-
-        Args:
-            points: (P, 2), pixels.
-            seconds: of the frame, later than that of the last.
-            height: of the person, pixels; makes speeds those of people, not of pixels.
-
-        Returns:
-            (P, 2) float32.
-
-        Raises:
-            ValueError: `seconds` goes back, or `height` is not positive.
-        """
-        points = np.asarray(points, np.float64)
-        if not height > 0:
-            raise ValueError(f"`height` must be positive. Received: {height!r}")
-        if self._points is None:
-            self._points, self._speeds = points, np.zeros(len(points))
-            self._seconds = seconds
-            return points.astype(np.float32)
-        step = seconds - self._seconds
-        if not step > 0:
-            raise ValueError(
-                f"`seconds` must be later than the last, {self._seconds}; `reset` starts anew. "
-                f"Received: {seconds}"
-            )
-        speeds = np.hypot(*(points - self._points).T) / (step * height)
-        self._speeds += _share(self.speed_cutoff, step) * (speeds - self._speeds)
-        share = _share(self.min_cutoff + self.beta * self._speeds, step)[:, None]
-        self._points = self._points + share * (points - self._points)
-        self._seconds = seconds
-        return self._points.astype(np.float32)
-
-
-def _share(cutoff, step):
-    """Of the new value, in a low-pass filter of `cutoff` Hz after `step` seconds."""
-    return 1 / (1 + 1 / (2 * math.pi * cutoff * step))
+def _box(pose):
+    points = pose.keypoints[pose.scores >= SURE]
+    return (*points.min(0), *points.max(0))

@@ -4,6 +4,7 @@ several stages or of one.
 
 import functools
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -57,6 +58,27 @@ def _kind(model, side):
         return "a dict"
     inner = structure if isinstance(structure, (list, tuple)) else []
     return "lists in a list" if any(isinstance(x, (dict, list, tuple)) for x in inner) else None
+
+
+def at_box_size(model, spec):
+    """The same layers and weights for network boxes alone, or `model` where it takes nothing else.
+
+    Example:
+        >>> from keras_cpm import PoseSpec, build_cpm
+        >>> from keras_cpm.models.forward import at_box_size
+        >>> spec = PoseSpec(box_size=64)
+        >>> model = build_cpm(1, spec, width=8, input_size="any")
+        >>> model.inputs[0].shape, at_box_size(model, spec).inputs[0].shape
+        ((None, None, None, 3), (None, 64, 64, 3))
+    """
+    if all(None not in x.shape[1:] for x in model.inputs):
+        return model
+    side = spec.box_size
+    inputs = [keras.Input((side, side, x.shape[-1]), name=x.name) for x in model.inputs]
+    plain = keras.Model(model.inputs, model.outputs, name=model.name)
+    fixed = keras.models.clone_model(plain, input_tensors=inputs)
+    fixed.set_weights(model.get_weights())
+    return fixed
 
 
 def takes_center_map(model):

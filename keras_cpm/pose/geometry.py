@@ -91,11 +91,21 @@ def network_from_box(box: Array, spec: PoseSpec) -> Array:
 
 
 def center_and_height(box: Array) -> tuple[Array, Array]:
-    """(2,) the middle of a box x0, y0, x1, y1, and its longest side, which counts as the height."""
+    """(..., 2) the middle of (..., 4) boxes x0, y0, x1, y1, and (...,) their longest side, which
+    counts as the height.
+    """
     # readers ask for a hundred thousand people: of numbers the answer is NumPy's, 50 times as fast
     numbers = isinstance(box, tuple | list | np.ndarray)
     box = np.asarray(box, np.float32) if numbers else tf.cast(box, tf.float32)
-    return (box[:2] + box[2:]) / 2, (max if numbers else tf.reduce_max)(box[2:] - box[:2])
+    low, high = box[..., :2], box[..., 2:]
+    return (low + high) / 2, (np.max if numbers else tf.reduce_max)(high - low, axis=-1)
+
+
+def box_around(points: Array, chosen: Array) -> Array:
+    """(..., 4) x0, y0, x1, y1 around the chosen, (..., P) bool, of (..., P, 2) points."""
+    inside, infinite = tf.cast(chosen, tf.bool)[..., None], float("inf")
+    low = tf.reduce_min(tf.where(inside, points, infinite), axis=-2)
+    return tf.concat([low, tf.reduce_max(tf.where(inside, points, -infinite), axis=-2)], axis=-1)
 
 
 def network_from_size(size: Array, spec: PoseSpec) -> Array:
@@ -134,7 +144,7 @@ def height_in_whole_image(size: Array, spec: PoseSpec, *, zoom: float = 1.0) -> 
 
 def network_from_whole_image(
     size: Array, spec: PoseSpec, *, zoom: float = 1.0
-) -> tuple[Array, tuple[int, int]]:
+) -> tuple[Array, Array]:
     """For a network that looks at a whole image of any width, `zoom * spec.box_size` pixels high.
 
     Args:
@@ -143,13 +153,14 @@ def network_from_whole_image(
         zoom: such that the height is a multiple of 8.
 
     Returns:
-        (3, 3), a resize, and (height, width) of the network input: wide enough for the image, a
-        multiple of 8 as the networks' pools ask for.
+        (3, 3), a resize, and (2,) int32 height and width of the network input: wide enough for the
+        image, a multiple of 8 as the networks' pools ask for.
     """
-    height, width = (float(side) for side in tf.cast(size, tf.float32))
+    height, width = tf.unstack(tf.cast(size, tf.float32))
     rows = round(zoom * spec.box_size)
     factor = rows / height
-    return resize_matrix(factor), (rows, 8 * max(1, int(np.ceil(factor * width / 8 - 1e-6))))
+    eighths = tf.maximum(1, tf.cast(tf.math.ceil(factor * width / 8 - 1e-4), tf.int32))
+    return resize_matrix(factor), tf.stack([rows, 8 * eighths])
 
 
 def zoomed_from_network(zoom: Array, spec: PoseSpec) -> Array:
@@ -180,24 +191,12 @@ def network_from_cells(cells: Array, spec: PoseSpec) -> Array:
 
 
 def cells_from_network(network: Array, spec: PoseSpec) -> Array:
-    """Network pixels to belief cells, the way back of `network_from_cells`.
-
-    Example:
-        >>> from keras_cpm import PoseSpec, geometry
-        >>> geometry.cells_from_network(11.5, PoseSpec())
-        1.0
-    """
+    """Network pixels to belief cells, the way back of `network_from_cells`: 11.5 is cell 1."""
     return (network - (spec.stride - 1) / 2) / spec.stride
 
 
 def zoomed(network: Array, zoom: Array, spec: PoseSpec) -> Array:
-    """What `zoomed_from_network` does, to x or y alone, by plain arithmetic.
-
-    Example:
-        >>> from keras_cpm import PoseSpec, geometry
-        >>> geometry.zoomed(193.5, 2.0, PoseSpec())
-        203.5
-    """
+    """What `zoomed_from_network` does, to x or y alone, by plain arithmetic."""
     return (network - spec.center) * zoom + spec.center
 
 

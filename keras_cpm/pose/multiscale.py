@@ -8,7 +8,6 @@ import itertools
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import tensorflow as tf
 
 from . import codec, geometry
@@ -98,22 +97,23 @@ def find_peaks(belief_map: Array, spec: PoseSpec, *, threshold: float) -> tuple[
     Returns:
         (N, 2) float32 network frame, pixels, and (N,) heights, the highest first.
     """
+    belief_map = tf.cast(belief_map, tf.float32)
     axes = []
-    for axis, cells in ((1, belief_map.shape[0]), (0, belief_map.shape[1])):
+    for axis, cells in ((1, tf.shape(belief_map)[0]), (0, tf.shape(belief_map)[1])):
         length = cells * spec.stride
         axes.append(pixel_axis(tf.eye(3), axis, length, spec, cells=cells)[0])
-    values = tf.einsum("yh,hw,xw->yx", axes[0], tf.cast(belief_map, tf.float32), axes[1]).numpy()
-    padded = np.pad(values, 1, constant_values=-np.inf)
-    height, width = values.shape
+    values = tf.einsum("yh,hw,xw->yx", axes[0], belief_map, axes[1])
+    padded = tf.pad(values, [[1, 1], [1, 1]], constant_values=-float("inf"))
+    height, width = tf.unstack(tf.shape(values))
     is_peak = values > threshold
     for dy, dx in [(y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1)]:
         neighbour = padded[dy : dy + height, dx : dx + width]
         earlier = (dy, dx) < (1, 1)
         is_peak &= values > neighbour if earlier else values >= neighbour
-    rows, columns = np.nonzero(is_peak)
-    order = np.argsort(-values[rows, columns], kind="stable")
-    points = np.stack([columns, rows], axis=-1).astype(np.float32)
-    return points[order], values[rows, columns][order]
+    cells = tf.where(is_peak)
+    heights = tf.gather_nd(values, cells)
+    order = tf.argsort(heights, direction="DESCENDING", stable=True)
+    return tf.gather(tf.cast(cells[:, ::-1], tf.float32), order), tf.gather(heights, order)
 
 
 def zoom_axis(zoom: Array, spec: PoseSpec, target_spec: PoseSpec) -> tuple[Array, Array]:
@@ -144,7 +144,12 @@ def zoom_axis(zoom: Array, spec: PoseSpec, target_spec: PoseSpec) -> tuple[Array
 
 
 def pixel_axis(
-    network_from_image: Array, axis: int, length: Array, spec: PoseSpec, *, cells: int | None = None
+    network_from_image: Array,
+    axis: int,
+    length: Array,
+    spec: PoseSpec,
+    *,
+    cells: Array | None = None,
 ) -> tuple[Array, Array]:
     """Cubic resampling of beliefs at the pixels of a photograph, along one axis.
 
@@ -169,7 +174,8 @@ def pixel_axis(
     """
     pixels = tf.range(tf.cast(length, tf.float32))
     network = geometry.apply_along(network_from_image, axis, pixels)
-    return _cubic_axis(geometry.cells_from_network(network, spec), cells or spec.grid_size)
+    cells = spec.grid_size if cells is None else cells
+    return _cubic_axis(geometry.cells_from_network(network, spec), cells)
 
 
 def _finer(spec: PoseSpec) -> PoseSpec:
@@ -277,9 +283,9 @@ def _enlarge(beliefs: Array, columns: Array, rows: Array) -> Array:
     return tf.reshape(tf.concat(strips, axis=1), (maps, -1, tf.shape(down)[1]))
 
 
-def _cubic_axis(position: Array, cells: int) -> tuple[Array, Array]:
+def _cubic_axis(position: Array, cells: Array) -> tuple[Array, Array]:
     """(m,) positions in cells -> (m, n) weights of the n cells, (m,) bool: on the map at all."""
-    last = cells - 1
+    last = tf.cast(cells, tf.float32) - 1
     seen = (position >= -0.5) & (position <= last + 0.5)
     taps = tf.floor(position)[:, None] + tf.range(-1.0, 3.0)
     columns = tf.cast(tf.clip_by_value(taps, 0, last), tf.int32)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..export.artefact import MAX_ROWS
 
-NAMES = ("keypoints", "scores", "error")
+NAMES = ("keypoints", "scores", "person_scores", "count", "error")
 _TEXT = 300
 
 
@@ -81,6 +81,41 @@ def poses(outputs, rows, parts):
     if not (np.isfinite(keypoints[good]).all() and np.isfinite(scores[good]).all()):
         raise Unfit("gives keypoints or scores that are not finite, and names no error")
     return keypoints, scores, errors
+
+
+def people(outputs, parts):
+    """The one row of an answer of the signature "people", as `poses` checks rows.
+
+    Args:
+        outputs: dict of name -> array.
+        parts: P, of the spec.
+
+    Returns:
+        keypoints (N, P, 2), scores (N, P), person_scores (N,), float32, and a text, empty where
+        they hold.
+
+    Raises:
+        Unfit: as `poses`, or more people than an answer has room for.
+    """
+    shape = np.shape(outputs.get("person_scores"))
+    if len(shape) != 2 or shape[0] != 1 or shape[1] > MAX_ROWS:
+        raise Unfit(
+            "names nobody: `person_scores` must have the shape (1, N). Received: "
+            f"{shape if 'person_scores' in outputs else 'none'}; check that it was exported with "
+            "`person`"
+        )
+    rows = {
+        name: outputs[name][0] for name in ("keypoints", "scores") if np.ndim(outputs.get(name)) > 1
+    }
+    keypoints, scores, _ = poses(rows | {"error": np.full(shape[1], b"")}, shape[1], parts)
+    sureness = _numbers("person_scores", outputs["person_scores"][0])
+    count, error = (np.ravel(outputs.get(name, ())).tolist() for name in ("count", "error"))
+    if len(count) != 1 or type(count[0]) is not int or not 0 <= count[0] <= shape[1]:
+        raise Unfit(f"names nobody: `count` must be 0 to {shape[1]}. Received: {clean(count)}")
+    if len(error) != 1 or not np.isfinite(sureness).all():
+        raise Unfit("names nobody: `error` must be one text, and `person_scores` finite")
+    found = slice(count[0])
+    return keypoints[found], scores[found], sureness[found], _text(error[0])
 
 
 def _numbers(name, array):

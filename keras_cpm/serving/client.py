@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -19,9 +20,12 @@ import numpy as np
 from ..export.artefact import MAX_ROWS
 from ..pose.pose import Pose
 from ..pose.spec import Array, PoseSpec, Progress
-from .answer import Busy, Unfit, largest_reply, poses
+from .answer import Busy, Unfit, largest_reply, people, poses
 from .over_grpc import OverGrpc
 from .over_rest import OverRest, trust
+
+if TYPE_CHECKING:
+    from ..inference.people import FoundPerson
 
 # A batch of photographs from a phone.
 _REQUEST_BYTES = 1 << 28
@@ -84,7 +88,7 @@ class Client:
             raise ValueError(f"`timeout` must be positive seconds. Received: {timeout!r}")
         if not isinstance(retries, numbers.Integral) or retries < 0:
             raise ValueError(f"`retries` must be a whole number from 0. Received: {retries!r}")
-        self.spec = spec if isinstance(spec, PoseSpec) else PoseSpec.load(spec)
+        self.spec: PoseSpec = spec if isinstance(spec, PoseSpec) else PoseSpec.load(spec)
         self.model, self._url = model, place.geturl()
         self._timeout, self._retries = timeout, retries
         tls = trust(authority, identity) if place.scheme in _ENCRYPTED else None
@@ -147,22 +151,51 @@ class Client:
         for start in progress(range(0, len(images), batch)):
             chosen = slice(start, start + batch)
             data = _contents(images[chosen])
-            answer = self._ask(data, None if boxes is None else boxes[chosen])
+            if boxes is None:
+                answer = self._ask("serving_default", data, None, self._poses)
+            else:
+                answer = self._ask("boxes", data, boxes[chosen], self._poses)
             found += [self._pose(*row) for row in zip(*answer, strict=True)]
         return found
+
+    def find_poses(self, image: Path | str | bytes) -> list[FoundPerson]:
+        """Everybody in a photograph; the server has the signature "people", see
+        `export_saved_model`.
+
+        Args:
+            image: path, or the bytes of an image file.
+
+        Returns:
+            list of `FoundPerson`, the surest first; `center` and `person_height` are those of the
+            box.
+
+        Raises:
+            ValueError: what the server says of the image.
+            FileNotFoundError: no such file.
+            ConnectionError: what is wrong with the server.
+        """
+        from ..inference.people import found_person
+
+        parts = self.spec.skeleton.parts
+        *columns, error = self._ask("people", _contents([image]), None, self._people)
+        if error:
+            raise ValueError(f"The server refused it: {error}.")
+        return [
+            found_person(Pose(keypoints, scores, parts), float(score))
+            for keypoints, scores, score in zip(*columns, strict=True)
+        ]
 
     def close(self) -> None:
         """Ends the connection."""
         self._server.close()
 
-    def _ask(self, data, boxes):
-        """Keypoints, scores and errors of one request, asked until its time is over."""
+    def _ask(self, signature, data, boxes, read):
+        """What `read` takes from the answer to one request, asked until its time is over."""
         deadline, wait = time.monotonic() + self._timeout, _FIRST_WAIT
         who = f"The server at {self._url}"
         for again in reversed(range(self._retries + 1)):
             try:
-                outputs = self._server.ask(data, boxes, deadline)
-                return poses(outputs, len(data), len(self.spec.skeleton.parts))
+                return read(self._server.ask(signature, data, boxes, deadline), len(data))
             except Busy as error:
                 if not again or time.monotonic() + wait >= deadline:
                     raise ConnectionError(f"{who} {error}") from None
@@ -176,6 +209,13 @@ class Client:
             time.sleep(wait)
             wait = min(2 * wait, _LONGEST_WAIT)
         raise AssertionError("the last try returns or raises")
+
+    def _poses(self, outputs, rows):
+        return poses(outputs, rows, self.spec.num_parts)
+
+    def _people(self, outputs, rows):
+        del rows  # one
+        return people(outputs, self.spec.num_parts)
 
     def _pose(self, keypoints, scores, error):
         if error:

@@ -47,13 +47,13 @@ class OverGrpc:
         self._model, self._reply_bytes = model, reply_bytes
         self._metadata = [(name.lower(), value) for name, value in headers.items()]
 
-    def ask(self, data, boxes, deadline):
+    def ask(self, signature, data, boxes, deadline):
         """As `OverRest.ask`; arrays have the types that the server gave them."""
         import tensorflow as tf
 
         request = self._request()
         request.model_spec.name = self._model
-        request.model_spec.signature_name = "serving_default" if boxes is None else "boxes"
+        request.model_spec.signature_name = signature
         request.inputs["image"].CopyFrom(tf.make_tensor_proto(data, tf.string))
         if boxes is not None:
             request.inputs["box"].CopyFrom(tf.make_tensor_proto(boxes, tf.float32))

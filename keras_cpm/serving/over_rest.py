@@ -42,10 +42,11 @@ class OverRest:
         self._headers, self._reply_bytes = {**own, **headers}, reply_bytes
         self._kept = []
 
-    def ask(self, data, boxes, deadline):
+    def ask(self, signature, data, boxes, deadline):
         """One request.
 
         Args:
+            signature: its name.
             data: list of bytes of image files.
             boxes: (N, 4) float32, or `None`.
             deadline: moment of `time.monotonic()` at which it ends, wherever it is.
@@ -61,7 +62,7 @@ class OverRest:
         inputs = {"image": [{"b64": base64.b64encode(one).decode()} for one in data]}
         if boxes is not None:
             inputs["box"] = boxes.tolist()
-        body = {"signature_name": "serving_default" if boxes is None else "boxes", "inputs": inputs}
+        body = {"signature_name": signature, "inputs": inputs}
         try:
             status, phrase, content = self._exchange(json.dumps(body).encode(), deadline)
         except (OSError, http.client.HTTPException, UnicodeError) as error:

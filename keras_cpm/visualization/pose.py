@@ -22,6 +22,8 @@ _SIDES = {
 _NO_SIDES = (*_SIDES["right"], (240, 228, 66), (0, 158, 115), *_SIDES["left"], (204, 121, 167))
 # Radius of a dot and height of a letter as shares of the person's extent.
 _DOT, _LETTER = 0.017, 0.021
+# Height of a person's number as a share of the picture's longer side.
+_ID = 0.025
 
 
 def draw_pose(
@@ -95,6 +97,34 @@ def draw_keypoints(image, keypoints, visible, skeleton, *, names=False):
     drawn = _draw_figure(image, keypoints, visible, skeleton, np.ones(skeleton.num_parts))
     if names:
         _write_names(drawn, keypoints, visible, skeleton, skeleton.parts)
+    return drawn
+
+
+def write_ids(image, ids, boxes):
+    """Writes the number of each person above the box around the parts, in a color of its own.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        ids: N numbers.
+        boxes: N of (x0, y0, x1, y1) in the pixels of `image`.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_cpm.visualization import pose
+        >>> grey = np.full((64, 64, 3), 128, np.uint8)
+        >>> bool((pose.write_ids(grey, [7], [(20, 30, 40, 60)]) != grey).any())
+        True
+    """
+    drawn = copy_rgb(image)
+    if ids:
+        x0, y0, x1, _ = np.transpose(np.asarray(boxes, np.float64))
+        height = max(11.0, _ID * max(drawn.shape[:2]))
+        colors = [tuple((c + 255) // 2 for c in _NO_SIDES[i % len(_NO_SIDES)]) for i in ids]
+        texts, points = [str(i) for i in ids], np.stack([(x0 + x1) / 2, y0 - height], axis=-1)
+        write_labels(drawn, texts, points, colors, 0, height)
     return drawn
 
 

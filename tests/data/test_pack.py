@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import json
 import math
+import threading
 import warnings
 import zipfile
 from pathlib import Path
@@ -251,6 +252,19 @@ def test_no_room(drawn, tmp_path, monkeypatch):
             pack(drawn, tmp_path, size=64)
     assert not files(tmp_path)
     assert len(pack(drawn, tmp_path, size=64)) == 7
+
+
+def test_a_pack_that_fails_leaves_no_thread_behind(drawn, tmp_path):
+    """The garbage would end it, in a thread that may hold what its workers wait for."""
+
+    def fails(numbers):
+        yield from numbers[:1]
+        raise RuntimeError("enough")
+
+    before = threading.active_count()
+    with pytest.raises(RuntimeError) as kept:
+        pack(drawn, tmp_path / "packed", progress=fails)
+    assert kept.value and threading.active_count() == before
 
 
 def test_a_folder_with_something_else(drawn, tmp_path):

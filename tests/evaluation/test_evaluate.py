@@ -109,6 +109,18 @@ def test_predictions_that_do_not_fit_are_refused():
         evaluate_predictions(moved(records, 0), records, metric="pckh", normalizer="box")
 
 
+def test_the_head_segment_is_that_of_the_records():
+    """Also where a file predicts neither head nor neck."""
+    (record,) = hand_made(1)
+    points, parts = record.people[0].keypoints.copy(), list(record.parts)
+    points[parts.index("head")] = points[parts.index("neck")] + (3, 4)
+    person = dataclasses.replace(record.people[0], keypoints=points)
+    few = {"few": (np.zeros((1, 1, 2)), ("left_shoulder",))}
+    records = [dataclasses.replace(record, people=(person,))]
+    result = evaluate_predictions(few, records, normalizer="head-segment")
+    assert result.normalizer.tolist() == [5.0]
+
+
 def test_the_predicted_torso_as_normalizer():
     """A wrong hip makes the release's FLIC normalizer longer, and so forgives more."""
     records = hand_made(1, keras_cpm.FLIC9)

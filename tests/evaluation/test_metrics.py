@@ -294,3 +294,18 @@ def test_named_normalizers():
         normalizer_lengths("height", truth, labelled, fish)
     with pytest.raises(ValueError, match="needs records with `head_size`"):
         normalizer_lengths("head", truth, labelled, fish, head_sizes=[None])
+
+
+def test_the_head_segment_as_normalizer():
+    """From the labelled head and neck, whatever the torso is; NaN where one is not labelled."""
+    truth = [[[0, 0], [3, 4], [0, 90]]] * 2
+    labelled = [[True, True, False], [True, False, True]]
+    parts = ("neck", "head", "tail")
+    for torso in (None, ("neck", "tail")):
+        lengths = normalizer_lengths(
+            "head-segment", truth, labelled, Skeleton("snake", parts, torso=torso)
+        )
+        np.testing.assert_array_equal(lengths, [5.0, np.nan])
+    headless = Skeleton("snake", ("neck", "belly", "tail"))
+    with pytest.raises(ValueError, match='the parts "head" and "neck"; take "box"'):
+        normalizer_lengths("head-segment", truth, labelled, headless)

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 import keras_cpm
 from keras_cpm.export.saved_model import WARMUP_FILE
+from keras_cpm.models.forward import StageBeliefs
 
 
 def test_spec_and_part_names_travel_inside(served, tiny_spec, tmp_path):
@@ -98,13 +99,16 @@ def test_without_room_the_export_before_stays(tiny_spec, tmp_path):
     assert contents(tmp_path) == before
 
 
-def test_errors_name_the_remedy(tiny_spec, tmp_path):
-    anywhere = keras_cpm.build_cpm(1, tiny_spec, width=8, input_size="any")
-    with pytest.raises(ValueError, match="one input size"):
-        keras_cpm.export_saved_model(anywhere, tiny_spec, tmp_path / "out")
-    with pytest.raises(ValueError, match="one input size"):
-        keras_cpm.export_tflite(anywhere, tiny_spec, tmp_path / "out/cpm.tflite")
-    assert not (tmp_path / "out").exists()
+def test_of_a_model_of_any_input_size_the_export_is_of_network_boxes(tiny_spec, tmp_path):
+    anywhere = keras_cpm.build_cpm(2, tiny_spec, width=8, input_size="any")
+    keras_cpm.export_saved_model(anywhere, tiny_spec, tmp_path / "served")
+    keras_cpm.export_tflite(anywhere, tiny_spec, tmp_path / "cpm.tflite")
+    for path in ("served", "cpm.tflite"):
+        assert all(check.passed for check in keras_cpm.verify(tmp_path / path))
+    box = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
+    right = StageBeliefs(anywhere, tiny_spec)(box)[-1]
+    found = keras_cpm.LiteRTModel(tmp_path / "cpm.tflite")(box)["beliefs"]
+    np.testing.assert_allclose(found, right, atol=1e-4 * np.abs(right).max())
 
 
 def test_recorded_requests_warm_a_server_up_and_can_be_answered(served, signatures):

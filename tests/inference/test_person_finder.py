@@ -36,6 +36,7 @@ def test_what_is_not_sure_is_nobody():
 @pytest.mark.parametrize("size", [(368, 655), (100, 33), (8, 9), (400, 4)])
 def test_any_photograph_fits_the_network(size):
     matrix, (height, width) = geometry.network_from_whole_image(size, keras_cpm.PoseSpec())
+    width = int(width)
     assert height == 368 and width % 8 == 0
     corner = geometry.apply(matrix, [size[1] - 0.5, size[0] - 0.5]).numpy()
     np.testing.assert_allclose(corner[1], 367.5, atol=1e-3)

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 import keras_cpm
+from keras_cpm.data.synthetic.walking import walking_frames
+from keras_cpm.inference import frames
 from keras_cpm.inference.frames import frame_rate, read_frames
+from keras_cpm.inference.video import as_json
 from tests.inference.clips import Camera, write_uneven, write_walk
 
 
@@ -138,3 +141,48 @@ def test_a_clip_that_was_cut_off_is_said(walk, predictor, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         assert len(keras_cpm.predict_video(walk, predictor)) == 15
+
+
+@pytest.mark.slow
+def test_everybody_is_followed_and_drawn(tmp_path):
+    """Two drawn people, each walking in a half of the picture, the second from the fifth frame."""
+    halves = [list(walking_frames(1.5, 10, (240, 240), seed=seed)) for seed in (3, 5)]
+    writer, places = frames.Writer(tmp_path / "in.avi", 10), []
+    for number, ((_, left, one), (_, right, other)) in enumerate(zip(*halves, strict=True)):
+        x, y = other.center
+        places.append([{"center": one.center, "person_height": one.height}])
+        if number >= 5:
+            places[-1].append({"center": (x + 240, y), "person_height": other.height})
+        writer(np.hstack([left, right if number >= 5 else np.full_like(right, 128)]))
+    writer.close()
+    predictor, kept = keras_cpm.Predictor(*keras_cpm.load("cpm-light-lsp")), []
+
+    def find(frame):
+        return places[len(kept)]
+
+    found = keras_cpm.follow_poses(
+        tmp_path / "in.avi",
+        predictor,
+        find,
+        person_threshold=0.4,
+        smooth=False,
+        draw=tmp_path / "out.avi",
+        kept=kept,
+    )
+    assert found is kept and len(found) == 15
+    assert [person.id for person in found[0][1]] == [1]
+    assert {person.id for _, people in found for person in people} == {1, 2}
+    assert sum(len(people) for _, people in found) >= 15 + 7
+    for number, (_, people) in enumerate(found):
+        for person in people:
+            truth = halves[person.id - 1][number][2]
+            points = truth.keypoints + ((person.id - 1) * 240, 0)
+            off = np.linalg.norm(person.raw - points, axis=1) / truth.height
+            assert np.median(off) < 0.2 and person.pose.beliefs is None
+    entries = as_json(found)
+    assert [entry["seconds"] for entry in entries] == [n / 10 for n in range(15)]
+    assert [one["id"] for one in entries[-1]["people"]] == [1, 2]
+    drawn, shown = (list(frames.read_frames(tmp_path / f"{name}.avi")) for name in ("out", "in"))
+    changed = np.abs(drawn[2][1].astype(int) - shown[2][1])
+    # the second is not drawn before it is there
+    assert changed[:, :240].mean() > 2 * changed[:, 240:].mean()

@@ -136,7 +136,7 @@ def test_peaks_of_one_map():
 def test_a_plateau_is_one_peak():
     spec = PoseSpec(skeleton=DOT, box_size=64)
     found, _ = multiscale.find_peaks(np.ones((8, 8)), spec, threshold=0.5)
-    assert found.tolist() == [[0.0, 0.0]]
+    assert found.numpy().tolist() == [[0.0, 0.0]]
 
 
 # along one axis ---------------------------------------------------------------------------------

@@ -12,9 +12,13 @@ def made(tiny_spec, tmp_path_factory):
     keras.utils.set_random_seed(1)
     model = keras_cpm.build_cpm(2, tiny_spec, backbone="light", stage_block="light", width=8)
     # so that it is sure of every part
-    model.get_layer("Mconv6_stage2").bias.assign([0.5] * tiny_spec.num_channels)
+    model.get_layer("Mconv6_stage2").bias.assign([0.8] * tiny_spec.num_channels)
     folder = tmp_path_factory.mktemp("served") / "cpm"
-    keras_cpm.export_saved_model(model, tiny_spec, folder)
+    # marks a place in any photograph
+    person = keras_cpm.build_released("person", width=8)
+    next(one for one in reversed(person.layers) if hasattr(one, "bias")).bias.assign([0.5])
+    person = (person, keras_cpm.released_spec("person"))
+    keras_cpm.export_saved_model(model, tiny_spec, folder, person=person)
     return model, tiny_spec, folder
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_cpm.serving.answer import Unfit, clean, largest_reply, poses
+from keras_cpm.serving.answer import Unfit, clean, largest_reply, people, poses
 
 ROWS, PARTS = 2, 3
 
@@ -119,3 +119,58 @@ def test_the_longest_answer_that_is_one_is_not_too_long():
     """As TensorFlow Serving writes JSON: every number on a line of its own."""
     row = "\n".join(["    " * 4 + "-1234.56789012345678,"] * 3 * 133)
     assert 64 * len(row) < largest_reply(133)
+
+
+# the signature "people" -------------------------------------------------------------------------
+
+
+def crowd(**changed):
+    rows = {name: of_grpc()[name][None] for name in ("keypoints", "scores")}
+    sureness = np.array([[0.9, 0.0]], np.float32)
+    whole = {**rows, "person_scores": sureness, "count": np.array([1]), "error": texts([b""])}
+    return {**whole, **changed}
+
+
+def test_of_people_so_many_are_taken_as_there_are():
+    rest = {name: np.asarray(array.tolist(), object) for name, array in crowd().items()}
+    rest["error"] = texts([""])
+    for outputs in (crowd(), rest):
+        keypoints, scores, sureness, error = people(outputs, PARTS)
+        np.testing.assert_array_equal(keypoints, of_grpc()["keypoints"][:1])
+        np.testing.assert_array_equal(scores, of_grpc()["scores"][:1])
+        assert sureness.tolist() == [np.float32(0.9)] and error == ""
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"person_scores": np.zeros((2, 2), np.float32)},
+        {"person_scores": np.zeros((1, 3), np.float32)},
+        {"person_scores": np.zeros((1, 65), np.float32)},
+        {"person_scores": np.array([[np.nan, 0]], np.float32)},
+        {"person_scores": np.asarray({}, object)},
+        {"keypoints": of_grpc()["keypoints"]},
+        {"keypoints": np.asarray([{}], object)},
+        {"keypoints": np.asarray(None, object)},
+        {"scores": np.full((1, ROWS, PARTS), np.nan, np.float32)},
+        {"count": np.array([3])},
+        {"count": np.array([-1])},
+        {"count": np.array([1.0])},
+        {"count": np.array([1, 1])},
+        {"count": texts(["\x1b[2J"])},
+        {"error": texts([b"", b""])},
+        {"error": np.asarray(5, object)},
+    ],
+)
+def test_people_who_do_not_fit_are_one_sentence(changed):
+    with pytest.raises(Unfit) as caught:
+        people(crowd(**changed), PARTS)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["keypoints", "scores", "person_scores", "count", "error"])
+def test_of_people_all_outputs_are_needed(name):
+    outputs = crowd()
+    del outputs[name]
+    with pytest.raises(Unfit, match=f"`{name}` must"):
+        people(outputs, PARTS)

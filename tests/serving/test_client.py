@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_cpm
 
@@ -62,6 +63,23 @@ def test_many_images_go_in_batches_and_bad_ones_hurt_themselves_alone(client, ma
         client.predict_many(images, boxes)
     with pytest.raises(ValueError, match="x0 < x1"):
         client(images[0], box=(9, 9, 1, 1))
+
+
+def test_everybody_comes_back(client, made, drawn_records):
+    image = drawn_records[0].image
+    found = client.find_poses(image)
+    served = tf.saved_model.load(str(made[2] / "1")).signatures["people"]
+    right = served(image=tf.constant([Path(image).read_bytes()]))
+    assert len(found) == int(right["count"][0]) > 0
+    for number, one in enumerate(found):
+        pose = keras_cpm.Pose(
+            right["keypoints"][0, number], right["scores"][0, number], made[1].skeleton.parts
+        )
+        same(one.pose, pose)
+        assert one.score == pytest.approx(float(right["person_scores"][0, number]), abs=1e-4)
+        np.testing.assert_allclose(one.box, right["boxes"][0, number], atol=0.01)
+    with pytest.raises(ValueError, match="The server refused it: the image is empty"):
+        client.find_poses(b"")
 
 
 def test_an_overloaded_server_is_asked_again(client, double, drawn_records):

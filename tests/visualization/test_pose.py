@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_cpm import CPM14, HAND21, QUADRUPED17, Skeleton
-from keras_cpm.visualization.pose import draw_keypoints, draw_pose, part_colors
+from keras_cpm.visualization.pose import draw_keypoints, draw_pose, part_colors, write_ids
 from tests.visualization.scene import GREY, POINTS, centroid, changed, grey, make_pose
 
 
@@ -168,3 +168,20 @@ def test_arguments_that_do_not_fit_are_named():
         draw_keypoints(grey(), POINTS[:3], [2] * 3, CPM14)
     with pytest.raises(ValueError, match=r"upright_array.*float64"):
         draw_pose(np.zeros((9, 9)), make_pose(), CPM14)
+
+
+def test_the_number_of_a_person_stands_above_the_box():
+    boxes = [(60, 80, 120, 200), (200, 2, 260, 90)]
+    drawn = write_ids(np.full((240, 320, 3), 128, np.uint8), [1, 12], boxes)
+    rows, columns = np.nonzero((drawn != 128).any(axis=2))
+    first = columns < 160
+    assert rows[first].max() <= 80 and abs(columns[first].mean() - 90) < 16
+    # inside the picture where there is no room above
+    assert (~first).sum() > first.sum() and abs(columns[~first].mean() - 230) < 16
+    # each in a color of its own, and nobody, nothing
+    inks = [
+        set(map(tuple, drawn[:, part].reshape(-1, 3))) for part in (slice(160), slice(160, 320))
+    ]
+    brightest = [max(ink, key=lambda color: sum(map(int, color))) for ink in inks]
+    assert brightest[0] != brightest[1]
+    assert not (write_ids(drawn, [], []) != drawn).any()

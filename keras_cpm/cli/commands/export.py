@@ -30,8 +30,12 @@ CALIBRATED, COMPARED = 100, 50
     show_default=True,
     help="Of a .tflite: the numbers of its image.",
 )
+@click.option(
+    "--person-model",
+    help="A person network, such as cpm-light-person: a savedmodel with the signature people.",
+)
 @click.option("--check", type=PATH, help="Records: compares keypoints on the first 50 images.")
-def export(model, target, out, quantize, calibrate, input_type, check):
+def export(model, target, out, quantize, calibrate, input_type, person_model, check):
     """Writes MODEL for TensorFlow Serving (savedmodel) or for phones (tflite).
 
     `keras-cpm verify OUT` then tests it on the machine where it is to run. A SavedModel is a
@@ -39,9 +43,14 @@ def export(model, target, out, quantize, calibrate, input_type, check):
     """
     if target == "savedmodel" and (quantize != "none" or calibrate or input_type != "float32"):
         raise click.UsageError("--quantize, --calibrate and --input need --to tflite.")
+    if target == "tflite" and person_model:
+        raise click.UsageError(
+            "--person-model needs --to savedmodel; for phones export the person network by itself, "
+            "to a second .tflite."
+        )
     if quantize == "int8" and not calibrate:
         raise click.UsageError("--quantize int8 needs --calibrate RECORDS.")
-    guard([("--out", out)], [path for path in (model, calibrate, check) if path], True)
+    guard([("--out", out)], [one for one in (model, person_model, calibrate, check) if one], True)
     load_tensorflow()
     import numpy as np
 
@@ -51,8 +60,10 @@ def export(model, target, out, quantize, calibrate, input_type, check):
 
     network, spec = bundle.load(model)
     if target == "savedmodel":
-        saved_model.export_saved_model(network, spec, out)
-        echo(f"{out / '1'}: signatures serving_default, boxes, crops, beliefs")
+        person = bundle.load(person_model) if person_model else None
+        saved_model.export_saved_model(network, spec, out, person=person)
+        people = ", people" if person else ""
+        echo(f"{out / '1'}: signatures serving_default, boxes, crops, beliefs{people}")
     else:
         people = read_records(calibrate)[:CALIBRATED] if calibrate else ()
         tflite.export_tflite(

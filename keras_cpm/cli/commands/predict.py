@@ -9,7 +9,8 @@ from ...models.person import MOST_PEOPLE, THRESHOLD
 from ..console import echo, load_tensorflow, print_pose, progress, write_json
 from ..options import COUNT, PATH
 from ..outputs import drawing_files, guard, overwrite, writing
-from ..people import everybody, finder, read_places
+from ..people import everybody, read_places
+from ..videos import check_video, predict_video
 
 _SURE = 0.3
 
@@ -32,8 +33,8 @@ _SURE = 0.3
     "--people",
     metavar="auto|BOXES.json",
     help="Several people: auto finds them with a person network; a file lists boxes "
-    "[x0, y0, x1, y1], or holds such lists by file name. In a video, auto is what happens without "
-    "--model.",
+    "[x0, y0, x1, y1], or holds such lists by file name. In a video, auto follows everybody, each "
+    "with an id; without it one person is followed.",
 )
 @click.option("--person-model", help="With --people auto: the bundle of the person network.")
 @click.option(
@@ -67,7 +68,12 @@ _SURE = 0.3
 @click.option(
     "--coco", "coco_path", type=PATH, help="With --people: write COCO results, for its tools."
 )
-@click.option("--csv", "csv_path", type=PATH, help="Of a video: a line a part and frame.")
+@click.option(
+    "--csv",
+    "csv_path",
+    type=PATH,
+    help="Of a video: a line a part and frame, and with --people auto a person.",
+)
 @click.option(
     "--camera", type=click.IntRange(min=0), help="Instead of IMAGES: its number; Esc ends."
 )
@@ -75,7 +81,8 @@ _SURE = 0.3
 @overwrite
 def predict(images, **options):
     """Finds the pose of the person in each of IMAGES, files or folders; without box or centre, the
-    person fills the image. One of them may be a video: the person is followed from frame to frame.
+    person fills the image. One of them may be a video: the person, or with --people auto everybody,
+    is followed from frame to frame.
     """
     from ...inference import frames
 
@@ -83,23 +90,13 @@ def predict(images, **options):
     if bool(images) == (options["camera"] is not None):
         raise click.UsageError("Give IMAGES, or --camera NUMBER.")
     if options["camera"] is not None or any(map(frames.is_video, images)):
-        _check_video(images, **options)
+        check_video(images, **options)
         _guard(images, [("--draw", options["draw"]), ("--csv", options["csv_path"])], **options)
-        _predict_video(images, **options)
+        load_tensorflow()
+        predict_video(images, lambda: _predictor(**options), **options)
     else:
         _check_photographs(images, **options)
         _predict_photographs(images, **options)
-
-
-def _check_video(images, *, box, center, height, part, people, names, draw, coco_path, **_):
-    alone = not (box or center or height or part or coco_path) and people in (None, "auto")
-    if len(images) > 1 or not alone:
-        raise click.UsageError(
-            "A video goes alone, without --box, --center, --height, --part and --coco; --people "
-            "may be auto."
-        )
-    if names and not draw and images:
-        raise click.UsageError("--names needs --draw.")
 
 
 def _check_photographs(images, *, box, center, height, part, people, person_model, **options):
@@ -237,54 +234,6 @@ def _print(results, people):
             print_pose(person)
         if people and not result["people"]:
             echo("nobody found" if people == "auto" else "no boxes given")
-
-
-def _predict_video(images, *, model, people, person_model, draw, json_path, **options):
-    load_tensorflow()
-    from ...inference import frames, video
-
-    camera, outputs = options["camera"], (draw, json_path, options["csv_path"])
-    show = None if camera is None else frames.show_in_window
-    if show and any(outputs) and not frames.has_display():
-        echo("There is no screen; Ctrl-C ends the camera.")
-        show = None
-    source, found = images[0] if camera is None else camera, []
-    written, failures = [], []
-    try:
-        with writing(draw, written, failures):
-            video.predict_video(
-                source,
-                _predictor(model, **options),
-                # a model of one's own may know no people
-                find=finder(person_model) if people or person_model or not model else None,
-                smooth=options["smooth"],
-                draw=draw,
-                names=options["names"],
-                threshold=options["threshold"],
-                show=show,
-                progress=progress("following"),
-                kept=found,
-            )
-    finally:
-        # also of a run that is interrupted
-        if found:
-            _report_video(source, found, written, failures, json_path, options["csv_path"])
-    if failures:
-        raise ValueError("\n".join(failures))
-
-
-def _report_video(source, found, written, failures, json_path, csv_path):
-    from ...inference import video
-
-    again = sum(not sighting.followed for _, sighting in found)
-    echo(f"{len(found)} frames; the person was looked for in {again} of them, the first included")
-    with writing(json_path, written, failures):
-        write_json(json_path, {str(source): video.as_json(found)})
-    with writing(csv_path, written, failures):
-        if csv_path:
-            video.write_csv(csv_path, found)
-    for path in written:
-        echo(f"Written: {path}")
 
 
 def _predictor(model, *, scales, flip, **_):

@@ -22,7 +22,18 @@ _SPLITS = ("train", "test", "validation", "extended", "all", "tompson")
 @click.argument(
     "dataset",
     type=click.Choice(
-        ["lsp", "mpii", "flic", "coco", "release", "records", "nobody", "synthetic", "groups"]
+        [
+            "lsp",
+            "mpii",
+            "flic",
+            "coco",
+            "release",
+            "records",
+            "nobody",
+            "synthetic",
+            "groups",
+            "scenes",
+        ]
     ),
 )
 @click.argument("root", type=PATH)
@@ -93,6 +104,8 @@ def prepare(dataset, root, out, first, last, hold_out, fill, overwrite, **option
     synthetic  draws figures into the folder ROOT.
     groups     ROOT is a file of records of single people; puts them together to pictures of
                several in the folder OUT without .jsonl, for a network that finds people.
+    scenes     ROOT is a file of records in whose photographs everybody is labelled; views of them,
+               near and far, for a network that finds people.
     """
     skeleton, held_file = out.with_suffix(".skeleton.json"), output.beside(out, "held")
     outputs = [("OUT", out), *([("OUT", skeleton)] if dataset == "coco" else [])]
@@ -205,6 +218,14 @@ def _groups(root, options):
     )
 
 
+def _scenes(root, options):
+    from ...data.jsonl import read_records
+    from ...data.scenes import draw_scenes
+    from ...models.person import PERSON_SPEC
+
+    return draw_scenes(read_records(root), PERSON_SPEC, seed=options["seed"])
+
+
 _READERS = {
     "lsp": _lsp,
     "mpii": _mpii,
@@ -215,4 +236,5 @@ _READERS = {
     "nobody": _nobody,
     "synthetic": _synthetic,
     "groups": _groups,
+    "scenes": _scenes,
 }

@@ -68,22 +68,45 @@ def test_people_are_looked_for_unless_the_model_is_ones_own(walk, monkeypatch, t
     place = {"center": person.center, "person_height": person.height}
     monkeypatch.setattr(
         "keras_cpm.inference.person_finder.find_people",
-        lambda frame, *_: looked.append(frame) or [place],
+        lambda frame, *_, **options: looked.append(frame) or [place],
     )
     run("predict", walk[0])
     assert looked[0].shape == (180, 240, 3) and (count := len(looked)) < 15
     model = bundle.default_bundle()
     run("predict", walk[0], "--model", model)
     assert len(looked) == count
-    run("predict", walk[0], "--model", model, "--people", "auto")
-    assert len(looked) == 2 * count
+    run("predict", walk[0], "--model", model, "--people", "auto", "--max-people", 1)
+    assert len(looked) > count
+
+
+@pytest.mark.slow
+def test_everybody_is_written_down_by_id(walk, monkeypatch, tmp_path):
+    places = [{"center": walk[1][0].center, "person_height": walk[1][0].height}]
+    monkeypatch.setattr(
+        "keras_cpm.inference.person_finder.find_people", lambda *_, **options: places
+    )
+    words = ("--model", "cpm-light-lsp", "--people", "auto", "--person-threshold", 0.3)
+    outputs = ("--json", tmp_path / "out.json", "--csv", tmp_path / "out.csv")
+    output = run("predict", walk[0], *words, *outputs)
+    assert "15 frames; ids 1 to 1, at most 1 at a time" in output
+    (frames,) = json.loads((tmp_path / "out.json").read_text()).values()
+    assert len(frames) == 15 and set(frames[0]) == {"seconds", "people"}
+    people = [frame["people"] for frame in frames if frame["people"]]
+    assert len(people) >= 12 and {len(found) for found in people} == {1}
+    assert list(people[0][0]) == ["id", "score", "box", "keypoints"]
+    rows = list(csv.DictReader((tmp_path / "out.csv").open()))
+    assert {row["id"] for row in rows} == {"1"} and len(rows) == 14 * len(people)
+    # ours, and may be written again
+    run("predict", walk[0], *words, *outputs)
+    output = run("predict", walk[0], *words[:-1], 1.0, *outputs)
+    assert "15 frames; nobody was found" in output
 
 
 def test_smoothing_can_be_left_out(walk, tmp_path):
     both = []
     for number, flag in enumerate(("--smooth", "--no-smooth")):
         path = tmp_path / f"{number}.json"
-        words = ("--model", "cpm-light-lsp", "--people", "auto")
+        words = ("--model", "cpm-light-lsp", "--people", "auto", "--max-people", 1)
         run("predict", walk[0], flag, *words, "--json", path)
         (frames,) = json.loads(path.read_text()).values()
         both.append(frames)
@@ -100,6 +123,8 @@ def test_smoothing_can_be_left_out(walk, tmp_path):
         (("a.mp4", "--people", "boxes.json"), "A video goes alone"),
         (("a.mp4", "--height", 5), "A video goes alone"),
         (("a.mp4", "--names"), "--names needs --draw"),
+        (("a.mp4", "--max-people", 2), "--max-people need --people auto"),
+        (("a.mp4", "--person-threshold", 0), "--max-people need --people auto"),
         (("a.jpg", "--csv", "a.csv"), "--csv needs a video"),
         (("a.jpg", "--names"), "--names needs --draw"),
     ],

@@ -1,0 +1,114 @@
+"""The signature "people" of a SavedModel: a graph from encoded bytes to everybody's pose, as
+`inference.people.find_poses` finds them, so that a server needs no other detector.
+"""
+
+import tensorflow as tf
+
+from ..images import decode, sampling
+from ..inference.person_finder import check_person_model, widest, zooms_of
+from ..models.forward import StageBeliefs
+from ..models.person import MOST_PEOPLE, POSSIBLE, THRESHOLD
+from ..pose import codec, geometry, search
+
+# too large or wide: beyond any bound of `images.limits`, or of `inference.person_finder`
+UNREADABLE = "the image is empty, cut off, too large or wide, or no JPEG, PNG, GIF or BMP"
+
+
+def people_of(model, spec, person_model, person_spec):
+    """A function of `image` (B,) encoded bytes to what `export_saved_model` documents.
+
+    Args:
+        model, spec: of poses.
+        person_model, person_spec: of a person network, which takes images of any size.
+
+    Raises:
+        ValueError: `person_model` is none.
+    """
+    check_person_model(person_model, person_spec)
+    zooms = zooms_of(person_spec)
+    # traced once, not once a zoom
+    marked = tf.function(StageBeliefs(person_model, person_spec))
+    stages = StageBeliefs(model, spec)
+
+    def places(photograph, size):
+        pixels, upright_from_stored = photograph
+        found = []
+        for zoom in zooms:
+            matrix, seen = geometry.network_from_whole_image(size, person_spec, zoom=zoom)
+            matrix = geometry.compose(matrix, upright_from_stored)
+            seen = sampling.warp(pixels, matrix, seen, fill=person_spec.pad_value)
+            beliefs = marked(seen[None])[-1][0, :, :, 0]
+            found.append(
+                search.places_in_zoom(beliefs, size, person_spec, zoom=zoom, threshold=POSSIBLE)
+            )
+        return search.surest_places(found)
+
+    def look_in_sizes(photograph, center, heights):
+        """The poses at one place, one a height."""
+        matrices = [
+            geometry.network_from_image(center, height, spec) for height in tf.unstack(heights)
+        ]
+        crops = tf.stack([sampling.crop(*photograph, matrix, spec) for matrix in matrices])
+        keypoints, scores = codec.decode(stages(crops)[-1], spec)
+        return geometry.apply(geometry.invert(tf.stack(matrices)), keypoints), scores
+
+    def everybody(data):
+        *photograph, size, error = _opened(data, zooms, person_spec)
+
+        def look(centers, heights):
+            shape = [heights.shape[1], spec.num_parts]
+            return tf.map_fn(
+                lambda place: look_in_sizes(photograph, *place),
+                (centers, heights),
+                fn_output_signature=(tf.TensorSpec([*shape, 2]), tf.TensorSpec(shape)),
+                parallel_iterations=1,  # as much memory as one place takes
+            )
+
+        found = places(photograph, size)
+        limits = {"threshold": THRESHOLD, "most": MOST_PEOPLE}
+        return _padded(search.everybody(look, found, size, **limits), error)
+
+    def people(image):
+        shapes = {"keypoints": [spec.num_parts, 2], "scores": [spec.num_parts], "boxes": [4]}
+        signature = {
+            name: tf.TensorSpec([MOST_PEOPLE, *shape])
+            for name, shape in (shapes | {"person_scores": []}).items()
+        }
+        signature |= {"count": tf.TensorSpec([], tf.int32), "error": tf.TensorSpec([], tf.string)}
+        return tf.map_fn(everybody, image, fn_output_signature=signature, parallel_iterations=1)
+
+    return people
+
+
+def _opened(data, zooms, person_spec):
+    """Pixels as stored, upright_from_stored, the upright size, and "" or what is wrong."""
+
+    def opened(data):
+        pixels, upright_from_stored = decode.read_image(data)
+        size = geometry.upright_size(tf.shape(pixels)[:2], upright_from_stored)
+        sound = tf.debugging.assert_less_equal(size[1], widest(size[0], person_spec, max(zooms)))
+        with tf.control_dependencies([sound]):
+            return pixels, upright_from_stored, size, tf.constant("")
+
+    nothing = (tf.zeros([1, 1, 3], tf.uint8), tf.eye(3), tf.ones([2], tf.int32), UNREADABLE)
+    # the one operation that catches an error inside a graph is a data set's
+    rows = tf.data.Dataset.from_tensors(data).map(opened).ignore_errors()
+    return rows.concatenate(tf.data.Dataset.from_tensors(nothing)).take(1).get_single_element()
+
+
+def _padded(seen, error):
+    """One row of the answer: nobody where something is wrong, and zeros behind the last person."""
+    boxes = search.boxes_around(seen.keypoints, seen.scores)
+    count = tf.where(error == "", tf.shape(boxes)[0], 0)
+    columns = {
+        "keypoints": seen.keypoints,
+        "scores": seen.scores,
+        "boxes": boxes,
+        "person_scores": seen.person_scores,
+    }
+    missing = MOST_PEOPLE - count
+    row = {
+        name: tf.pad(column[:count], [[0, missing], *[[0, 0]] * (column.shape.rank - 1)])
+        for name, column in columns.items()
+    }
+    return {**row, "count": count, "error": error}
