@@ -44,11 +44,13 @@ def main():
     parser.add_argument("people")
     parser.add_argument("nobody")
     parser.add_argument("--model", default="cpm-light")
+    parser.add_argument("--person-model", help="cpm-light-person unless given")
     options = parser.parse_args()
     model, spec = keras_cpm.load(options.model)
     predictor = keras_cpm.Predictor(model, spec)
     # what is less sure than the lowest threshold is not asked for
-    settings = {"person_model": None, "person_threshold": THRESHOLDS[0], "max_people": 99}
+    settings = {"person_threshold": THRESHOLDS[0], "max_people": 99}
+    settings["person_model"] = options.person_model
     find = everybody(predictor, None, **settings)
 
     def finds(image):

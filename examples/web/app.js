@@ -1,5 +1,6 @@
-// The page: photographs and the camera in, a skeleton and belief maps out.
+// The page: photographs and the camera in, skeletons and belief maps out.
 import * as litert from '@litertjs/core';
+import {findPeople, findPoses, nextPlace, personScore, poseAt} from './people.js';
 import {findPose} from './pose.js';
 
 const $ = (id) => document.getElementById(id);
@@ -9,15 +10,25 @@ const draw = view.getContext('2d');
 // Okabe and Ito's blue and orange, which colour-blind people tell apart; black for the middle
 const COLORS = {left: '#0072b2', right: '#e69f00', '': '#009e73'};
 const SURE = 0.3;
+// a camera waits for an answer: so many of the surest places are looked at
+const QUICK = 3;
 
-let model, spec, picture = null, found = null, box = null, dragged = null, camera = null;
+let model, spec, personModel = null, personSpec, picture = null, people = [], searches = 0;
+let box = null, dragged = null, camera = null, followed = null;
 
 async function start() {
-  spec = await (await fetch('model/cpm.spec.json')).json();
   await litert.loadLiteRt('vendor/core/wasm/');
-  model = await litert.loadAndCompile('model/cpm.tflite', {accelerator: 'wasm'});
+  [model, spec] = await load('cpm');
+  // without it, one person fills the picture
+  if ((await fetch('model/person.spec.json')).ok) [personModel, personSpec] = await load('person');
+  else $('alone').hidden = false;
   spec.skeleton.parts.forEach((part, i) => $('part').add(new Option(`belief in ${part.replaceAll('_', ' ')}`, i)));
   say('Ready.');
+}
+
+async function load(name) {
+  const found = await (await fetch(`model/${name}.spec.json`)).json();
+  return [await litert.loadAndCompile(`model/${name}.tflite`, {accelerator: 'wasm'}), found];
 }
 
 // An ImageData, upright: browsers turn photographs by their EXIF data.
@@ -32,10 +43,47 @@ async function pixelsOf(source) {
 
 export async function show(source) {
   picture = await pixelsOf(source);
-  found = await findPose(litert, model, picture, box, spec);
-  say(`${found.milliseconds.toFixed(0)} ms, ${picture.width} x ${picture.height} pixels`);
+  return look();
+}
+
+// Finds who is in the picture, or in the box: {people, places, milliseconds}, the surest first.
+async function look() {
+  const search = ++searches, start = performance.now();
+  if (!camera) {
+    people = [];
+    say('Looking …');
+    paint();
+  }
+  const found = await peopleIn(picture);
+  // somebody did not wait for the answer
+  if (search !== searches) return null;
+  ({people} = found);
+  const milliseconds = performance.now() - start;
+  say(`${peopleInWords()}, ${milliseconds.toFixed(0)} ms, ${picture.width} x ${picture.height} pixels`);
   paint();
-  return found;
+  return {...found, milliseconds};
+}
+
+async function peopleIn(image) {
+  const one = (pose) => ({people: [{...pose, score: personScore(pose, image)}], places: []});
+  if (box || !personModel) return one(await findPose(litert, model, image, box, spec));
+  if (camera) {
+    // where the person was, or who fills the picture: a fiftieth of the time of a search for everybody
+    const pose = await (followed ? poseAt(litert, model, image, followed, spec) : findPose(litert, model, image, null, spec));
+    followed = nextPlace(pose, followed?.height);
+    if (followed) return one(pose);
+  }
+  const places = await findPeople(litert, personModel, image, personSpec);
+  if (!camera) return {people: await findPoses(litert, model, image, places, spec), places};
+  const [surest] = await findPoses(litert, model, image, places.slice(0, QUICK), spec);
+  followed = surest ? nextPlace(surest, surest.height) : null;
+  return {people: surest ? [surest] : [], places};
+}
+
+function peopleInWords() {
+  if (!people.length) return 'Nobody found';
+  const scores = people.map(({score}) => score.toFixed(2)).join(', ');
+  return `${people.length} ${people.length === 1 ? 'person' : 'people'} (${scores})`;
 }
 
 function paint() {
@@ -46,8 +94,8 @@ function paint() {
   }
   draw.putImageData(picture, 0, 0);
   const part = Number($('part').value);
-  if (part >= 0) paintBelief(part);
-  else paintSkeleton();
+  if (part < 0) people.forEach(paintSkeleton);
+  else if (people.length) paintBelief(part, people[0]);
   const shown = dragged ?? box;
   if (shown) {
     draw.strokeStyle = '#fff';
@@ -58,28 +106,28 @@ function paint() {
 
 const sideOf = (part) => ['left', 'right'].find((side) => part.includes(side)) ?? '';
 
-function paintSkeleton() {
+function paintSkeleton({keypoints, scores}) {
   const {parts, limbs} = spec.skeleton;
   const at = (part) => 2 * parts.indexOf(part);
-  const sure = (part) => found.scores[parts.indexOf(part)] >= SURE;
+  const sure = (part) => scores[parts.indexOf(part)] >= SURE;
   draw.lineWidth = Math.max(2, view.height / 100);
   draw.lineCap = 'round';
   for (const [from, to] of limbs.filter(([from, to]) => sure(from) && sure(to))) {
     draw.strokeStyle = COLORS[sideOf(to) || sideOf(from)];
     draw.beginPath();
-    draw.moveTo(found.keypoints[at(from)], found.keypoints[at(from) + 1]);
-    draw.lineTo(found.keypoints[at(to)], found.keypoints[at(to) + 1]);
+    draw.moveTo(keypoints[at(from)], keypoints[at(from) + 1]);
+    draw.lineTo(keypoints[at(to)], keypoints[at(to) + 1]);
     draw.stroke();
   }
 }
 
-// The cells of one part as squares, where they are in the picture.
-function paintBelief(part) {
-  const cells = spec.box_size / spec.stride, channels = found.beliefs.length / cells ** 2;
-  const {scale, x, y} = found.map, side = spec.stride / scale;
+// The cells of one part of a person as squares, where they are in the picture.
+function paintBelief(part, {beliefs, map}) {
+  const cells = spec.box_size / spec.stride, channels = beliefs.length / cells ** 2;
+  const {scale, x, y} = map, side = spec.stride / scale;
   for (let row = 0; row < cells; ++row)
     for (let column = 0; column < cells; ++column) {
-      const belief = found.beliefs[(row * cells + column) * channels + part];
+      const belief = beliefs[(row * cells + column) * channels + part];
       draw.fillStyle = `rgba(230, 30, 30, ${0.8 * Math.min(1, Math.max(0, belief))})`;
       draw.fillRect((column * spec.stride - 0.5 - x) / scale, (row * spec.stride - 0.5 - y) / scale, side, side);
     }
@@ -95,7 +143,7 @@ const open = careful(async (file) => {
 
 function stopCamera() {
   camera?.getTracks().forEach((track) => track.stop());
-  camera = null;
+  camera = followed = null;
   $('camera').textContent = 'Use the camera';
 }
 
@@ -107,6 +155,7 @@ const useCamera = careful(async () => {
   video.srcObject = camera;
   box = null;
   await video.play();
+  say('Looking …');
   while (camera) {
     await show(video);
     await new Promise(requestAnimationFrame);
@@ -123,10 +172,9 @@ function position(event) {
 }
 
 const again = careful(async () => {
-  if (!picture) return;
-  found = await findPose(litert, model, picture, box, spec);
-  say(`${found.milliseconds.toFixed(0)} ms, in a box`);
-  paint();
+  followed = null;
+  // a camera's next frame comes by itself
+  if (picture && !camera) await look();
 });
 
 $('file').addEventListener('change', (event) => open(event.target.files[0]));

@@ -22,16 +22,17 @@ export function imageFromNetwork(points, map) {
 // The network box of an image: Float32Array (box_size, box_size, 3), RGB 0..255. `image` is an ImageData, or the
 // like: {width, height, data: RGBA}. Bilinear; what is shrunk by more than two is first halved by averaging.
 export function crop(image, map, spec) {
-  let {width, height} = image;
-  let pixels = rgbOf(image);
+  let level = 0;
   let {scale, x: shiftX, y: shiftY} = map;
-  while (scale < 0.5 && Math.min(width, height) > 1) {
-    [pixels, width, height] = halved(pixels, width, height);
+  const sizes = levelsOf(image);
+  while (scale < 0.5 && Math.min(...sizes[level].slice(1)) > 1) {
+    if (!sizes[++level]) sizes.push(halved(...sizes[level - 1]));
     // pixel i of the half is in the middle of pixels 2 i and 2 i + 1
     shiftX += scale / 2;
     shiftY += scale / 2;
     scale *= 2;
   }
+  const [pixels, width, height] = sizes[level];
   const size = spec.box_size;
   const box = new Float32Array(size * size * 3).fill(spec.pad_value);
   for (let row = 0; row < size; ++row) {
@@ -59,8 +60,15 @@ function mix(box, at, pixels, width, height, left, top, right, down, outside) {
   }
 }
 
+// [pixels, width, height] of an image, and as often as it was halved: a photograph is looked at many times.
+const levels = new WeakMap();
+function levelsOf(image) {
+  if (!levels.has(image)) levels.set(image, [[rgbOf(image), image.width, image.height]]);
+  return levels.get(image);
+}
+
 function rgbOf({width, height, data}) {
-  const pixels = new Float32Array(width * height * 3);
+  const pixels = new Uint8Array(width * height * 3);
   for (let i = 0; i < width * height; ++i)
     for (let channel = 0; channel < 3; ++channel) pixels[3 * i + channel] = data[4 * i + channel];
   return pixels;
@@ -82,13 +90,12 @@ function halved(pixels, width, height) {
   return [half, columns, rows];
 }
 
-// Runs a compiled LiteRT model on one image. Returns {keypoints: [x, y, ...] in image pixels, scores, beliefs, map,
-// milliseconds}. `litert` is the module @litertjs/core.
-export async function findPose(litert, model, image, box, spec) {
-  const map = networkFromImage(image.width, image.height, box, spec);
-  const start = performance.now();
-  const size = spec.box_size;
-  const input = new litert.Tensor(crop(image, map, spec), [1, size, size, 3]);
+// Runs a compiled LiteRT model on one network box: {keypoints: [x, y, ...] of the box, scores, beliefs}. `litert` is the
+// module @litertjs/core.
+export async function outputsOf(litert, model, box, spec) {
+  // lets the page paint and hear: the model itself stops it
+  await new Promise((go) => setTimeout(go));
+  const input = new litert.Tensor(box, [1, spec.box_size, spec.box_size, 3]);
   const outputs = await model.run({image: input});
   const read = async (tensor) => {
     const here = await tensor.moveTo('wasm');
@@ -96,8 +103,15 @@ export async function findPose(litert, model, image, box, spec) {
     here.delete();
     return values;
   };
-  const keypoints = imageFromNetwork(await read(outputs.keypoints), map);
-  const [scores, beliefs] = [await read(outputs.scores), await read(outputs.beliefs)];
+  const [keypoints, scores] = [await read(outputs.keypoints), await read(outputs.scores)];
+  const beliefs = await read(outputs.beliefs);
   input.delete();
-  return {keypoints, scores, beliefs, map, milliseconds: performance.now() - start};
+  return {keypoints, scores, beliefs};
+}
+
+// The pose in a box of an image, or of who fills it: {keypoints: [x, y, ...] in image pixels, scores, beliefs, map}.
+export async function findPose(litert, model, image, box, spec) {
+  const map = networkFromImage(image.width, image.height, box, spec);
+  const found = await outputsOf(litert, model, crop(image, map, spec), spec);
+  return {...found, keypoints: imageFromNetwork(found.keypoints, map), map};
 }

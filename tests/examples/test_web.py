@@ -1,4 +1,4 @@
-"""The page in `examples/web`: its crop against ours, and its keypoints in headless Chromium."""
+"""The page in `examples/web`: its crop against ours, and what it finds in headless Chromium."""
 
 import base64
 import functools
@@ -11,9 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import keras_cpm
 from keras_cpm.images import sampling
+from keras_cpm.inference.people import find_poses
+from keras_cpm.inference.person_finder import find_people
+from keras_cpm.models import person
 from keras_cpm.pose import geometry
 
 WEB = Path(__file__).parents[2] / "examples/web"
@@ -21,16 +25,12 @@ NODE = shutil.which("node")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 CROP = """
-import {crop, imageFromNetwork, networkFromImage} from 'POSE';
-const chunks = [];
-for await (const chunk of process.stdin) chunks.push(chunk);
-const answers = JSON.parse(Buffer.concat(chunks)).map(({width, height, data, box, spec}) => {
+const answer = ({width, height, data, box, spec}) => {
   const image = {width, height, data: Buffer.from(data, 'base64')};
   const map = networkFromImage(width, height, box, spec);
   const points = imageFromNetwork([3, 4, 50, 9], map);
   return {map, points, crop: Buffer.from(crop(image, map, spec).buffer).toString('base64')};
-});
-console.log(JSON.stringify(answers));
+};
 """
 
 # (height, width) and box: as it is, halved once and twice with odd sides, magnified, over the edge
@@ -45,7 +45,39 @@ CASES = [
 ]
 
 
-@pytest.mark.skipif(not NODE, reason="no node here")
+needs_node = pytest.mark.skipif(not NODE, reason="no node here")
+needs_chromium = pytest.mark.skipif(
+    not (NODE and CHROMIUM and (WEB / "vendor").is_dir() and (WEB / "node_modules").is_dir()),
+    reason="needs node, chromium, and in examples/web: npm install && npm run build",
+)
+
+
+def mapped(script, cases):
+    """What the function `answer` of a script, which may use those of the page, gives for cases."""
+    pose, people = ((WEB / name).as_uri() for name in ("pose.js", "people.js"))
+    head = f"const {{crop, imageFromNetwork, networkFromImage}} = await import('{pose}');" + (
+        f"const people = await import('{people}');"
+        "const {everybody, findPeaks, nextPlace, placesInZoom, stitch, surestPlaces} = people;"
+    )
+    tail = """
+      const chunks = [];
+      for await (const chunk of process.stdin) chunks.push(chunk);
+      const answers = [];
+      for (const one of JSON.parse(Buffer.concat(chunks))) answers.push(await answer(one));
+      console.log(JSON.stringify(answers));
+    """
+    done = subprocess.run(
+        [NODE, "--input-type=module", "-e", head + script + tail],
+        input=json.dumps(cases),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@needs_node
 def test_the_crop_is_ours():
     spec = keras_cpm.PoseSpec(box_size=64, person_height=50.0)
     fields = json.loads(spec.to_json())
@@ -55,15 +87,7 @@ def test_the_crop_is_ours():
         data = base64.b64encode(pixels.tobytes()).decode()
         height, width = size
         cases.append({"width": width, "height": height, "data": data, "box": box, "spec": fields})
-    script = CROP.replace("POSE", (WEB / "pose.js").as_uri())
-    done = subprocess.run(
-        [NODE, "--input-type=module", "-e", script],
-        input=json.dumps(cases),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for case, answer in zip(cases, json.loads(done.stdout), strict=True):
+    for case, answer in zip(cases, mapped(CROP, cases), strict=True):
         size, box = (case["height"], case["width"]), case["box"]
         matrix = (
             geometry.network_from_box(box, spec) if box else geometry.network_from_size(size, spec)
@@ -87,24 +111,15 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         """Says nothing."""
 
 
-@pytest.mark.skipif(
-    not (NODE and CHROMIUM and (WEB / "vendor").is_dir() and (WEB / "node_modules").is_dir()),
-    reason="needs node, chromium, and in examples/web: npm install && npm run build",
-)
-def test_the_page_gives_the_predictors_points(tmp_path):
-    model, spec = keras_cpm.load("cpm-light-lsp")  # which is sure of drawn people
-    site = tmp_path / "site"
-    shutil.copytree(WEB, site, ignore=shutil.ignore_patterns("node_modules", "model"))
-    keras_cpm.export_tflite(model, spec, site / "model/cpm.tflite")
-    people = keras_cpm.draw_records(site / "people", 3, others=0, occluders=0)
+def shown(site, names, screenshot):
+    """What the page finds in pictures of its folder."""
     serve = functools.partial(Quiet, directory=str(site))
     server = http.server.ThreadingHTTPServer(("localhost", 0), serve)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://localhost:{server.server_port}"
-    images = [f"{url}/people/{Path(record.image).name}" for record in people]
     try:
         done = subprocess.run(
-            [NODE, "browser.js", f"{url}/index.html", str(tmp_path / "page.png"), *images],
+            [NODE, "browser.js", f"{url}/", str(screenshot), *[f"{url}/{name}" for name in names]],
             cwd=WEB,
             capture_output=True,
             text=True,
@@ -115,12 +130,63 @@ def test_the_page_gives_the_predictors_points(tmp_path):
         server.shutdown()
         server.server_close()
     assert done.returncode == 0, done.stderr
-    predictor, sure = keras_cpm.Predictor(model, spec), 0
-    for record, line in zip(people, done.stdout.splitlines(), strict=True):
-        answer, pose = json.loads(line), predictor(record.image)
+    assert screenshot.stat().st_size > 10_000
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The page with a network that is sure of drawn people, and none that finds them."""
+    site = tmp_path_factory.mktemp("web") / "site"
+    shutil.copytree(WEB, site, ignore=shutil.ignore_patterns("node_modules", "model"))
+    keras_cpm.export_tflite(*keras_cpm.load("cpm-light-lsp"), site / "model/cpm.tflite")
+    return site
+
+
+@needs_chromium
+def test_the_page_gives_the_predictors_points(site, tmp_path):
+    people = keras_cpm.draw_records(site / "people", 3, others=0, occluders=0)
+    names = [f"people/{Path(record.image).name}" for record in people]
+    answers = shown(site, names, tmp_path / "page.png")
+    predictor, sure = keras_cpm.Predictor(*keras_cpm.load("cpm-light-lsp")), 0
+    for record, answer in zip(people, answers, strict=True):
+        ((found,), pose) = answer["people"], predictor(record.image)
         chosen = pose.scores >= 0.3
-        moved = np.reshape(answer["keypoints"], (-1, 2)) - pose.keypoints
+        moved = np.reshape(found["keypoints"], (-1, 2)) - pose.keypoints
         assert np.abs(moved)[chosen].max() < 0.5
-        np.testing.assert_allclose(answer["scores"], pose.scores, atol=0.02)
+        np.testing.assert_allclose(found["scores"], pose.scores, atol=0.02)
         sure += chosen.sum()
-    assert sure >= 20 and (tmp_path / "page.png").stat().st_size > 10_000
+    assert sure >= 20
+
+
+@needs_chromium
+@pytest.mark.slow
+def test_the_page_finds_everybody(site, tmp_path):
+    """Tiles see other edges than whole photographs, so a place may move, and with it the size in
+    which a pose is seen best. So: the same people, and at the same places the same poses.
+    """
+    drawn = keras_cpm.draw_records(tmp_path / "drawn", 13, others=0, occluders=0)
+    row = [np.asarray(Image.open(drawn[i].image)) for i in (11, 1, 12)]
+    picture = np.pad(np.concatenate(row, axis=1), ((120, 160), (0, 0), (0, 0)), constant_values=128)
+    site = shutil.copytree(site, tmp_path / "site")
+    Image.fromarray(picture).save(site / "three.png")
+    finder = dict(zip(("model", "spec"), keras_cpm.load("cpm-light-person"), strict=True))
+    keras_cpm.export_tflite(*finder.values(), site / "model/person.tflite")
+    (answer,) = shown(site, ["three.png"], tmp_path / "page.png")
+
+    predictor = keras_cpm.Predictor(*keras_cpm.load("cpm-light-lsp"))
+    limits = {"threshold": person.POSSIBLE, "zooms": person.ZOOMS}
+    same = find_poses(picture, predictor, functools.partial(find_people, **finder, **limits))
+    columns = [sorted(np.median(one.pose.keypoints[:, 0]) for one in same)]
+    columns.append(sorted(np.median(one["keypoints"][::2]) for one in answer["people"]))
+    assert len(same) == 3 and np.abs(np.subtract(*columns)).max() < 15
+
+    places = [
+        {"center": (one["x"], one["y"]), "person_height": one["height"]} for one in answer["places"]
+    ]
+    ours = find_poses(picture, predictor, lambda photograph: places)
+    for one, found in zip(ours, answer["people"], strict=True):
+        sure = one.pose.scores >= 0.3
+        moved = np.reshape(found["keypoints"], (-1, 2)) - one.pose.keypoints
+        assert sure.sum() >= 10 and np.abs(moved)[sure].max() < 0.1
+        assert found["score"] == pytest.approx(one.score, abs=0.02)
