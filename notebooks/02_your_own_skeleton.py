@@ -54,7 +54,7 @@ _ = plt.axis("off")
 # It knows people, not animals; its features of edges and limbs serve all the same. What depends on the parts starts anew.
 
 # %%
-trained, base = keras_cpm.load("cpm-light-lsp-128")
+trained, base = keras_cpm.load("cpm-light-lsp")
 spec = base.replace(skeleton=skeleton, box_size=96)
 network = {"stages": 3, "backbone": "light", "stage_block": "light", "width": 128}
 model = keras_cpm.build_cpm(spec=spec, **network)

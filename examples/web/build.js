@@ -9,6 +9,6 @@ for (const name of ['core', 'wasm-utils']) {
 }
 cpSync(`${from}/core/wasm`, 'vendor/core/wasm', {recursive: true});
 console.log('vendor/: the LiteRT runtime');
-for (const [name, bundle] of [['cpm', 'cpm-light-lsp'], ['person', 'cpm-light-person']])
+for (const [name, bundle] of [['cpm', 'cpm-light'], ['person', 'cpm-light-person']])
   if (!existsSync(`model/${name}.tflite`))
     console.log(`model/${name}.tflite is missing: keras-cpm export ${bundle} --to tflite --out examples/web/model/${name}.tflite`);
