@@ -3,7 +3,7 @@
 import {crop, findPose, imageFromNetwork, outputsOf} from './pose.js';
 
 // of keras_cpm/models/person.py
-export const ZOOMS = [0.35, 0.5, 0.71, 1.0, 1.41, 2.0], POSSIBLE = 0.1, THRESHOLD = 0.5, MOST_PEOPLE = 20;
+export const ZOOMS = [0.35, 0.5, 0.71, 1.0, 1.41, 2.0], POSSIBLE = 0.1, THRESHOLD = 0.55, MOST_PEOPLE = 20;
 // of keras_cpm/pose/search.py
 export const FIRST = [0.6, 0.8, 1.1, 1.5], THEN = [0.85, 1.0, 1.18], MOST_PLACES = 120, WORTH_A_LOOK = 0.5;
 export const SURE = 0.25, SAME_PARTS = 0.4, SAME_PLACE = 0.1, NEAR = 0.4;

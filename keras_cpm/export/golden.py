@@ -51,7 +51,7 @@ def read(artefact):
         >>> from keras_cpm.export import golden
         >>> from keras_cpm.export.artefact import Artefact
         >>> from keras_cpm.models import bundle
-        >>> folder = bundle.shipped_bundles()["cpm-light-lsp"]
+        >>> folder = bundle.shipped_bundles()["cpm-light"]
         >>> (asked,) = golden.read(Artefact(folder / "cpm.tflite"))
         >>> asked.signature, asked.inputs["image"].shape, asked.scores.shape
         ('serving_default', (3, 192, 192, 3), (3, 14))
