@@ -1,5 +1,7 @@
 """Shared fixtures: everything is tiny, so that the whole suite runs on a laptop's CPU."""
 
+import ctypes
+import gc
 import os
 from pathlib import Path
 
@@ -11,6 +13,18 @@ import numpy as np
 import pytest
 
 import keras_cpm
+from keras_cpm.cli.allocator import is_glibc
+
+
+@pytest.fixture(autouse=True, scope="module")
+def memory_given_back():
+    """After tests of the command line, whose settings keep what was ever used, a process that runs
+    thousands of tests would hold all that the largest of them ever took, in pieces.
+    """
+    yield
+    if is_glibc():
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @pytest.fixture(scope="session")

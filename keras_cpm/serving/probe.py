@@ -35,7 +35,12 @@ def displacement(client, path):
         boxes = asked.inputs.get("box", [None] * len(asked.scores))
         rows = zip(asked.inputs["image"], boxes, asked.keypoints, asked.scores, strict=True)
         for image, box, keypoints, scores in rows:
-            found = client(image, box=box).keypoints
+            if asked.signature == "people":
+                found = np.zeros_like(keypoints)
+                for place, person in zip(found, client.find_poses(image), strict=False):
+                    place[:] = person.pose.keypoints
+            else:
+                found = client(image, box=box).keypoints
             if found.shape != keypoints.shape:
                 raise ValueError(
                     f"The server gives {len(found)} keypoints where {path} has {len(keypoints)}: "
