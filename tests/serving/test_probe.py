@@ -23,9 +23,11 @@ def test_the_server_of_an_export_is_right(client, double, made):
     before = double[0].requests
     moved = probe.displacement(client, made[2])
     assert moved < 0.01 and probe.is_right(moved)
-    # three people, with boxes and without
-    assert double[0].requests - before == 6
-    assert all((asked.scores >= 0.3).all() for asked in golden.read(Artefact(made[2])))
+    # three people, with boxes and without, and everybody
+    assert double[0].requests - before == 9
+    *poses, everybody = golden.read(Artefact(made[2]))
+    assert all((asked.scores >= 0.3).all() for asked in poses)
+    assert everybody.signature == "people" and (everybody.scores[:, 0] >= 0.3).all()
 
 
 @pytest.mark.slow
