@@ -91,9 +91,23 @@ def light(image, *, width, name):
     return residual_pair(x, width, 3, name="conv6")
 
 
+def lean(image, *, width, name):
+    """The light tower with half as many filters at stride 2 and one unit at stride 4, where cells
+    are many.
+    """
+    del name
+    x = normalize(image, name="normalize")
+    x = conv_norm(x, max(8, width // 8), 3, strides=2, name="conv1")
+    x = conv_norm(x, width // 2, 3, strides=2, name="conv2")
+    x = residual_pair(x, width // 2, 3, name="conv3")
+    x = conv_norm(x, width, 3, strides=2, name="conv5")
+    return residual_pair(x, width, 3, name="conv6")
+
+
 BACKBONES = {
     "cpm": Backbone(cpm, stages.first_cpm, shared_with_stage1=False),
     "vgg19": Backbone(vgg19),
     "vgg19-person": Backbone(vgg19_person, stages.first_person),
     "light": Backbone(light, stages.first_light),
+    "lean": Backbone(lean, stages.first_light),
 }

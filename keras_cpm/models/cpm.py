@@ -41,10 +41,10 @@ def build_cpm(
     Args:
         stages: int >= 1, T of the paper. Accuracy saturates near 6 (Sec. 4.1).
         spec: `PoseSpec`; gives box size and number of channels.
-        backbone: "cpm", "vgg19" and "vgg19-person" (stage 1 shares them), "light", or a callable
-            `(image, *, width, name) -> features` of stride 8, which stage 1 shares. It gets RGB
-            0..255.
-        stage_block: "classic" (11x11), "vgg" (7x7), "residual", "light", or a callable
+        backbone: "cpm", "vgg19" and "vgg19-person" (stage 1 shares them), "light", "lean", or a
+            callable `(image, *, width, name) -> features` of stride 8, which stage 1 shares. It
+            gets RGB 0..255.
+        stage_block: "classic" (11x11), "vgg" (7x7), "residual", "light", "nested", or a callable
             `(features, beliefs, center, *, channels, width, name) -> beliefs`.
         width: filters of the towers and stages; 128 in the paper. A multiple of 4.
         center_map: adds the second input; all four released pose networks have it.

@@ -78,9 +78,29 @@ def light(features, beliefs, center, *, channels, width, name):
     y = conv_norm(x, width, 3, strides=2, name=f"Mconv2_{name}")
     y = residual_pair(y, width, 3, name=f"Mconv3_{name}")
     y = enlarge(y, x, name=f"Mconv4_{name}")
-    x = keras.layers.ReLU(name=f"relu_{name}")(keras.layers.Add(name=f"add_{name}")([x, y]))
+    x = _join(x, y, name=name)
     x = conv_norm(x, width, 3, name=f"Mconv5_{name}")
     return conv_beliefs(x, channels, name=f"Mconv6_{name}")
+
+
+def nested(features, beliefs, center, *, channels, width, name):
+    """The light stage with a second halving inside the first, cells four times as wide: it sees
+    35x35 cells of the beliefs, as the classic one sees 31x31, where the light one sees 13x13.
+    """
+    x = _concatenate(features, beliefs, center, name=name)
+    x = conv_norm(x, width, 1, name=f"Mconv1_{name}")
+    y = conv_norm(x, width, 3, strides=2, name=f"Mconv2_{name}")
+    z = conv_norm(y, width, 3, strides=2, name=f"Mconv2_far_{name}")
+    z = residual_pair(z, width, 3, name=f"Mconv3_far_{name}")
+    y = _join(y, enlarge(z, y, name=f"Mconv4_far_{name}"), name=f"far_{name}")
+    y = residual_pair(y, width, 3, name=f"Mconv3_{name}")
+    x = _join(x, enlarge(y, x, name=f"Mconv4_{name}"), name=name)
+    x = conv_norm(x, width, 3, name=f"Mconv5_{name}")
+    return conv_beliefs(x, channels, name=f"Mconv6_{name}")
+
+
+def _join(x, y, *, name):
+    return keras.layers.ReLU(name=f"relu_{name}")(keras.layers.Add(name=f"add_{name}")([x, y]))
 
 
 def first_cpm(features, *, channels, width, dropout):
@@ -127,4 +147,5 @@ STAGE_BLOCKS = {
     "vgg": StageBlock(vgg),
     "residual": StageBlock(residual, context),
     "light": StageBlock(light),
+    "nested": StageBlock(nested),
 }

@@ -58,6 +58,7 @@ def test_the_tower_is_shared_by_the_later_stages():
         ("cpm", ["conv5_stage1", "conv6_stage1"]),
         ("vgg19", ["conv5_1_CPM"]),
         ("light", ["conv7_1_CPM"]),
+        ("lean", ["conv7_1_CPM"]),
     ],
 )
 def test_dropout_is_in_stage_1_only(backbone, after):

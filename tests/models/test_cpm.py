@@ -12,7 +12,8 @@ import tensorflow as tf
 from keras_cpm import FLIC9, HAND21, PoseSpec, initialize_release, stage_losses
 from tests.models.networks import SPEC, build, input_names, layers_of, run, some_inputs
 
-BACKBONES, BLOCKS = ("cpm", "vgg19", "light"), ("classic", "vgg", "residual", "light")
+BACKBONES = ("cpm", "vgg19", "light", "lean")
+BLOCKS = ("classic", "vgg", "residual", "light", "nested")
 PAIRS = list(itertools.product(BACKBONES, BLOCKS))
 COMBINATIONS = pytest.mark.parametrize("backbone, block", PAIRS, ids=map("-".join, PAIRS))
 

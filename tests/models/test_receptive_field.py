@@ -27,12 +27,22 @@ def test_the_vgg_network_sees():
     assert sides == [164, 404, 644]
 
 
-@pytest.mark.parametrize("block, cells", [("classic", 31), ("vgg", 31), ("residual", 31)])
-def test_a_stage_sees_these_cells_of_the_stage_before(block, cells):
+@pytest.mark.parametrize(
+    "block, cells, of_two",
+    [
+        ("classic", 31, 61),
+        ("vgg", 31, 61),
+        ("residual", 31, 61),
+        ("light", 13, 25),
+        # two of its widest windows do not begin at one of its coarsest cells
+        ("nested", 35, 67),
+    ],
+)
+def test_a_stage_sees_these_cells_of_the_stage_before(block, cells, of_two):
     model = build_cpm(3, PoseSpec(box_size=64), width=8, stage_block=block)
     assert receptive_field(model, "stage2", "stage1") == cells
     assert receptive_field(model, "stage3", "stage2") == cells
-    assert receptive_field(model, "stage3", "stage1") == 2 * cells - 1
+    assert receptive_field(model, "stage3", "stage1") == of_two
 
 
 def test_inner_layers_and_the_center_map(released):
@@ -99,14 +109,16 @@ def _make_positive(model):
         ({"stages": 2, "backbone": "light"}, 304, "stage2", "stage1"),
         ({"stages": 2, "backbone": "light", "stage_block": "light"}, 304, "stage2", "stage1"),
         ({"stages": 2, "backbone": "light", "stage_block": "residual"}, 304, "stage2", "stage1"),
+        ({"stages": 2, "backbone": "lean", "stage_block": "nested"}, 384, "stage2", "stage1"),
         ({"stages": 2, "backbone": "light"}, 304, "stage2", "center_map"),
     ],
 )
 def test_analytic_equals_the_support_of_the_gradient(options, box, output, source):
     model = build_cpm(spec=PoseSpec(box_size=box), width=4, **options)
     _make_positive(model)
-    # neighbours lie differently in the coarser cells of a light stage
-    measured = [_measured(model, output, source, shift) for shift in (0, 1)]
+    # neighbours lie differently in the coarser cells of a light or nested stage
+    shifts = range(4 if options.get("stage_block") == "nested" else 2)
+    measured = [_measured(model, output, source, shift) for shift in shifts]
     assert receptive_field(model, output, source) == max(measured)
 
 

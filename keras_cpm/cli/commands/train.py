@@ -33,12 +33,12 @@ from ..outputs import guard
 @click.option("--stages", type=int, help="T of the paper; 3 unless given.")
 @click.option(
     "--backbone",
-    type=click.Choice(["cpm", "vgg19", "vgg19-person", "light"]),
+    type=click.Choice(["cpm", "vgg19", "vgg19-person", "light", "lean"]),
     help="light unless given.",
 )
 @click.option(
     "--stage-block",
-    type=click.Choice(["classic", "vgg", "residual", "light"]),
+    type=click.Choice(["classic", "vgg", "residual", "light", "nested"]),
     help="light unless given.",
 )
 @click.option(
