@@ -37,6 +37,14 @@ def change(image, draw):
     return tf.clip_by_value(image, 0.0, 255.0)
 
 
+def end(image, line, value):
+    """(H, W, 3) of a box, `value` beyond a line of `placement.end_of_photograph`, network frame."""
+    rows, columns = tf.unstack(tf.cast(tf.shape(image)[:2], tf.float32))
+    x, y = tf.range(columns), tf.range(rows)[:, None]
+    beyond = line[0] * x + line[1] * y > line[2]
+    return tf.where(beyond[..., None], tf.cast(value, tf.float32), tf.cast(image, tf.float32))
+
+
 def _between(start, end, share):
     """`start` for 0, `end` for 1, and beyond."""
     return start + (end - start) * share

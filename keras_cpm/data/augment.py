@@ -12,6 +12,7 @@ _MOST = {
     "flip_probability": 1,
     "shift": 1,
     "half_body_probability": 1,
+    "cut_probability": 1,
     "color": 1,
     "gray_probability": 1,
     "blur": 3,
@@ -30,6 +31,8 @@ class AugmentSpec:
         shift: moved by up to this share of the box either way, in x and in y. None in the release.
         half_body_probability: how often the box shows half of the person: the parts around one of
             them, drawn at random. This and what follows is not in the paper.
+        cut_probability: how often the photograph ends within the person, mostly below: beyond a
+            line is padding, and the parts that were there are nowhere.
         color: brightness, contrast and saturation change by a factor of up to 1 plus this, or by
             its inverse.
         gray_probability: how often all colour is taken away.
@@ -47,6 +50,7 @@ class AugmentSpec:
     flip_probability: float = 0.5
     shift: float = 0.0
     half_body_probability: float = 0.0
+    cut_probability: float = 0.0
     color: float = 0.0
     gray_probability: float = 0.0
     blur: float = 0.0
@@ -85,7 +89,8 @@ def draw_augmentation(augment, seed):
     Returns:
         dict of float32 tensors: `rotation` (radians), `scale`, `flip` (0 or 1), `shift` (2,) share
             of the box; where the spec has a half body, `half` (0 or 1) and `half_around`, 0 to 1,
-            which of the labelled parts; where it changes colours, `color` (3,) factors of
+            which of the labelled parts; where it cuts, `cut` (3,), see
+            `placement.end_of_photograph`; where it changes colours, `color` (3,) factors of
             brightness, contrast and saturation, `blur` (network pixels), `erase` (7,): 0 or 1, the
             middle (x, y), the sides (w, h) in shares of the box, two of them for the colour.
     """
@@ -107,6 +112,10 @@ def draw_augmentation(augment, seed):
             "half": tf.cast(draw[0] < augment.half_body_probability, tf.float32),
             "half_around": draw[1],
         }
+    if augment.cut_probability:
+        draw = tf.random.stateless_uniform([3], _fold_in(seed, 3))
+        here = tf.cast(draw[:1] < augment.cut_probability, tf.float32)
+        found["cut"] = tf.concat([here, draw[1:]], 0)
     if augment.changes_color:
         found |= _draw_colors(augment, tf.random.stateless_uniform([12], _fold_in(seed, 2)))
     return found

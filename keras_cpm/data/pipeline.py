@@ -20,7 +20,14 @@ from ..pose.spec import PoseSpec
 from . import appearance
 from .augment import AugmentSpec, draw_augmentation
 from .photographs import Photographs
-from .placement import half_of, is_placed, keypoints_of, where_is
+from .placement import (
+    end_of_photograph,
+    half_of,
+    is_placed,
+    keypoints_of,
+    where_is,
+    without_beyond,
+)
 from .records import Record
 
 # fewer labelled parts have no halves
@@ -273,13 +280,16 @@ def _place(sample, spec):
         ),
         "visible": tf.where(mirrored, codec.swap_left_right(visible, spec.skeleton, 1), visible),
         "center": geometry.apply(matrix, sample["center"]),
-        **{name: sample[name] for name in ("color", "blur", "erase") if name in sample},
+        **{name: sample[name] for name in ("cut", "color", "blur", "erase") if name in sample},
     }
 
 
 def _read(sample, spec, missing):
     """The pixels, and what differs in size from sample to sample: everybody's belief maps."""
     keypoints, visible = sample["keypoints"], sample["visible"]
+    if "cut" in sample:
+        line = end_of_photograph(keypoints[0], visible[0] > 0, sample["cut"])
+        keypoints = without_beyond(keypoints, line)
     # a peak reaches three sigma; whoever is farther outside leaves no trace, labelled or not
     near = geometry.inside_box(keypoints, spec, margin=3 * spec.part_sigma) & (visible > 0)
     in_sight = tf.reduce_any(near, axis=-1) | (tf.range(tf.shape(visible)[0]) == 0)
@@ -290,8 +300,12 @@ def _read(sample, spec, missing):
         missing=missing,
     )
     image = crop.read_box(sample["data"], sample["network_from_image"], spec)
+    if "color" in sample:
+        image = appearance.change(image, sample)
+    if "cut" in sample:
+        image = appearance.end(image, line, spec.pad_value)
     return {
-        "image": appearance.change(image, sample) if "color" in sample else image,
+        "image": image,
         "everybody": everybody,
         "keypoints": keypoints[:1],
         "visible": visible[:1],

@@ -14,6 +14,8 @@ MOST_PEOPLE = 32
 _FAR, _APART = 1e6, 1e-6
 # parts end where hands, feet and hair go on
 _AROUND_HALF = 1.25
+# the least and the most of a person that are seen where a photograph ends within
+_SEEN = (0.4, 0.9)
 
 
 def place_of(person):
@@ -73,6 +75,46 @@ def half_of(keypoints, labelled, around):
     box = tf.concat([tf.reduce_min(half, 0), tf.reduce_max(half, 0)], 0)
     center, side = geometry.center_and_height(box)
     return center, _AROUND_HALF * side
+
+
+def end_of_photograph(keypoints, labelled, cut):
+    """A line within a person, beyond which there is no photograph.
+
+    Args:
+        keypoints: (P, 2).
+        labelled: (P,) bool.
+        cut: (3,): 1 for a line, 0 for none; which side: below for less than 0.6, else left, right
+            or above; how much of the person is seen: 0 for 0.4 of what the labelled parts reach
+            over, 1 for 0.9.
+
+    Returns:
+        (3,) float32 a, b, c: what has a x + b y > c is beyond.
+
+    Example:
+        >>> from keras_cpm.data.placement import end_of_photograph
+        >>> person = [(10.0, 0.0), (10.0, 50.0), (30.0, 100.0)]
+        >>> end_of_photograph(person, [True] * 3, (1.0, 0.2, 0.4)).numpy().round(3).tolist()
+        [0.0, 1.0, 60.0]
+    """
+    import tensorflow as tf
+
+    here, side, share = tf.unstack(tf.cast(cut, tf.float32))
+    sides = tf.constant([[0.0, 1.0], [-1.0, 0.0], [1.0, 0.0], [0.0, -1.0]])
+    towards = sides[tf.searchsorted([0.6, 0.75, 0.9], [side], side="right")[0]]
+    far = tf.reduce_sum(tf.cast(keypoints, tf.float32) * towards, axis=-1)
+    first = tf.reduce_min(tf.where(labelled, far, _FAR))
+    last = tf.reduce_max(tf.where(labelled, far, -_FAR))
+    low, high = _SEEN
+    end = first + (low + share * (high - low)) * (last - first)
+    return tf.concat([towards, [tf.where((here > 0) & (last > first), end, _FAR)]], 0)
+
+
+def without_beyond(keypoints, end):
+    """(..., 2) keypoints, those beyond an `end_of_photograph` far outside: they are nowhere."""
+    import tensorflow as tf
+
+    beyond = tf.reduce_sum(keypoints * end[:2], axis=-1, keepdims=True) > end[2]
+    return tf.where(beyond, -_FAR, keypoints)
 
 
 def is_placed(record):

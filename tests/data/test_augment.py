@@ -54,8 +54,18 @@ def test_colours_and_halves_are_drawn_as_often_and_as_far_as_asked():
     assert columns["erase"][:, 3:5].min() >= 0.1 and columns["erase"][:, 3:5].max() <= 0.4
 
 
+def test_a_photograph_ends_as_often_as_asked_and_anywhere():
+    draws = np.stack(
+        [draw_augmentation(AugmentSpec(cut_probability=0.3), [3, i])["cut"] for i in range(300)]
+    )
+    assert draws[:, 0].mean() == pytest.approx(0.3, abs=0.08)
+    assert draws[:, 1:].min() < 0.02 and draws[:, 1:].max() > 0.98
+
+
 def test_what_is_drawn_besides_leaves_the_paper_s_draws_as_they_are():
-    more = draw_augmentation(AugmentSpec(half_body_probability=1, color=0.5), [5, 6])
+    more = draw_augmentation(
+        AugmentSpec(half_body_probability=1, cut_probability=1, color=0.5), [5, 6]
+    )
     for name, value in draw_augmentation(AugmentSpec(), [5, 6]).items():
         np.testing.assert_array_equal(more[name], value)
 
@@ -64,6 +74,7 @@ def test_what_is_drawn_besides_leaves_the_paper_s_draws_as_they_are():
     "options",
     [
         {"half_body_probability": 1.5},
+        {"cut_probability": -0.5},
         {"color": -0.1},
         {"gray_probability": float("nan")},
         {"blur": 4},

@@ -312,6 +312,32 @@ def test_half_a_person_fills_the_box_and_the_rest_teaches_nothing_there(tmp_path
     assert set(middles) <= {31 * 64 + 31, 31 * 64 + 32, 32 * 64 + 31, 32 * 64 + 32}
 
 
+def test_beyond_the_end_of_a_photograph_is_padding_and_no_part(tmp_path):
+    points = np.float32([[20, 20], [60, 60], [30, 100], [80, 140]])
+    spec = PoseSpec(Skeleton("four", tuple("abcd")), box_size=64, person_height=30.0, pad_value=7)
+    whole = Person(points, (2, 2, 2, 0), center=(50, 80), height=120)
+    white = write_png(tmp_path / "white.png", np.full((160, 100, 3), 255))
+    records = [record(white, whole, parts=tuple("abcd"))] * 40
+    augment = AugmentSpec(0.0, (1.0, 1.0), 0.0, cut_probability=0.9, color=0.1)
+    inputs, targets = next(iter(batches(records, spec, batch_size=40, augment=augment)))
+    matrix = geometry.network_from_image((50, 80), 120, spec)
+    columns, rows = np.round(geometry.apply(matrix, points)).astype(int).T
+    ends = set()
+    for image, beliefs in zip(inputs["image"].numpy(), targets["stage2"].numpy(), strict=True):
+        padding = (image == 7).all(axis=-1)
+        peaks = beliefs[..., :3].max(axis=(0, 1))
+        for x, y, peak in zip(columns, rows, peaks, strict=False):
+            around = padding[y - 1 : y + 2, x - 1 : x + 2]
+            # where the line goes through its pixels, either may be
+            assert peak > 0.4 if not around.any() else peak == 0 or not around.all()
+        assert (beliefs[..., 3] == codec.IGNORE).all()
+        # what a whole photograph shows: 25 columns and 40 rows
+        sides = padding[32, 20], padding[32, 43], padding[13, 32], padding[50, 32]
+        ends.add(sides if any(sides) else None)
+    left, right, above, below = (tuple(i == side for i in range(4)) for side in range(4))
+    assert {left, right, above, below, None} <= ends
+
+
 def test_colours_of_a_batch_differ_and_are_those_of_its_seed(greys):
     augment = AugmentSpec(0.0, (1.0, 1.0), 0.0, color=0.5)
     levels = [
