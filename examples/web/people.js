@@ -1,23 +1,25 @@
 // Everybody in a photograph: the person network says where somebody might be, the pose network, which looks closer,
 // whether anybody is there. As keras_cpm does it: see pose/search.py of the package, which says why.
-import {crop, findPose, imageFromNetwork, outputsOf} from './pose.js';
+import {averagedPose} from './average.js';
+import {atSide, crop, findPose, imageFromNetwork, keysCubic, outputsOf} from './pose.js';
 
 // of keras_cpm/models/person.py
 export const ZOOMS = [0.35, 0.5, 0.71, 1.0, 1.41, 2.0], POSSIBLE = 0.1, THRESHOLD = 0.55, MOST_PEOPLE = 20;
 // of keras_cpm/pose/search.py
-export const FIRST = [0.6, 0.8, 1.1, 1.5], THEN = [0.85, 1.0, 1.18], MOST_PLACES = 120, WORTH_A_LOOK = 0.5;
+export const SIDE = 1024, FIRST = [0.6, 0.8, 1.1, 1.5], THEN = [0.72, 0.85, 1.0, 1.18, 1.39], NEAR_IT = [0.85, 1.0, 1.18];
+export const LAST = [0.85, 1.0, 1.18], SURER = 0.02, MOST_PLACES = 120, WORTH_A_LOOK = 0.5;
 export const SURE = 0.25, SAME_PARTS = 0.4, SAME_PLACE = 0.1, NEAR = 0.4;
 // of keras_cpm/inference/tracking.py
 export const FOLLOWED = {SURE: 0.3, ENOUGH: 0.35, SPAN: 1.04, FOLLOWS: 0.15};
 
 // Where people might be, the surest first: [{x, y, height, belief}], image pixels. `model` is a compiled person network.
 export async function findPeople(litert, model, image, spec) {
-  const places = [], side = spec.box_size / spec.stride;
+  const places = [], side = spec.box_size / spec.stride, seen = atSide(image, SIDE);
   for (const zoom of ZOOMS) {
-    const {map, rows, columns} = wholeImage(image, zoom, spec);
+    const {map, rows, columns} = wholeImage(sizeIn(seen, image), zoom, spec);
     const beliefs = await stitch(rows, columns, side, async (top, left) => {
       const tile = {scale: map.scale, x: map.x - left * spec.stride, y: map.y - top * spec.stride};
-      return (await outputsOf(litert, model, crop(image, tile, spec), spec)).beliefs;
+      return (await outputsOf(litert, model, crop(seen, tile, spec), spec)).beliefs;
     });
     places.push(...placesInZoom(beliefs, rows, columns, image, zoom, spec));
   }
@@ -26,8 +28,24 @@ export async function findPeople(litert, model, image, spec) {
 
 // Everybody's pose, the surest first: what `findPose` returns, and {score, box, x, y, height}.
 export async function findPoses(litert, model, image, places, spec) {
-  const people = await everybody((place) => poseAt(litert, model, image, place, spec), places, image);
-  return people.map((pose) => ({...pose, box: boxAround(pose)}));
+  const seen = atSide(image, SIDE), {factor} = seen;
+  const look = (place) => poseAt(litert, model, seen, place, spec);
+  const lookClosely = (place) => averagedPose(litert, model, seen, place, LAST, spec);
+  const people = await everybody(look, lookClosely, places.map((place) => scaled(place, factor)), sizeIn(seen, image));
+  return people.map((pose) => scaled({...pose, box: boxAround(pose)}, 1 / factor));
+}
+
+// The size of the whole image in pixels of `atSide`, which has no parts of pixels.
+const sizeIn = ({factor}, {width, height}) => ({width: factor * width, height: factor * height});
+
+// A place, or a pose, in an image `factor` times as large.
+function scaled({x, y, height, keypoints, box, map, ...rest}, factor) {
+  const position = (value) => factor * (value + 0.5) - 0.5;
+  const place = {...rest, x: position(x), y: position(y), height: factor * height};
+  if (!keypoints) return place;
+  const shift = map.scale * (0.5 / factor - 0.5);
+  map = {scale: map.scale / factor, x: map.x + shift, y: map.y + shift};
+  return {...place, keypoints: keypoints.map(position), box: box.map(position), map};
 }
 
 // The pose at one place {x, y, height}.
@@ -119,8 +137,6 @@ function enlarged(values, rows, columns, stride) {
   return Float32Array.from(long);
 }
 
-const keysCubic = (d) => (d <= 1 ? (1.5 * d - 2.5) * d * d + 1 : d < 2 ? ((-0.5 * d + 2.5) * d - 4) * d + 2 : 0);
-
 // Of what several zooms find near each other the surest; two of one zoom are two maxima of one map.
 export function surestPlaces(places) {
   const same = (one, other) =>
@@ -129,13 +145,35 @@ export function surestPlaces(places) {
   return suppress(places, (place) => place.belief, same);
 }
 
-// The poses of everybody, by `look`, which gives the pose {keypoints, scores} at a place {x, y, height}.
-export async function everybody(look, places, image, threshold = THRESHOLD, most = MOST_PEOPLE) {
-  const first = [], then = [];
-  for (const place of places.slice(0, MOST_PLACES)) first.push(await surestLook(look, place, FIRST, image));
-  for (const pose of apart(first, WORTH_A_LOOK * threshold))
-    then.push(await surestLook(look, {...middleOf(boxAround(pose)), height: pose.height}, THEN, image));
-  return apart(then, threshold).slice(0, most);
+// The poses of everybody, by `look`, which gives the pose {keypoints, scores} at a place {x, y, height}, and `lookClosely`,
+// which gives the averaged one.
+export async function everybody(look, lookClosely, places, image, threshold = THRESHOLD, most = MOST_PEOPLE) {
+  let people = places.slice(0, MOST_PLACES);
+  for (const factors of [FIRST, THEN]) {
+    const seen = [];
+    for (const place of people) seen.push(await surestLook(look, place, factors, image));
+    people = apart(seen, WORTH_A_LOOK * threshold).map((pose) => ({...middleOf(boxAround(pose)), height: pose.height}));
+  }
+  const last = [];
+  for (const place of people) {
+    const settled = await between(look, place, image), pose = await lookClosely(settled);
+    last.push({...pose, ...settled, score: personScore(pose, image)});
+  }
+  return apart(last, threshold).slice(0, most);
+}
+
+// A place between those of the poses in several sizes, nearest to the surest.
+async function between(look, {x, y, height}, image) {
+  const seen = [];
+  for (const factor of NEAR_IT) {
+    const pose = await look({x, y, height: height * factor});
+    seen.push({...middleOf(boxAround(pose)), height: height * factor, score: personScore(pose, image)});
+  }
+  const surest = Math.max(...seen.map(({score}) => score));
+  const weights = seen.map(({score}) => Math.exp((score - surest) / SURER));
+  const sum = weights.reduce((one, other) => one + other, 0);
+  const mean = (value) => seen.reduce((all, one, i) => all + (weights[i] / sum) * value(one), 0);
+  return {x: mean((one) => one.x), y: mean((one) => one.y), height: Math.exp(mean((one) => Math.log(one.height)))};
 }
 
 // Of the poses at one place in several sizes the surest, with its {score, x, y, height}.

@@ -67,12 +67,46 @@ function levelsOf(image) {
   return levels.get(image);
 }
 
-function rgbOf({width, height, data}) {
+function rgbOf({width, height, data, rgb}) {
+  if (rgb) return rgb;
   const pixels = new Uint8Array(width * height * 3);
   for (let i = 0; i < width * height; ++i)
     for (let channel = 0; channel < 3; ++channel) pixels[3 * i + channel] = data[4 * i + channel];
   return pixels;
 }
+
+// An image whose longest side is `side` pixels, as `crop` takes it: {width, height, rgb, factor}. Cubic; what is made
+// smaller is averaged.
+export function atSide(image, side) {
+  const {width, height} = image, factor = side / Math.max(width, height);
+  const [turned, columns] = resized(rgbOf(image), height, width, Math.max(factor, 1 / width));
+  const [rgb, rows] = resized(turned, columns, height, Math.max(factor, 1 / height));
+  return {width: columns, height: rows, rgb: rgb.map((value) => Math.min(255, Math.max(0, value))), factor};
+}
+
+// [(columns * factor, rows) pixels, columns * factor]: resized along the rows, and turned.
+function resized(pixels, rows, columns, factor) {
+  const wanted = Math.max(1, Math.floor(factor * columns + 0.5)), reach = Math.max(1, 1 / factor);
+  const turned = new Float32Array(wanted * rows * 3);
+  for (let column = 0; column < wanted; ++column) {
+    const at = (column + 0.5) / factor - 0.5;
+    const first = Math.max(0, Math.ceil(at - 2 * reach)), last = Math.min(columns - 1, Math.floor(at + 2 * reach));
+    const weights = [];
+    for (let tap = first; tap <= last; ++tap) weights.push(keysCubic(Math.abs(tap - at) / reach));
+    const sum = weights.reduce((one, other) => one + other, 0);
+    for (let row = 0; row < rows; ++row)
+      for (let channel = 0; channel < 3; ++channel) {
+        let value = 0;
+        weights.forEach((weight, i) => (value += weight * pixels[3 * (row * columns + first + i) + channel]));
+        turned[3 * (column * rows + row) + channel] = value / sum;
+      }
+  }
+  return [turned, wanted];
+}
+
+// Keys' kernel with a = -0.5.
+export const keysCubic = (d) =>
+  d <= 1 ? (1.5 * d - 2.5) * d * d + 1 : d < 2 ? ((-0.5 * d + 2.5) * d - 4) * d + 2 : 0;
 
 // Means of 2x2 pixels, at an odd border of what there is.
 function halved(pixels, width, height) {

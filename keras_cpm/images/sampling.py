@@ -7,6 +7,7 @@ fine the source must be. What part of it is needed, `crop` says.
 Kernels
     bilinear   images, in one go; a source more than twice as fine is halved by averaging first
     Lanczos    photographs that are made smaller to be kept
+    cubic      photographs that are brought to one size
 
 Sizes are (height, width), positions those of `geometry`: (0, 0) is the centre of the first pixel.
 """
@@ -120,6 +121,44 @@ def shrink(image, target_from_source, size):
         kernel_type="lanczos3",
         antialias=True,
     )[0]
+
+
+def at_side(pixels, upright_from_stored, side):
+    """A photograph whose longest side is `side` pixels, whatever it was: the same scene at another
+    resolution becomes nearly the same numbers.
+
+    Args:
+        pixels: (H, W, 3) as stored, RGB 0..255.
+        upright_from_stored: (3, 3), see `decode.read_image`.
+        side: pixels.
+
+    Returns:
+        pixels (h, w, 3) float32, and (3, 3) from there to the frame of the upright photograph as it
+        was.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_cpm.images import sampling
+        >>> photograph = np.full((30, 40, 3), 9, np.uint8), np.eye(3, dtype=np.float32)
+        >>> pixels, upright_from_pixels = sampling.at_side(*photograph, 80)
+        >>> pixels.shape.as_list(), float(upright_from_pixels[0, 0])
+        ([60, 80, 3], 0.5)
+    """
+    size = tf.cast(tf.shape(pixels)[:2], tf.float32)
+    factor = side / tf.reduce_max(size)
+    resized = tf.raw_ops.ScaleAndTranslate(
+        images=tf.convert_to_tensor(pixels)[None],
+        # no pixel's centre may lie outside, where the operation sees nothing
+        size=tf.maximum(1, tf.cast(tf.floor(factor * size + 0.5), tf.int32)),
+        # and a side of less than a pixel is one
+        scale=tf.maximum(factor, 1 / size),
+        translation=[0.0, 0.0],
+        kernel_type="keyscubic",
+        antialias=True,
+    )[0]
+    stored_from_resized = geometry.resize_matrix(1 / factor)
+    upright_from_resized = geometry.compose(upright_from_stored, stored_from_resized)
+    return tf.clip_by_value(resized, 0.0, 255.0), upright_from_resized
 
 
 def crop(pixels, upright_from_stored, network_from_image, spec):

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import tensorflow as tf
 
-from ..images import decode
+from ..images import decode, sampling
 from ..models.person import MOST_PEOPLE, THRESHOLD
 from ..pose import geometry, search
 from ..pose.pose import Pose
@@ -64,7 +65,8 @@ def find_poses(
     threshold: float = THRESHOLD,
     most: int = MOST_PEOPLE,
 ) -> list[FoundPerson]:
-    """Finds everybody in a photograph, and their poses.
+    """Finds everybody in a photograph, and their poses. Whatever its resolution, it is brought to
+    `pose.search.SIDE` pixels first, so that the answer does not depend on it.
 
     Args:
         image: path, bytes of an image file, or array (H, W, 3) RGB 0..255.
@@ -89,16 +91,22 @@ def find_poses(
         >>> keras_cpm.find_poses(np.zeros((60, 80, 3)), predictor, in_the_middle, threshold=0.99)
         []
     """
-    pixels = decode.upright_array(image)
+    upright = decode.upright_array(image)
+    size = upright.shape[:2]
+    pixels, image_from_pixels = sampling.at_side(upright, tf.eye(3), search.SIDE)
     looks: list[Pose] = []
 
-    def look(centers, heights):
-        looks[:] = _poses_in_sizes(pixels, predictor, np.asarray(centers), np.asarray(heights))
-        shape = (*heights.shape, predictor.spec.num_parts)
-        keypoints = np.float32([pose.keypoints for pose in looks]).reshape(*shape, 2)
-        return keypoints, np.float32([pose.scores for pose in looks]).reshape(shape)
+    def looking(predictor):
+        def look(centers, heights):
+            places = _in_sizes(np.asarray(centers), np.asarray(heights))
+            looks[:] = predictor.predict_opened(pixels, image_from_pixels, size, places)
+            shape = (*heights.shape, predictor.spec.num_parts)
+            keypoints = np.float32([pose.keypoints for pose in looks]).reshape(*shape, 2)
+            return keypoints, np.float32([pose.scores for pose in looks]).reshape(shape)
 
-    found = find(pixels)
+        return look
+
+    found = find(upright)
     if not found:
         return []
     places = search.Places(
@@ -106,7 +114,8 @@ def find_poses(
         np.asarray([one["person_height"] for one in found], np.float32),
         np.zeros(len(found), np.float32),  # `find` does not say; they come the surest first
     )
-    seen = search.everybody(look, places, pixels.shape[:2], threshold=threshold, most=most)
+    looks_in = looking(predictor), looking(_averaging(predictor))
+    seen = search.everybody(*looks_in, places, size, threshold=threshold, most=most)
     return [
         FoundPerson(looks[number], score, tuple(center), height)
         for number, score, center, height in zip(
@@ -156,11 +165,23 @@ def _found(pose, size, center=None, person_height=None, box=None):
     return FoundPerson(pose, score, (float(center[0]), float(center[1])), float(person_height))
 
 
-def _poses_in_sizes(pixels, predictor, centers, heights):
-    """At each of K places a pose in each of S sizes, in that order."""
-    places = [
+def _in_sizes(centers, heights):
+    """Places of K centers and heights, or of each center one in each of (K, S) heights."""
+    return [
         {"center": tuple(center), "person_height": height}
         for center, sizes in zip(centers.tolist(), heights.tolist(), strict=True)
-        for height in sizes
+        for height in (sizes if heights.ndim == 2 else [sizes])
     ]
-    return predictor.predict_people(pixels, places)
+
+
+def _averaging(predictor):
+    """The predictor in several sizes, unless it looks in its own."""
+    if predictor.scales != (1.0,):
+        return predictor
+    return type(predictor)(
+        predictor.model,
+        predictor.spec,
+        scales=search.LAST,
+        flip=predictor.flip,
+        refine=predictor.refine,
+    )

@@ -39,7 +39,8 @@ def find_people(
 ) -> list[dict[str, Any]]:
     """Finds the people of a photograph with a person network.
 
-    For each zoom the photograph is scaled to `zoom * spec.box_size` pixels in height, padded on the
+    The photograph is brought to `pose.search.SIDE` pixels, so that its resolution does not matter.
+    For each zoom it is then scaled to `zoom * spec.box_size` pixels in height, padded on the
     right to a multiple of the stride; every local maximum of the last stage's beliefs is a person
     who stands `spec.person_height` tall there. Of what several zooms find within 0.4 heights the
     surest counts.
@@ -66,7 +67,9 @@ def find_people(
     check_person_model(model, spec)
     if zooms is None:
         zooms = (1.0,) if spec == released_spec("person") else _ZOOMS
-    photograph = decode.open_image(image)
+    pixels, upright_from_stored = decode.open_image(image)
+    size = geometry.upright_size(tf.shape(pixels)[:2], upright_from_stored)
+    photograph = *sampling.at_side(pixels, upright_from_stored, search.SIDE), size
     places = search.surest_places(
         [_find(photograph, model, spec, threshold, zoom) for zoom in zooms]
     )
@@ -101,8 +104,7 @@ def widest(height, spec, zoom):
 
 def _find(photograph, model, spec, threshold, zoom):
     """The places of everybody whom the network sees in one zoom."""
-    pixels, upright_from_stored = photograph
-    size = geometry.upright_size(tf.shape(pixels)[:2], upright_from_stored)
+    pixels, upright_from_pixels, size = photograph
     network_from_image, network_size = geometry.network_from_whole_image(size, spec, zoom=zoom)
     height, width = size.numpy().tolist()
     if width > widest(height, spec, zoom):
@@ -110,8 +112,8 @@ def _find(photograph, model, spec, threshold, zoom):
             f"`image` must be no wider than {widest(1, spec, zoom)} times its height to be "
             f"searched for people; cut it. Received: {[height, width]} (height, width)"
         )
-    network_from_stored = geometry.compose(network_from_image, upright_from_stored)
-    seen = sampling.warp(pixels, network_from_stored, network_size, fill=spec.pad_value)
+    network_from_pixels = geometry.compose(network_from_image, upright_from_pixels)
+    seen = sampling.warp(pixels, network_from_pixels, network_size, fill=spec.pad_value)
     beliefs = StageBeliefs(model, spec, run=inference_of(model))(seen.numpy()[None])[-1]
     beliefs = np.asarray(beliefs)[0, :, :, 0]
     return search.places_in_zoom(beliefs, size, spec, zoom=zoom, threshold=threshold)

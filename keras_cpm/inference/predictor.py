@@ -126,18 +126,48 @@ class Predictor:
             >>> len(predictor.predict_people(np.zeros((240, 320, 3)), boxes))
             2
         """
-        if not places:
-            return []
         pixels, upright_from_stored = decode.open_image(image)
         size = geometry.upright_size(tf.shape(pixels)[:2], upright_from_stored)
-        matrices = []
+        return self.predict_opened(pixels, upright_from_stored, size, places)
+
+    def predict_opened(
+        self,
+        pixels: Array,
+        upright_from_pixels: Array,
+        size: Array,
+        places: Sequence[dict[str, Any]],
+    ) -> list[Pose]:
+        """`predict_people` for a photograph that is open, of which there may be pixels of another
+        resolution, see `images.sampling.at_side`.
+
+        Args:
+            pixels: (H, W, 3) RGB 0..255.
+            upright_from_pixels: (3, 3) from there to the image frame.
+            size: (height, width) of the image.
+            places: image frame, see `predict_people`.
+
+        Returns:
+            list of `Pose`, image frame.
+
+        Example:
+            >>> import numpy as np, keras_cpm
+            >>> spec = keras_cpm.PoseSpec(box_size=64)
+            >>> predictor = keras_cpm.Predictor(keras_cpm.build_cpm(2, spec, width=8), spec)
+            >>> half, image_from_half = np.zeros((120, 160, 3)), keras_cpm.geometry.resize_matrix(2)
+            >>> places = [{"box": (10, 10, 90, 200)}]
+            >>> len(predictor.predict_opened(half, image_from_half, (240, 320), places))
+            1
+        """
+        if not places:
+            return []
+        size, matrices = tf.convert_to_tensor(size), []
         for number, place in enumerate(places):
             try:
                 matrices.append(self._place(size, **place))
             except ValueError as error:
                 which = f"Person {number + 1} of {len(places)}: " if len(places) > 1 else ""
                 raise ValueError(f"{which}{error}") from None
-        crops = [self._crops(pixels, upright_from_stored, matrix) for matrix in matrices]
+        crops = [self._crops(pixels, upright_from_pixels, matrix) for matrix in matrices]
         stages = self._run(tf.concat(crops, axis=0).numpy())
         people = zip(*(np.split(stage, len(places)) for stage in stages), strict=True)
         return [

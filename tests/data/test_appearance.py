@@ -61,3 +61,11 @@ def test_a_rectangle_hides_what_it_covers_and_nothing_else(image):
     assert hidden.sum() == 14 * 9
     np.testing.assert_allclose(found[~hidden], image[~hidden], atol=1e-3)
     np.testing.assert_allclose(found[12, 24, :2], [25.5, 229.5], rtol=1e-5)
+
+
+def test_beyond_a_line_is_one_value():
+    image = np.full((4, 6, 3), 9.0, np.float32)
+    found = appearance.end(image, [1.0, 0.0, 3.5], 128).numpy()
+    assert (found[:, :4] == 9).all() and (found[:, 4:] == 128).all()
+    found = appearance.end(image, [0.0, -1.0, -2.0], 128).numpy()
+    assert (found[2:] == 9).all() and (found[:2] == 128).all()

@@ -54,10 +54,12 @@ needs_chromium = pytest.mark.skipif(
 
 def mapped(script, cases):
     """What the function `answer` of a script, which may use those of the page, gives for cases."""
-    pose, people = ((WEB / name).as_uri() for name in ("pose.js", "people.js"))
-    head = f"const {{crop, imageFromNetwork, networkFromImage}} = await import('{pose}');" + (
-        f"const people = await import('{people}');"
+    names = ("pose", "people", "average")
+    pages = [f"const {n} = await import('{(WEB / f'{n}.js').as_uri()}');" for n in names]
+    head = (
+        "".join(pages) + "const {atSide, crop, imageFromNetwork, networkFromImage} = pose;"
         "const {everybody, findPeaks, nextPlace, placesInZoom, stitch, surestPlaces} = people;"
+        "const {decode, mergeZooms} = average;"
     )
     tail = """
       const chunks = [];
@@ -75,6 +77,24 @@ def mapped(script, cases):
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+@needs_node
+@pytest.mark.parametrize("size", [(60, 90), (301, 203), (128, 40), (1, 300), (7, 5)])
+def test_the_resized_image_is_ours(size):
+    """Smaller, larger, as it is, and where a side becomes less than a pixel."""
+    script = """
+    const answer = (image) => {
+      const {width, height, rgb} = atSide({...image, data: Buffer.from(image.data, 'base64')}, 128);
+      return [height, width, ...rgb];
+    };
+    """
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 4), np.uint8)
+    data = base64.b64encode(pixels.tobytes()).decode()
+    (answer,) = mapped(script, [{"width": size[1], "height": size[0], "data": data}])
+    ours, _ = sampling.at_side(pixels[..., :3], np.eye(3, dtype=np.float32), 128)
+    assert answer[:2] == ours.shape[:2]
+    np.testing.assert_allclose(np.reshape(answer[2:], ours.shape), ours, atol=0.01)
 
 
 @needs_node

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from keras_cpm import PoseSpec
 from keras_cpm.inference import tracking
 from keras_cpm.models import person
-from keras_cpm.pose import geometry, multiscale, search
+from keras_cpm.pose import codec, geometry, multiscale, search
 from tests.examples.test_web import mapped, needs_node
 
 # a network that sees people, each with parts and scores that fade in a wrong size
@@ -19,7 +20,10 @@ const lookOf = (people) => ({x, y, height}) => {
   const at = ([dx, dy]) => [one.x + one.height * dx, one.y + one.height * dy];
   return {keypoints: one.parts.flatMap(at), scores: one.scores.map((score) => score - fade)};
 };
-const answer = ({people, places, image}) => everybody(lookOf(people), places, image);
+const answer = ({people, places, image}) => {
+  const look = lookOf(people);
+  return everybody(look, look, places, image);
+};
 """
 
 
@@ -31,7 +35,7 @@ def test_the_numbers_are_ours():
     followed = numbers.pop("FOLLOWED")
     assert (followed["SURE"], followed["ENOUGH"]) == (tracking.SURE, tracking.ENOUGH)
     ours = {n: v for room in (person, search) for n, v in vars(room).items() if n in numbers}
-    assert len(numbers) == 12
+    assert len(numbers) == 16
     assert numbers == json.loads(json.dumps(ours))
 
 
@@ -134,8 +138,8 @@ def look_of(people):
         return np.column_stack([keypoints, np.array(best["scores"]) - fade])
 
     def look(centers, heights):
-        centers, heights = np.asarray(centers), np.asarray(heights)
-        rows = zip(centers, heights, strict=True)
+        heights = np.asarray(heights)
+        rows = zip(np.asarray(centers), np.reshape(heights, (len(heights), -1)), strict=True)
         seen = np.float32([[one(center, height) for height in row] for center, row in rows])
         seen = seen.reshape(*heights.shape, -1, 3)
         return seen[..., :2], seen[..., 2]
@@ -150,7 +154,8 @@ def test_the_search_is_ours():
         columns = np.float32([[one[k] for k in ("x", "y", "height")] for one in case["places"]])
         places = search.Places(columns[:, :2], columns[:, 2], np.zeros(len(columns)))
         limits = {"threshold": person.THRESHOLD, "most": person.MOST_PEOPLE}
-        seen = search.everybody(look_of(case["people"]), places, (90, 120), **limits)
+        look = look_of(case["people"])
+        seen = search.everybody(look, look, places, (90, 120), **limits)
         found = [[one["score"], one["x"], one["y"], one["height"]] for one in answer]
         ours = np.column_stack([seen.person_scores, seen.centers, seen.heights])
         np.testing.assert_allclose(np.reshape(found, (-1, 4)), ours, rtol=1e-4, atol=1e-3)
@@ -176,3 +181,23 @@ def test_where_a_camera_looks_next_is_ours():
         ours = tracking.next_place(box, before)
         np.testing.assert_allclose([answer["x"], answer["y"]], ours["center"], rtol=1e-5)
         assert answer["height"] == pytest.approx(ours["person_height"], rel=1e-5)
+
+
+@needs_node
+def test_the_average_of_several_sizes_and_its_pose_are_ours():
+    script = """
+    const answer = ({beliefs, zooms, spec}) => {
+      const merged = mergeZooms(beliefs.map((one) => one.flat(2)), zooms, spec);
+      return {merged: [...merged], ...decode(merged, spec.stride / 4, spec.skeleton.parts.length)};
+    };
+    """
+    spec = PoseSpec(box_size=64)
+    beliefs = np.random.default_rng(4).uniform(-0.2, 1, (3, 8, 8, 15)).astype(np.float32)
+    case = {"zooms": search.LAST, "spec": json.loads(spec.to_json())}
+    (answer,) = mapped(script, [{"beliefs": beliefs.tolist(), **case}])
+    merged, fine = multiscale.merge_zooms(list(beliefs[:, None]), search.LAST, spec)
+    ours = np.moveaxis(merged[0, ..., :14].numpy(), -1, 0)
+    np.testing.assert_allclose(np.reshape(answer["merged"], ours.shape), ours, atol=1e-5)
+    keypoints, scores = codec.decode(merged, fine)
+    np.testing.assert_allclose(np.reshape(answer["keypoints"], (14, 2)), keypoints[0], atol=1e-3)
+    np.testing.assert_allclose(answer["scores"], scores[0], atol=1e-5)

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from keras_cpm.images import sampling
 from keras_cpm.pose import geometry
@@ -20,6 +21,31 @@ def centroid(image):
     weights = np.asarray(image, float)[..., 0]
     y, x = np.mgrid[: weights.shape[0], : weights.shape[1]]
     return np.array([(weights * x).sum(), (weights * y).sum()]) / weights.sum()
+
+
+@pytest.mark.parametrize("size", [(60, 96), (301, 602), (512, 256), (200, 1)])
+def test_a_photograph_is_brought_to_one_size_as_by_pillow(size):
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    ours, image_from_ours = sampling.at_side(pixels, np.eye(3, dtype=np.float32), 128)
+    factor = 128 / max(size)
+    height, width = (max(1, round(factor * side)) for side in size)
+    # of floats Pillow rounds nothing in between
+    channels = [Image.fromarray(np.float32(pixels[..., c])) for c in range(3)]
+    theirs = [c.resize((width, height), Image.Resampling.BICUBIC) for c in channels]
+    np.testing.assert_allclose(ours, np.clip(np.stack(theirs, axis=-1), 0, 255), atol=0.01)
+    # the middle of the whole is the middle of the whole
+    middle = geometry.apply(image_from_ours, geometry.image_center(ours.shape[:2]))
+    np.testing.assert_allclose(
+        middle, geometry.image_center(size), atol=0.51 / factor * (1 in size) + 1e-3
+    )
+
+
+def test_a_turned_photograph_stays_turned_at_another_size():
+    pixels = smooth_picture()
+    turned = geometry.upright_from_stored(6, pixels.shape[:2])
+    _, upright_from_ours = sampling.at_side(pixels, turned, 2 * max(pixels.shape))
+    point = geometry.apply(upright_from_ours, [[2 * 5 + 0.5, 2 * 9 + 0.5]])
+    np.testing.assert_allclose(point, geometry.apply(turned, [[5.0, 9.0]]), atol=1e-3)
 
 
 def sample(image, source_from_target, size, fill):

@@ -57,6 +57,25 @@ def test_everybody_is_found_once_and_exactly(predictor):
         assert person.score == pytest.approx(person.pose.scores.mean()) and person.score > 0.5
 
 
+@pytest.mark.parametrize("factor", [0.5, 1.5, 6])
+def test_a_photograph_of_another_resolution_has_the_same_people(predictor, factor):
+    people = [(60, 80, 90), (180, 70, 50)]
+    found = find_poses(picture(*people), predictor, roughly(*people), threshold=0.3)
+    scaled = [
+        ((x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5, h * factor) for x, y, h in people
+    ]
+    size = round(160 * factor), round(240 * factor)
+    again = find_poses(picture(*scaled, size=size), predictor, roughly(*scaled), threshold=0.3)
+    # both are as sure
+    for people in (found, again):
+        people.sort(key=lambda one: one.center[0])
+    for before, now in zip(found, again, strict=True):
+        points = (now.pose.keypoints + 0.5) / factor - 0.5
+        np.testing.assert_allclose(points, before.pose.keypoints, atol=0.01 * before.person_height)
+        assert now.person_height / factor == pytest.approx(before.person_height, rel=0.01)
+        assert now.score == pytest.approx(before.score, abs=0.01)
+
+
 def test_what_has_not_the_parts_of_a_person_is_nobody(predictor):
     place = (110, 80, 90)
     only_red = picture(place, colors=(0,))
