@@ -7,7 +7,6 @@ import pytest
 
 import keras_cpm
 from keras_cpm.data.crop import network_box
-from keras_cpm.models import bundle
 
 pytest.importorskip("ai_edge_quantizer")
 interpreter = pytest.importorskip("ai_edge_litert.interpreter")
@@ -17,7 +16,7 @@ FEWER = ("float16", "dynamic", "int8")
 
 @pytest.fixture(scope="module")
 def shipped():
-    return keras_cpm.load(bundle.default_bundle())
+    return keras_cpm.load("cpm-light-lsp")
 
 
 @pytest.fixture(scope="module")
