@@ -184,4 +184,5 @@ def _averaging(predictor):
         scales=search.LAST,
         flip=predictor.flip,
         refine=predictor.refine,
+        merge=predictor.merge,
     )
