@@ -81,10 +81,13 @@ def test_people_are_looked_for_unless_the_model_is_ones_own(walk, monkeypatch, t
 
 @pytest.mark.slow
 def test_everybody_is_written_down_by_id(walk, monkeypatch, tmp_path):
-    places = [{"center": walk[1][0].center, "person_height": walk[1][0].height}]
-    monkeypatch.setattr(
-        "keras_cpm.inference.person_finder.find_people", lambda *_, **options: places
-    )
+    clip = np.int16([frame for _, frame in read_frames(walk[0])])
+
+    def find(frame, *_, **options):
+        person = walk[1][int(np.abs(clip - frame).mean(axis=(1, 2, 3)).argmin())]
+        return [{"center": person.center, "person_height": person.height}]
+
+    monkeypatch.setattr("keras_cpm.inference.person_finder.find_people", find)
     words = ("--model", "cpm-light-lsp", "--people", "auto", "--person-threshold", 0.3)
     outputs = ("--json", tmp_path / "out.json", "--csv", tmp_path / "out.csv")
     output = run("predict", walk[0], *words, *outputs)
