@@ -192,7 +192,7 @@ def _look(
 
 def _between(look: Look, centers: Array, heights: Array, size: Array) -> tuple[Array, Array]:
     """Center and height of each place between those of the poses in several sizes, nearest to the
-    surest: a little less sure, and it moves a little.
+    surest's. The surest's own would jump where two are nearly as sure.
     """
     keypoints, scores, sureness, heights = _in_sizes(look, centers, heights, NEAR_IT, size)
     weights = tf.nn.softmax(sureness / SURER, axis=1)
