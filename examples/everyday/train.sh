@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The two networks for photographs of anyone, `cpm-light` and `cpm-light-person`, from nothing:
+# The two networks for photographs of anyone: one like `cpm-light`, from nothing, and one that goes on
+# from `cpm-light-person`:
 #
 #     LSP=/data/lsp MPII=mpii.jsonl COCO=coco.jsonl NOBODY=/data/nobody examples/everyday/train.sh
 #
