@@ -58,6 +58,7 @@ _HOME = {
         "serving.client": "Client",
         "inference.video": "predict_video follow_poses",
         "inference.crowd": "FollowedPerson",
+        "inference.bulk": "predict_many",
         "visualization.saliency": "explain effective_receptive_field",
     }.items()
     for name in names.split()
@@ -111,6 +112,7 @@ if TYPE_CHECKING:
     from .export.saved_model import export_saved_model as export_saved_model
     from .export.tflite import export_tflite as export_tflite
     from .export.verify import verify as verify
+    from .inference.bulk import predict_many as predict_many
     from .inference.crowd import FollowedPerson as FollowedPerson
     from .inference.people import FoundPerson as FoundPerson
     from .inference.people import find_poses as find_poses

@@ -1,0 +1,287 @@
+"""Photographs by the million as a stream of blocks, each with a name that its content gives it.
+
+The same photographs make the same blocks, in whatever process and however often: so a block whose
+file is there is done, and one that is computed twice takes its own place. No TensorFlow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from ..images import formats, shards
+from ..pose import output
+
+BOX = ("x0", "y0", "x1", "y1")
+_TABLES = (".parquet", ".csv")
+# Small inputs keep several workers busy, large ones make few files: sixteen blocks of 8, then
+# sixteen of twice as many, and so on.
+_FIRST, _LARGEST, _OF_A_SIZE = 8, 256, 16
+# bytes of a table that are held at once, and rows
+_BYTES, _ROWS = 2**22, 8192
+
+
+@dataclass(frozen=True)
+class Block:
+    """Photographs that are looked at together.
+
+    Args:
+        name: of its file, without suffix.
+        paths: of the photographs.
+        boxes: for each a list of boxes (x0, y0, x1, y1), image frame, pixels; empty where it is
+            not said where people are.
+    """
+
+    name: str
+    paths: list[str]
+    boxes: list[list[list[float]]]
+
+    def without(self, answered: set[str]) -> Block:
+        """The same without photographs that another block has answered."""
+        left = [i for i, path in enumerate(self.paths) if path not in answered]
+        if len(left) == len(self.paths):
+            return self
+        number = int(self.name.split("-")[1])
+        return _block(number, [(self.paths[i], self.boxes[i]) for i in left])
+
+
+def blocks_of(photographs: Iterable[str | Path]) -> Iterator[Block]:
+    """Blocks of photographs, as they are read: no more than one is in memory.
+
+    Args:
+        photographs: paths of photographs, folders (with all folders in them), globs, tables of
+            paths (.parquet, .csv: a column `path`, and where they have them the columns `x0`, `y0`,
+            `x1`, `y1`; neighbouring rows of one path are people of one photograph), and URLs of all
+            these in an object store, such as s3://bucket/folder.
+
+    Yields:
+        `Block`.
+
+    Raises:
+        FileNotFoundError, ValueError: one sentence that names what is not there, or the table.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from keras_cpm.inference.blocks import blocks_of
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for number in range(12): (folder / f"{number:02d}.jpg").touch()
+        >>> [len(block.paths) for block in blocks_of([folder])]
+        [8, 4]
+    """
+    gathered, number = [], 0
+    for photograph in _each(dict.fromkeys(map(str, photographs))):
+        gathered.append(photograph)
+        if len(gathered) == min(_LARGEST, _FIRST << number // _OF_A_SIZE):
+            yield _block(number, gathered)
+            gathered, number = [], number + 1
+    if gathered:
+        yield _block(number, gathered)
+
+
+def _block(number, photographs):
+    paths, boxes = map(list, zip(*photographs, strict=True)) if photographs else ([], [])
+    digest = hashlib.sha256(json.dumps([paths, boxes]).encode()).hexdigest()[:16]
+    return Block(f"poses-{number:08d}-{digest}", paths, boxes)
+
+
+def _each(inputs):
+    """(path, boxes) of every photograph; one that two inputs name comes once."""
+    seen: set[str] = set()
+    for one in inputs:
+        if one.lower().endswith(_TABLES):
+            yield from _rows_of_table(one)
+            continue
+        for path in _listed(one):
+            if len(inputs) > 1:
+                if path in seen:
+                    continue
+                seen.add(path)
+            yield path, []
+
+
+def _listed(one):
+    if "://" in one:
+        return _listed_in_store(one)
+    if os.path.isdir(one):
+        return map(str, _in_folder(Path(one)))
+    if os.path.lexists(one) or shards.contains(one):
+        return [one]
+    found = sorted(glob.glob(one, recursive=True)) if glob.has_magic(one) else []
+    if not found:
+        raise FileNotFoundError(f"There is no photograph, folder or table at {one}; check it.")
+    return (str(path) for one in found for path in _listed(one))
+
+
+def _in_folder(folder):
+    photographs, others = formats.list_photographs(folder)
+    yield from photographs
+    for other in others:
+        if other.is_dir():
+            yield from _in_folder(other)
+
+
+def _listed_in_store(url):
+    from pyarrow import fs
+
+    store, path = store_of(url)
+    start = url[: len(url) - len(path)] if url.endswith(path) else url.split("://")[0] + "://"
+    folder = path
+    if glob.has_magic(path):
+        folder = path[: re.search(r"[*?[]", path).start()].rpartition("/")[0]
+    elif store.get_file_info(path).type == fs.FileType.File:
+        return [url]
+    entries = store.get_file_info(fs.FileSelector(folder, recursive=True))
+    found = sorted(one.path for one in entries if one.type == fs.FileType.File)
+    if glob.has_magic(path):
+        found = [one for one in found if Path(one).match(path)]
+    endings = (*formats.PHOTOGRAPHS, *formats.FOREIGN)
+    return [start + one for one in found if one.lower().endswith(endings)]
+
+
+def store_of(place: str | Path) -> tuple[Any, str]:
+    """The file system of a path or URL, as pyarrow has it, and the path in it.
+
+    Raises:
+        ValueError: a URL of a kind that is not known.
+    """
+    from pyarrow import fs
+
+    if "://" not in str(place):
+        return fs.LocalFileSystem(), os.path.abspath(place)
+    try:
+        return fs.FileSystem.from_uri(str(place))
+    except (ValueError, OSError, NotImplementedError) as error:
+        raise ValueError(
+            f"{place} must be the URL of an object store, such as s3://bucket/folder or "
+            f"gs://bucket/folder. pyarrow says: {str(error).splitlines()[0]}"
+        ) from None
+
+
+def _rows_of_table(table):
+    columns, batches = _batches(table)
+    boxed = set(BOX) <= columns
+    rows = (row for batch in batches for row in batch.to_pylist())
+    if not boxed:
+        yield from ((_path(row, table), []) for row in rows)
+        return
+    # only neighbours: a table may be larger than memory
+    for path, people in groupby(rows, lambda row: _path(row, table)):
+        boxes = [[row[name] for name in BOX] for row in people]
+        yield path, [box for box in boxes if None not in box]
+
+
+def _path(row, table):
+    if not row["path"]:
+        raise ValueError(f"{table} must name a photograph in every row of `path`. Received: {row}")
+    return row["path"]
+
+
+def _batches(table):
+    """The names of the columns of a table, and what we need of it in pieces."""
+    import pyarrow as pa
+
+    with _read(table):
+        store, path = store_of(table)
+        if table.lower().endswith(".csv"):
+            return _of_csv(store, path, table)
+        from pyarrow import parquet
+
+        # a folder of files is a table, too, as many programs write it
+        info = store.get_file_info(path)
+        files = [path] if info.is_file else _parquet_files(store, path)
+        first = parquet.ParquetFile(store.open_input_file(files[0]))
+        columns = _known(first.schema_arrow.names, table)
+    types = _types(pa)
+
+    def batches():
+        for one in files:
+            with _read(table), store.open_input_file(one) as file:
+                pieces = parquet.ParquetFile(file).iter_batches(_ROWS, columns=sorted(columns))
+                for batch in pieces:
+                    piece = pa.Table.from_batches([batch])
+                    yield piece.cast(pa.schema([(n, types[n]) for n in piece.column_names]))
+
+    return columns, batches()
+
+
+def _parquet_files(store, folder):
+    from pyarrow import fs
+
+    entries = store.get_file_info(fs.FileSelector(folder, recursive=True))
+    files = sorted(one.path for one in entries if one.path.endswith(".parquet"))
+    return [one for one in files if not Path(one).name.startswith((".", "_"))] or [folder]
+
+
+def _of_csv(store, path, table):
+    import pyarrow as pa
+    from pyarrow import csv
+
+    with store.open_input_stream(path) as file:
+        columns = _known(csv.open_csv(file).schema.names, table)
+    options = {
+        "read_options": csv.ReadOptions(block_size=_BYTES),
+        "convert_options": csv.ConvertOptions(
+            include_columns=sorted(columns), column_types=_types(pa)
+        ),
+    }
+
+    def batches():
+        with _read(table), store.open_input_stream(path) as file:
+            yield from csv.open_csv(file, **options)
+
+    return columns, batches()
+
+
+def _types(pa):
+    return {"path": pa.string(), **dict.fromkeys(BOX, pa.float64())}
+
+
+def _known(names, table):
+    """Those of the columns that say something to us."""
+    if "path" not in names:
+        raise ValueError(
+            f"{table} must have a column `path`. Received: the columns {', '.join(names[:8])}"
+        )
+    boxed = {*BOX} & {*names}
+    if boxed and len(boxed) < len(BOX):
+        raise ValueError(
+            f"{table} must have all of the columns {', '.join(BOX)}, or none. Received: "
+            f"{', '.join(sorted(boxed))}"
+        )
+    return {"path", *boxed}
+
+
+@contextlib.contextmanager
+def _read(table):
+    import pyarrow as pa
+
+    try:
+        yield
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no table at {table}; check the path.") from None
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{table} must be a table of paths, Parquet or CSV: {reason}") from None
+
+
+def write_parquet(table: Any, folder: str, name: str) -> None:
+    """Writes a table as NAME.parquet into a folder or URL, whole or not at all."""
+    from pyarrow import parquet
+
+    if "://" in folder:
+        # an object appears when it is whole
+        store, path = store_of(folder)
+        parquet.write_table(table, f"{path}/{name}.parquet", filesystem=store)
+        return
+    with output.whole(Path(folder) / f"{name}.parquet") as partial:
+        parquet.write_table(table, partial)
