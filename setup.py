@@ -19,6 +19,8 @@ EXTRAS = {
     "serving": ["tensorflow-serving-api>=2.18"],
     # looks inside
     "vis": ["tf-keras-vis>=0.8.7"],
+    # predicts photographs by the million
+    "bulk": ["ray[data]>=2.50", "pyarrow>=17"],
     # trains
     "jax": ["jax>=0.4.30"],
 }

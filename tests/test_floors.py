@@ -26,6 +26,8 @@ HEAVY = {
     "ai_edge_litert": ("export.litert",),
     "ai_edge_quantizer": ("export.quantize",),
     "grpc": ("serving.over_grpc",),
+    "ray": ("inference.bulk",),
+    "pyarrow": ("inference.bulk", "inference.blocks", "inference.looking"),
     "tensorflow_serving": ("serving.over_grpc", "export.saved_model"),
 }
 # these train under any backend of Keras

@@ -6,6 +6,7 @@ import math
 import os
 import re
 import sys
+import time
 
 import click
 
@@ -77,6 +78,31 @@ def progress(title):
     from rich.progress import track
 
     return lambda items: track(items, title, console=Console(stderr=True), transient=True)
+
+
+@contextlib.contextmanager
+def counting(what):
+    """Yields a function of (done, total, bad), which shows on stderr how far it is, how fast, and
+    how long it takes: a bar, or where nobody watches a line a minute.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console, start, said = Console(stderr=True), time.monotonic(), [0.0]
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[at]}"))
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None, at="starting", visible=console.is_terminal)
+
+        def tell(done, total, bad):
+            seconds = time.monotonic() - start
+            left = seconds * (total - done) / max(done, 1)
+            at = f"{done / seconds:.1f} a second, {left / 60:.0f} minutes left, {bad} bad"
+            bar.update(task, completed=done, total=total, at=at)
+            if not console.is_terminal and seconds > said[0] + 60:
+                said[0] = seconds
+                echo(f"{done} of {total} {what}, {at}", err=True)
+
+        yield tell
 
 
 def print_scores(table):

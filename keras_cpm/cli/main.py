@@ -22,6 +22,7 @@ from .commands.import_caffe import import_caffe
 from .commands.inspect import inspect
 from .commands.pack import pack
 from .commands.predict import predict
+from .commands.predict_many import predict_many
 from .commands.prepare import prepare
 from .commands.reproduce import reproduce
 from .commands.serve_test import serve_test
@@ -103,6 +104,7 @@ for command in (
     train,
     evaluate,
     predict,
+    predict_many,
     explain,
     export,
     verify,

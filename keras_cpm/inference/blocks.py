@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..images import formats, shards
@@ -71,7 +71,7 @@ def blocks_of(photographs: Iterable[str | Path]) -> Iterator[Block]:
 
     Example:
         >>> import tempfile
-        >>> from pathlib import Path
+        >>> from pathlib import Path, PurePosixPath
         >>> from keras_cpm.inference.blocks import blocks_of
         >>> folder = Path(tempfile.mkdtemp())
         >>> for number in range(12): (folder / f"{number:02d}.jpg").touch()
@@ -97,16 +97,29 @@ def _block(number, photographs):
 def _each(inputs):
     """(path, boxes) of every photograph; one that two inputs name comes once."""
     seen: set[str] = set()
-    for one in inputs:
+    for one in (path for name in inputs for path in _expanded(name)):
         if one.lower().endswith(_TABLES):
             yield from _rows_of_table(one)
             continue
         for path in _listed(one):
-            if len(inputs) > 1:
-                if path in seen:
-                    continue
+            # one input alone names nothing twice
+            if len(inputs) == 1 and not glob.has_magic(*inputs):
+                yield path, []
+            elif path not in seen:
                 seen.add(path)
-            yield path, []
+                yield path, []
+
+
+def _expanded(one):
+    """What a glob finds: photographs, tables and folders, as in a folder."""
+    if "://" in one or os.path.lexists(one) or not glob.has_magic(one):
+        return [one]
+    endings = (*formats.PHOTOGRAPHS, *formats.FOREIGN, *_TABLES)
+    found = sorted(glob.glob(one, recursive=True))
+    found = [path for path in found if path.lower().endswith(endings) or os.path.isdir(path)]
+    if not found:
+        raise FileNotFoundError(f"There is no photograph, folder or table at {one}; check it.")
+    return found
 
 
 def _listed(one):
@@ -116,10 +129,7 @@ def _listed(one):
         return map(str, _in_folder(Path(one)))
     if os.path.lexists(one) or shards.contains(one):
         return [one]
-    found = sorted(glob.glob(one, recursive=True)) if glob.has_magic(one) else []
-    if not found:
-        raise FileNotFoundError(f"There is no photograph, folder or table at {one}; check it.")
-    return (str(path) for one in found for path in _listed(one))
+    raise FileNotFoundError(f"There is no photograph, folder or table at {one}; check the path.")
 
 
 def _in_folder(folder):
@@ -134,18 +144,21 @@ def _listed_in_store(url):
     from pyarrow import fs
 
     store, path = store_of(url)
-    start = url[: len(url) - len(path)] if url.endswith(path) else url.split("://")[0] + "://"
-    folder = path
+    # what follows a question mark says how the store is reached
+    scheme, query = url.split("://")[0], url.partition("?")[1:]
     if glob.has_magic(path):
-        folder = path[: re.search(r"[*?[]", path).start()].rpartition("/")[0]
+        folder = path[: re.search(r"[*[]", path).start()].rpartition("/")[0]
     elif store.get_file_info(path).type == fs.FileType.File:
         return [url]
+    else:
+        folder = path
     entries = store.get_file_info(fs.FileSelector(folder, recursive=True))
     found = sorted(one.path for one in entries if one.type == fs.FileType.File)
     if glob.has_magic(path):
-        found = [one for one in found if Path(one).match(path)]
+        found = [one for one in found if PurePosixPath(one).match(path)]
     endings = (*formats.PHOTOGRAPHS, *formats.FOREIGN)
-    return [start + one for one in found if one.lower().endswith(endings)]
+    found = [one for one in found if one.lower().endswith(endings)]
+    return [f"{scheme}://{one}{''.join(query)}" for one in found]
 
 
 def store_of(place: str | Path) -> tuple[Any, str]:
@@ -172,7 +185,8 @@ def _rows_of_table(table):
     boxed = set(BOX) <= columns
     rows = (row for batch in batches for row in batch.to_pylist())
     if not boxed:
-        yield from ((_path(row, table), []) for row in rows)
+        for row in rows:
+            yield _path(row, table), []
         return
     # only neighbours: a table may be larger than memory
     for path, people in groupby(rows, lambda row: _path(row, table)):
