@@ -15,7 +15,6 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from ..images.one_writer import one_writer
 from ..pose import output
@@ -203,7 +202,9 @@ def _pending(inputs, folder) -> tuple[Callable[[], Iterator[Block]], int, int]:
 @contextlib.contextmanager
 def _ray(cluster):
     """A connection to a cluster: what is there already, at an address, or on this machine."""
+    # neither reports home, nor messages of its own processes on the terminal
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)

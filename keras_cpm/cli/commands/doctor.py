@@ -25,6 +25,7 @@ _PACKAGES = (
         "runs .tflite files without TensorFlow: pip install 'keras-cpm[mobile]'",
     ),
     ("jax", "0.4.30", "trains under KERAS_BACKEND=jax: pip install 'keras-cpm[jax]'"),
+    ("ray", "2.50", "predicts photographs by the million: pip install 'keras-cpm[bulk]'"),
     ("tf-keras-vis", "0.8.7", "looks inside a network: pip install 'keras-cpm[vis]'"),
 )
 
