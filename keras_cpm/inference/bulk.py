@@ -222,6 +222,12 @@ def _ray(cluster):
                 f"`cluster` must be the address of a cluster of Ray, HOST:PORT or auto. Received: "
                 f"{cluster}, of which Ray says: {str(error).splitlines()[0]}"
             ) from None
+        # Ray has no kind of its own for a machine that is too busy
+        except Exception as error:
+            raise RuntimeError(
+                "Ray did not start, perhaps as this machine is too busy; run the same again. Ray "
+                f"says: {str(error).splitlines()[0]}"
+            ) from error
     try:
         yield
     finally:

@@ -26,8 +26,8 @@ class Looker:
     """
 
     def __init__(self, folder, root, model, people, person_model, threads):
-        self._folder, self._root, self._threads = folder, root, threads
-        self._model = (model, people, person_model)
+        self._folder, self._root = folder, root
+        self._model = (model, people, person_model, threads)
         self._look = None
 
     def __call__(self, blocks: Any) -> Any:
@@ -45,7 +45,7 @@ class Looker:
         counts = []
         for block in blocks.to_pylist():
             try:
-                self._look = self._look or _opened(*self._model, self._threads)
+                self._look = self._look or _opened(*self._model)
             except (ValueError, OSError, ImportError) as error:
                 counts.append(_count([], str(error)))
                 continue
@@ -73,6 +73,8 @@ class _Attempts:
     def __init__(self, folder, name):
         self._path = None if "://" in folder else Path(folder) / f".{name}.attempts"
         self._deaths: dict[int, int] = {}
+        if self._path:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
         if self._path and self._path.is_file():
             words = self._path.read_text().split()
             for number in filter(str.isdigit, words):
