@@ -96,7 +96,7 @@ def _block(number, photographs):
 
 def _each(inputs):
     """(path, boxes) of every photograph; one that two inputs name comes once."""
-    seen: set[str] = set()
+    seen = set()
     for one in (path for name in inputs for path in _expanded(name)):
         if one.lower().endswith(_TABLES):
             yield from _rows_of_table(one)

@@ -72,7 +72,7 @@ class _Attempts:
 
     def __init__(self, folder, name):
         self._path = None if "://" in folder else Path(folder) / f".{name}.attempts"
-        self._deaths: dict[int, int] = {}
+        self._deaths = {}
         if self._path:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         if self._path and self._path.is_file():
