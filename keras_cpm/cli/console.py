@@ -88,18 +88,22 @@ def counting(what):
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    console, start, said = Console(stderr=True), time.monotonic(), [0.0]
+    console, first, said = Console(stderr=True), [], [time.monotonic()]
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[at]}"))
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what, total=None, at="starting", visible=console.is_terminal)
 
         def tell(done, total, bad):
-            seconds = time.monotonic() - start
-            left = seconds * (total - done) / max(done, 1)
-            at = f"{done / seconds:.1f} a second, {left / 60:.0f} minutes left, {bad} bad"
+            now = time.monotonic()
+            # what it takes to begin says nothing of how fast it goes
+            first[:] = first or [now, done]
+            rate, at = (done - first[1]) / max(now - first[0], 1e-3), f"{bad} bad"
+            if rate:
+                left = (total - done) / rate / 60
+                at = f"{rate:.1f} a second, {left:.0f} minutes left, {at}"
             bar.update(task, completed=done, total=total, at=at)
-            if not console.is_terminal and seconds > said[0] + 60:
-                said[0] = seconds
+            if not console.is_terminal and now > said[0] + 60:
+                said[0] = now
                 echo(f"{done} of {total} {what}, {at}", err=True)
 
         yield tell
