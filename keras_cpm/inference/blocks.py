@@ -6,17 +6,16 @@ file is there is done, and one that is computed twice takes its own place. No Te
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from ..images import formats, shards
 from ..pose import output
@@ -26,8 +25,8 @@ _TABLES = (".parquet", ".csv")
 # Small inputs keep several workers busy, large ones make few files: sixteen blocks of 8, then
 # sixteen of twice as many, and so on.
 _FIRST, _LARGEST, _OF_A_SIZE = 8, 256, 16
-# bytes of a table that are held at once, and rows
-_BYTES, _ROWS = 2**22, 8192
+# rows of a table that are held at once
+_ROWS = 8192
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,8 @@ def blocks_of(photographs: Iterable[str | Path]) -> Iterator[Block]:
     Args:
         photographs: paths of photographs, folders (with all folders in them), globs, tables of
             paths (.parquet, .csv: a column `path`, and where they have them the columns `x0`, `y0`,
-            `x1`, `y1`; neighbouring rows of one path are people of one photograph), and URLs of all
-            these in an object store, such as s3://bucket/folder.
+            `x1`, `y1`; neighbouring rows of one path are people of one photograph), URLs of files,
+            folders and tables in an object store, such as s3://bucket/folder.
 
     Yields:
         `Block`.
@@ -71,7 +70,7 @@ def blocks_of(photographs: Iterable[str | Path]) -> Iterator[Block]:
 
     Example:
         >>> import tempfile
-        >>> from pathlib import Path, PurePosixPath
+        >>> from pathlib import Path
         >>> from keras_cpm.inference.blocks import blocks_of
         >>> folder = Path(tempfile.mkdtemp())
         >>> for number in range(12): (folder / f"{number:02d}.jpg").touch()
@@ -98,16 +97,15 @@ def _each(inputs):
     """(path, boxes) of every photograph; one that two inputs name comes once."""
     seen = set()
     for one in (path for name in inputs for path in _expanded(name)):
-        if one.lower().endswith(_TABLES):
-            yield from _rows_of_table(one)
+        if _is_table(one):
+            yield from _photographs_of(one)
             continue
         for path in _listed(one):
-            # one input alone names nothing twice
-            if len(inputs) == 1 and not glob.has_magic(*inputs):
+            if path not in seen:
                 yield path, []
-            elif path not in seen:
+            # one folder alone names nothing twice
+            if len(inputs) > 1 or glob.has_magic(*inputs):
                 seen.add(path)
-                yield path, []
 
 
 def _expanded(one):
@@ -144,21 +142,20 @@ def _listed_in_store(url):
     from pyarrow import fs
 
     store, path = store_of(url)
-    # what follows a question mark says how the store is reached
-    scheme, query = url.split("://")[0], url.partition("?")[1:]
-    if glob.has_magic(path):
-        folder = path[: re.search(r"[*[]", path).start()].rpartition("/")[0]
-    elif store.get_file_info(path).type == fs.FileType.File:
+    there = store.get_file_info(path)
+    if there.type == fs.FileType.NotFound:
+        raise FileNotFoundError(f"There is no photograph or folder at {url}; check it.")
+    if there.is_file:
         return [url]
-    else:
-        folder = path
-    entries = store.get_file_info(fs.FileSelector(folder, recursive=True))
-    found = sorted(one.path for one in entries if one.type == fs.FileType.File)
-    if glob.has_magic(path):
-        found = [one for one in found if PurePosixPath(one).match(path)]
-    endings = (*formats.PHOTOGRAPHS, *formats.FOREIGN)
-    found = [one for one in found if one.lower().endswith(endings)]
-    return [f"{scheme}://{one}{''.join(query)}" for one in found]
+    entries = store.get_file_info(fs.FileSelector(path, recursive=True))
+    inside = sorted(one.path[len(path.rstrip("/")) + 1 :] for one in entries if one.is_file)
+    # what follows a question mark says how the store is reached
+    base, mark, query = url.partition("?")
+    return [
+        f"{base.rstrip('/')}/{quote(name)}{mark}{query}"
+        for name in inside
+        if name.lower().endswith((*formats.PHOTOGRAPHS, *formats.FOREIGN))
+    ]
 
 
 def store_of(place: str | Path) -> tuple[Any, str]:
@@ -180,84 +177,41 @@ def store_of(place: str | Path) -> tuple[Any, str]:
         ) from None
 
 
-def _rows_of_table(table):
-    columns, batches = _batches(table)
-    boxed = set(BOX) <= columns
-    rows = (row for batch in batches for row in batch.to_pylist())
-    if not boxed:
-        for row in rows:
-            yield _path(row, table), []
-        return
-    # only neighbours: a table may be larger than memory
-    for path, people in groupby(rows, lambda row: _path(row, table)):
-        boxes = [[row[name] for name in BOX] for row in people]
+def _photographs_of(table):
+    """(path, boxes) of the rows; only neighbours are put together: it may be larger than memory."""
+    for path, rows in groupby(_rows(table), lambda row: row["path"]):
+        if not path:
+            raise ValueError(f"{table} must name a photograph in every row of `path`.")
+        boxes = [[row[name] for name in BOX] for row in rows if BOX[0] in row]
         yield path, [box for box in boxes if None not in box]
 
 
-def _path(row, table):
-    if not row["path"]:
-        raise ValueError(f"{table} must name a photograph in every row of `path`. Received: {row}")
-    return row["path"]
-
-
-def _batches(table):
-    """The names of the columns of a table, and what we need of it in pieces."""
+def _rows(table):
     import pyarrow as pa
+    from pyarrow import csv, dataset
 
-    with _read(table):
+    types = {"path": pa.string(), **dict.fromkeys(BOX, pa.float64())}
+    try:
         store, path = store_of(table)
-        if table.lower().endswith(".csv"):
-            return _of_csv(store, path, table)
-        from pyarrow import parquet
-
-        # a folder of files is a table, too, as many programs write it
-        info = store.get_file_info(path)
-        files = [path] if info.is_file else _parquet_files(store, path)
-        first = parquet.ParquetFile(store.open_input_file(files[0]))
-        columns = _known(first.schema_arrow.names, table)
-    types = _types(pa)
-
-    def batches():
-        for one in files:
-            with _read(table), store.open_input_file(one) as file:
-                pieces = parquet.ParquetFile(file).iter_batches(_ROWS, columns=sorted(columns))
-                for batch in pieces:
-                    piece = pa.Table.from_batches([batch])
-                    yield piece.cast(pa.schema([(n, types[n]) for n in piece.column_names]))
-
-    return columns, batches()
+        kind = "parquet"
+        if _is_table(table, ".csv"):
+            options = csv.ConvertOptions(column_types=types)
+            kind = dataset.CsvFileFormat(convert_options=options)
+        # a folder of Parquet files is a table, too, as many programs write it
+        found = dataset.dataset(path, filesystem=store, format=kind)
+        schema = pa.schema([(name, types[name]) for name in _known(found.schema.names, table)])
+        little = {"batch_size": _ROWS, "batch_readahead": 1, "fragment_readahead": 1}
+        for batch in found.to_batches(columns=schema.names, **little):
+            yield from batch.cast(schema).to_pylist()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no table at {table}; check the path.") from None
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{table} must be a table of paths, Parquet or CSV: {reason}") from None
 
 
-def _parquet_files(store, folder):
-    from pyarrow import fs
-
-    entries = store.get_file_info(fs.FileSelector(folder, recursive=True))
-    files = sorted(one.path for one in entries if one.path.endswith(".parquet"))
-    return [one for one in files if not Path(one).name.startswith((".", "_"))] or [folder]
-
-
-def _of_csv(store, path, table):
-    import pyarrow as pa
-    from pyarrow import csv
-
-    with store.open_input_stream(path) as file:
-        columns = _known(csv.open_csv(file).schema.names, table)
-    options = {
-        "read_options": csv.ReadOptions(block_size=_BYTES),
-        "convert_options": csv.ConvertOptions(
-            include_columns=sorted(columns), column_types=_types(pa)
-        ),
-    }
-
-    def batches():
-        with _read(table), store.open_input_stream(path) as file:
-            yield from csv.open_csv(file, **options)
-
-    return columns, batches()
-
-
-def _types(pa):
-    return {"path": pa.string(), **dict.fromkeys(BOX, pa.float64())}
+def _is_table(name, endings=_TABLES):
+    return name.partition("?")[0].lower().endswith(endings)
 
 
 def _known(names, table):
@@ -272,20 +226,7 @@ def _known(names, table):
             f"{table} must have all of the columns {', '.join(BOX)}, or none. Received: "
             f"{', '.join(sorted(boxed))}"
         )
-    return {"path", *boxed}
-
-
-@contextlib.contextmanager
-def _read(table):
-    import pyarrow as pa
-
-    try:
-        yield
-    except FileNotFoundError:
-        raise FileNotFoundError(f"There is no table at {table}; check the path.") from None
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{table} must be a table of paths, Parquet or CSV: {reason}") from None
+    return ["path", *(name for name in BOX if name in boxed)]
 
 
 def write_parquet(table: Any, folder: str, name: str) -> None:

@@ -256,7 +256,8 @@ def _looked_at(todo, arguments, workers, cluster):
         batch_format="pyarrow",
         fn_constructor_kwargs={**arguments, "threads": threads},
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers, initial_size=workers),
-        num_cpus=min(1, cores / workers),
+        # a cluster that grows has none yet
+        num_cpus=1 if cluster else min(1, cores / workers),
     )
     for batch in looked.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         yield from batch.to_pylist()

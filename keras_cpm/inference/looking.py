@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,13 @@ from .blocks import store_of, write_parquet
 # than there is, say, would otherwise stop everything for ever. Not the first, which may be chance.
 _DEATHS = 3
 _SIGNATURE = "1/saved_model.pb"
+# outputs of the signature `people` -> columns
+_OF_A_PERSON = {
+    "keypoints": "keypoints",
+    "scores": "scores",
+    "person_scores": "person_score",
+    "boxes": "box",
+}
 
 
 class Looker:
@@ -68,24 +76,26 @@ class Looker:
 
 
 class _Attempts:
-    """Which photograph of a block is looked at, where the next worker reads it if this one dies."""
+    """Which photograph of a block is looked at, where the next worker reads it if this one dies: a
+    line a worker, whose last number is where it was.
+    """
 
     def __init__(self, folder, name):
         self._path = None if "://" in folder else Path(folder) / f".{name}.attempts"
-        self._deaths = {}
+        self._deaths = Counter()
         if self._path:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-        if self._path and self._path.is_file():
-            words = self._path.read_text().split()
-            for number in filter(str.isdigit, words):
-                self._deaths[int(number)] = self._deaths.get(int(number), 0) + 1
+            with open(self._path, "a+") as file:
+                file.seek(0)
+                self._deaths.update(line.split()[-1] for line in file if line.strip())
+                file.write("\n")
 
     def begin(self, number):
         """How many workers died at this photograph."""
         if self._path:
-            died = [n for n, deaths in self._deaths.items() for _ in range(deaths)]
-            self._path.write_text(" ".join(map(str, [*died, number])))
-        return self._deaths.get(number, 0)
+            with open(self._path, "a") as file:
+                file.write(f"{number} ")
+        return self._deaths[str(number)]
 
     def end(self):
         if self._path:
@@ -234,28 +244,25 @@ def _of_served(folder, people):
         data = source if isinstance(source, bytes) else decode.encoded(source)
         image = tf.reshape(transcode.readable(tf.constant(data)), [1])
         if boxes:
-            rows = [
-                {
-                    **_first(signatures["boxes"](image=image, box=tf.constant([box], tf.float32))),
-                    "box": box,
-                }
-                for box in boxes
+            at = signatures["boxes"]
+            return [
+                {**_first(at(image=image, box=tf.constant([b], tf.float32))), "box": b}
+                for b in boxes
             ]
-        elif people == "auto":
-            found = {k: v.numpy()[0] for k, v in signatures["people"](image=image).items()}
-            _raise_for(found["error"])
-            columns = ("keypoints", "scores", "person_scores", "boxes")
-            names = ("keypoints", "scores", "person_score", "box")
-            rows = [
-                {name: found[c][i].tolist() for name, c in zip(names, columns, strict=True)}
-                for i in range(found["count"])
-            ]
-        else:
+        if people == "whole":
             row = _first(signatures["serving_default"](image=image))
-            _raise_for(row["error"])
+            if row["error"]:
+                raise ValueError(row["error"])
             around = search.boxes_around(row["keypoints"], row["scores"])
-            rows = [{**row, "box": around.numpy().tolist()}]
-        return [{**row, "error": row.get("error", "")} for row in rows]
+            return [{**row, "box": around.numpy().tolist()}]
+        found = {
+            name: value.numpy()[0] for name, value in signatures["people"](image=image).items()
+        }
+        if found["error"]:
+            raise ValueError(_sentence(found["error"]))
+        columns = zip(*(found[name].tolist() for name in _OF_A_PERSON), strict=True)
+        rows = [dict(zip(_OF_A_PERSON.values(), row, strict=True)) for row in columns]
+        return [{**row, "error": ""} for row in rows[: found["count"]]]
 
     # the functions of `signatures` die with what they were loaded from
     look.model = loaded
@@ -263,13 +270,12 @@ def _of_served(folder, people):
 
 
 def _first(found):
-    error = found["error"].numpy()[0].decode()
-    keypoints = [] if error else found["keypoints"].numpy()[0].tolist()
-    scores = [] if error else found["scores"].numpy()[0].tolist()
-    return {"keypoints": keypoints, "scores": scores, "error": error}
+    found = {name: value.numpy()[0] for name, value in found.items()}
+    error = _sentence(found["error"])
+    names = ("keypoints", "scores")
+    return {**{name: [] if error else found[name].tolist() for name in names}, "error": error}
 
 
-def _raise_for(error):
-    error = error.decode() if isinstance(error, bytes) else error
-    if error:
-        raise ValueError(f"{error[0].upper()}{error[1:]}.")
+def _sentence(error):
+    text = error.decode()
+    return f"{text[0].upper()}{text[1:]}." if text else ""

@@ -32,7 +32,7 @@ def test_folders_globs_files_and_urls_each_once(folder):
     assert paths(f"{folder}/*.jpg") == [a] and paths(f"{folder}/**/*.webp") == [c]
     assert paths(b, folder, f"{folder}/*") == [b, a, c]
     assert paths(folder.as_uri()) == [f"file://{path}" for path in (a, b, c)]
-    assert paths(f"{folder.as_uri()}/*.jpg") == [f"file://{a}"]
+    assert paths(f"{folder.as_uri()}/") == paths(folder.as_uri())
     assert paths(f"file://{a}") == [f"file://{a}"]
 
 
@@ -72,6 +72,7 @@ def test_a_folder_of_parquet_is_a_table(tmp_path):
         ("other.csv", "", "There is no table at"),
         ("other.jpg", "", "There is no photograph, folder or table at"),
         ("*.gif", "", "There is no photograph, folder or table at"),
+        ("file:///nowhere/b.jpg", "", "There is no photograph or folder at"),
         ("ftp://a/b.jpg", "", "must be the URL of an object store"),
     ],
 )

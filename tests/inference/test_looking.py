@@ -108,7 +108,7 @@ def test_a_bad_photograph_is_one_row_with_its_reason(seen, tmp_path, drawn_recor
     assert all(row["error"] and not row["keypoints"] and not row["person"] for row in rows[:-1])
     assert all("\n" not in row["error"] for row in rows)
     assert rows[-1]["error"] == "" and len(rows[-1]["keypoints"]) == 14
-    assert counts == [{"photographs": 5, "people": 1, "errors": 4, "refusal": ""}]
+    assert counts == [{"photographs": 6, "people": 1, "errors": 5, "refusal": ""}]
 
 
 def test_people_are_found(seen, tiny, tmp_path):
@@ -136,7 +136,7 @@ def test_a_photograph_at_which_workers_die_is_left_out_in_the_end(seen, tiny, tm
     (block,) = blocks_of(images)
     left = tmp_path / "out" / f".{block.name}.attempts"
     left.parent.mkdir()
-    for deaths, errors in (("1", 0), ("1 1", 0), ("1 1 2", 0), ("1 1 1", 1)):
+    for deaths, errors in (("0 1", 0), ("0 1\n0 1", 0), ("0 1\n\n1\n2", 0), ("1\n0 1\n1 ", 1)):
         left.write_text(deaths)
         rows, counts = seen(images, tiny)
         assert counts[0]["errors"] == errors and len(rows) == 3 and not left.exists()
