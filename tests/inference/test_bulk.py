@@ -1,17 +1,16 @@
-"""Photographs by the million: what is kept, refused and done once, whoever is killed.
+"""Photographs by the million: what is kept, refused and done once.
 
-`test_looking` has the rows of a block, `test_blocks` what becomes one.
+`test_looking` has the rows of a block, `test_blocks` what becomes one, `tests/benchmarks/test_bulk`
+what is there when workers and the command are killed.
 """
 
 import os
 import shutil
-import signal
+import socket
 import subprocess
 import sys
-import time
-from pathlib import Path
+import tempfile
 
-import numpy as np
 import pytest
 
 import keras_cpm
@@ -99,10 +98,36 @@ def test_a_folder_of_somebody_is_refused(album, tmp_path):
     assert {path.name for path in out.iterdir()} <= {"letter.txt", "_lock"}
 
 
+@pytest.fixture(scope="module")
+def cluster():
+    """Address of a cluster of one machine that somebody else started."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = "127.0.0.1:{1}".format(*free.getsockname())
+    words = ["start", "--head", "--block", "--node-ip-address=127.0.0.1", "--num-cpus=2"]
+    words += ["--include-dashboard=false", f"--port={address.split(':')[1]}"]
+    # paths of sockets must be short
+    folder = tempfile.mkdtemp()
+    head = subprocess.Popen(
+        [sys.executable, "-m", "ray.scripts.scripts", *words, f"--temp-dir={folder}"],
+        env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    said = iter(head.stdout.readline, "")
+    assert any("--block" in line for line in said)
+    yield address
+    head.terminate()
+    head.communicate(timeout=60)
+    shutil.rmtree(folder)
+
+
 @pytest.mark.slow
-def test_only_what_a_folder_has_not_is_looked_at(album, tiny, tmp_path):
+def test_a_cluster_looks_at_what_a_folder_has_not(album, tiny, tmp_path, cluster):
     folder, out, told = album(20, bad=1), tmp_path / "out", []
-    options = {"model": tiny, "workers": 1}
+    with pytest.raises(ValueError, match="There is no folder"):
+        keras_cpm.predict_many(folder, tmp_path / "other", model=tmp_path / "no", cluster=cluster)
+    options = {"model": tiny, "workers": 1, "cluster": cluster}
     counts = keras_cpm.predict_many(folder, out, tell=lambda *n: told.append(n), **options)
     assert counts == {"photographs": 20, "people": 19, "errors": 1, "kept": 0}
     assert told[-1] == (20, 20, 1) and [done for done, _, _ in told] == sorted({*map(min, told)})
@@ -110,70 +135,6 @@ def test_only_what_a_folder_has_not_is_looked_at(album, tiny, tmp_path):
     shutil.copy(folder / "0000.png", folder / "0000.first.png")
     counts = keras_cpm.predict_many([folder], out, **options)
     assert counts == {"photographs": 1, "people": 1, "errors": 0, "kept": 20}
-    rows = once(out, folder)
-    predictor = keras_cpm.Predictor(*keras_cpm.load(tiny))
-    pose = predictor(folder / "0003.png")
-    np.testing.assert_allclose(
-        rows[str(folder / "0003.png")]["keypoints"], pose.keypoints, atol=0.05
-    )
-    assert "cannot be decoded" in rows[str(folder / "0007.png")]["error"]
-
-
-@pytest.mark.slow
-def test_a_model_that_is_none_ends_the_call(album, tmp_path):
-    with pytest.raises(ValueError, match="There is no folder"):
-        keras_cpm.predict_many(album(2), tmp_path / "out", model=tmp_path / "none", workers=1)
-
-
-def started(folder, out, model):
-    words = ["predict-many", folder, "--out", out, "--model", model, "--workers", 1]
-    return subprocess.Popen([sys.executable, "-m", "keras_cpm", *map(str, words)])
-
-
-def wait_for(out, count, process):
-    """Until so many blocks are there."""
-    end = time.monotonic() + 600
-    while len(list(out.glob("*.parquet"))) < count:
-        assert process.poll() is None and time.monotonic() < end
-        time.sleep(0.01)
-
-
-def workers_of(pid):
-    """The processes of Ray, below one, that hold a model."""
-    parents, found = {}, []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            parents[int(path.name)] = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-            if b"MapWorker" in (path / "cmdline").read_bytes():
-                found.append(int(path.name))
-        except OSError:
-            continue
-
-    def below(one):
-        return one == pid or (one in parents and below(parents[one]))
-
-    return [one for one in found if below(one)]
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="workers are found in /proc")
-def test_whoever_is_killed_every_photograph_is_there_once(album, tiny, tmp_path):
-    folder, out = album(200, bad=5), tmp_path / "out"
-    driver = started(folder, out, tiny)
-    wait_for(out, 2, driver)
-    (worker,) = workers_of(driver.pid)
-    os.kill(worker, signal.SIGKILL)
-    wait_for(out, 5, driver)
-    driver.kill()
-    driver.wait()
-    done = len(list(out.glob("*.parquet")))
-    assert 5 <= done < 21
-    assert started(folder, out, tiny).wait(timeout=900) == 0
-    rows = once(out, folder)
-    assert sum(bool(row["error"]) for row in rows.values()) == 5
-    assert len(list(out.glob("*.parquet"))) == 21 and not list(out.glob(".*"))
-    predictor = keras_cpm.Predictor(*keras_cpm.load(tiny))
-    poses = [predictor(folder / f"{number:04d}.png") for number in range(6)]
-    for number in (n for n in range(200) if n not in range(7, 62, 11)):
-        found = rows[str(folder / f"{number:04d}.png")]["keypoints"]
-        np.testing.assert_allclose(found, poses[number % 6].keypoints, atol=0.05)
+    assert "cannot be decoded" in once(out, folder)[str(folder / "0007.png")]["error"]
+    with pytest.raises(ValueError, match="`cluster` must be the address of a cluster of Ray"):
+        keras_cpm.predict_many(folder, tmp_path / "new", model=tiny, cluster="127.0.0.1:1")
