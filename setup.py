@@ -63,6 +63,8 @@ setup(
             "opencv-python>=4.14,<5",
             "pillow>=10",
             "tensorboard>=2.18",
+            # the pods of examples/bulk
+            "kubernetes-validate>=1.33",
             # notebooks
             *("jupytext>=1.16", "nbclient>=0.10", "ipykernel>=6", "matplotlib>=3.8"),
         ],

@@ -164,7 +164,7 @@ class Constant:
 
 
 def plan(count):
-    """A table of `count` rows: seconds to the first and the last answer, and the command's memory."""
+    """A table of `count` rows: seconds to the first and the last answer, and memory."""
     import pyarrow as pa
     import ray.data  # noqa: F401
     from pyarrow import parquet

@@ -30,20 +30,33 @@ def served(tiny, tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def seen(tmp_path):
-    """Function: the rows of photographs, and the counts."""
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    """The folder that workers write into."""
+    return tmp_path_factory.mktemp("answers")
+
+
+@pytest.fixture(scope="module")
+def seen(answers):
+    """Function: the rows of photographs, and the counts; each model is opened once."""
+    lookers = {}
 
     def look(inputs, model, people="whole", person_model=None):
-        arguments = (str(tmp_path / "out"), str(tmp_path), str(model), people, person_model, None)
-        looker, rows, counts = Looker(*arguments), [], []
+        arguments = (str(model), people, person_model)
+        looker = lookers.setdefault(arguments, Looker(str(answers), "/", *arguments, None))
+        rows, counts = [], []
         for block in blocks_of(inputs):
             counts += looker(pa.Table.from_pylist([vars(block)])).to_pylist()
-            path = tmp_path / "out" / f"{block.name}.parquet"
+            path = answers / f"{block.name}.parquet"
             rows += parquet.read_table(path).to_pylist() if path.is_file() else []
         return rows, counts
 
     return look
+
+
+@pytest.fixture(scope="module")
+def predictor(tiny):
+    return keras_cpm.Predictor(*keras_cpm.load(tiny))
 
 
 @pytest.fixture
@@ -56,11 +69,10 @@ def table(tmp_path, drawn_records):
     return path
 
 
-def test_rows_are_what_the_predictor_says(seen, tiny, drawn_records):
+def test_rows_are_what_the_predictor_says(seen, tiny, predictor, drawn_records):
     images = [record.image for record in drawn_records]
     rows, counts = seen(images, tiny)
     assert counts == [{"photographs": 6, "people": 6, "errors": 0, "refusal": ""}]
-    predictor = keras_cpm.Predictor(*keras_cpm.load(tiny))
     for row, image in zip(rows, images, strict=True):
         pose = predictor(image)
         np.testing.assert_allclose(row["keypoints"], pose.keypoints, atol=0.05)
@@ -79,13 +91,13 @@ def test_an_export_says_the_same(seen, tiny, served, drawn_records):
 
 
 @pytest.mark.parametrize("kind", ["tiny", "served"])
-def test_boxes_of_a_table_are_the_people(seen, table, tiny, kind, request):
+def test_boxes_of_a_table_are_the_people(seen, table, predictor, kind, request):
     rows, counts = seen([table], request.getfixturevalue(kind))
     assert [row["person"] for row in rows] == [1, 2, 1]
     assert rows[0]["box"] == [10, 10, 90, 80] and rows[1]["box"] == [50, 20, 10, 80]
     assert "box" in rows[1]["error"] and rows[1]["keypoints"] == []
     assert counts == [{"photographs": 2, "people": 2, "errors": 1, "refusal": ""}]
-    pose = keras_cpm.Predictor(*keras_cpm.load(tiny))(rows[2]["path"], box=(5, 5, 60, 90))
+    pose = predictor(rows[2]["path"], box=(5, 5, 60, 90))
     np.testing.assert_allclose(rows[2]["keypoints"], pose.keypoints, atol=0.05)
 
 
@@ -128,14 +140,13 @@ def test_a_model_that_is_none_is_said_and_nothing_is_written(seen, tmp_path, dra
     assert rows == [] and "There is no folder" in counts[0]["refusal"]
 
 
-def test_a_photograph_at_which_workers_die_is_left_out_in_the_end(seen, tiny, tmp_path):
+def test_a_photograph_at_which_workers_die_is_left_out_in_the_end(seen, tiny, answers, tmp_path):
     """What a killed worker leaves is all that the next one knows of it."""
     for number in range(3):
         cv2.imwrite(str(tmp_path / f"{number}.png"), photograph([(50, 50)]))
     images = [str(tmp_path / f"{number}.png") for number in range(3)]
     (block,) = blocks_of(images)
-    left = tmp_path / "out" / f".{block.name}.attempts"
-    left.parent.mkdir()
+    left = answers / f".{block.name}.attempts"
     for deaths, errors in (("0 1", 0), ("0 1\n0 1", 0), ("0 1\n\n1\n2", 0), ("1\n0 1\n1 ", 1)):
         left.write_text(deaths)
         rows, counts = seen(images, tiny)
