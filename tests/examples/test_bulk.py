@@ -13,7 +13,6 @@ import keras_cpm
 from keras_cpm.cli.commands.predict_many import predict_many
 
 yaml = pytest.importorskip("yaml")
-kubernetes = pytest.importorskip("kubernetes_validate")
 
 FOLDER = Path(__file__).parents[2] / "examples/bulk"
 
@@ -29,6 +28,7 @@ def groups(job):
 
 
 def test_the_pods_are_those_of_kubernetes(job):
+    kubernetes = pytest.importorskip("kubernetes_validate")
     for group in groups(job):
         pod = {"metadata": {"name": "pod"}, "template": group["template"]}
         kubernetes.validate({"apiVersion": "v1", "kind": "PodTemplate", **pod}, "1.33", strict=True)

@@ -114,8 +114,10 @@ def cluster():
         stderr=subprocess.STDOUT,
         text=True,
     )
-    said = iter(head.stdout.readline, "")
-    assert any("--block" in line for line in said)
+    said = []
+    while not said or (said[-1] and "--block" not in said[-1]):
+        said.append(head.stdout.readline())
+    assert said[-1], "".join(said)
     yield address
     head.terminate()
     head.communicate(timeout=60)
