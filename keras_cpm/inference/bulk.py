@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -213,26 +214,35 @@ def _ray(cluster):
         quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
         try:
             if cluster:
+                _reach(cluster)
                 ray.init(address=cluster, **quiet)
             else:
                 # not one that a variable of the environment names
                 ray.init(address="local", include_dashboard=False, **quiet)
-        except ConnectionError as error:
-            raise ValueError(
-                f"`cluster` must be the address of a cluster of Ray, HOST:PORT or auto. Received: "
-                f"{cluster}, of which Ray says: {str(error).splitlines()[0]}"
-            ) from None
-        # Ray has no kind of its own for a machine that is too busy
+        # Ray has no kind of its own
         except Exception as error:
+            says = (str(error) or type(error).__name__).splitlines()[0]
+            if cluster:
+                raise ValueError(
+                    f"`cluster` must be the address of a cluster of Ray, HOST:PORT or auto, of "
+                    f"which this machine has the token. Received: {cluster}. Ray says: {says}"
+                ) from error
             raise RuntimeError(
                 "Ray did not start, perhaps as this machine is too busy; run the same again. Ray "
-                f"says: {str(error).splitlines()[0]}"
+                f"says: {says}"
             ) from error
     try:
         yield
     finally:
         if ours:
             ray.shutdown()
+
+
+def _reach(cluster):
+    """Ray itself asks for minutes where nobody answers."""
+    host, colon, port = cluster.rpartition(":")
+    if colon:
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _looked_at(todo, arguments, workers, cluster):

@@ -98,6 +98,12 @@ def test_a_folder_of_somebody_is_refused(album, tmp_path):
     assert {path.name for path in out.iterdir()} <= {"letter.txt", "_lock"}
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "head", "head:port"])
+def test_nobody_at_an_address_costs_a_sentence(album, tiny, tmp_path, address):
+    with pytest.raises(ValueError, match=f"`cluster` must be .+ Received: {address}. Ray says: "):
+        keras_cpm.predict_many(album(2), tmp_path / "new", model=tiny, cluster=address)
+
+
 @pytest.fixture(scope="module")
 def cluster():
     """Address of a cluster of one machine that somebody else started."""
@@ -109,7 +115,7 @@ def cluster():
     folder = tempfile.mkdtemp()
     head = subprocess.Popen(
         [sys.executable, "-m", "ray.scripts.scripts", *words, f"--temp-dir={folder}"],
-        env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
+        env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -129,14 +135,12 @@ def test_a_cluster_looks_at_what_a_folder_has_not(album, tiny, tmp_path, cluster
     folder, out, told = album(20, bad=1), tmp_path / "out", []
     with pytest.raises(ValueError, match="There is no folder"):
         keras_cpm.predict_many(folder, tmp_path / "other", model=tmp_path / "no", cluster=cluster)
-    options = {"model": tiny, "workers": 1, "cluster": cluster}
-    counts = keras_cpm.predict_many(folder, out, tell=lambda *n: told.append(n), **options)
-    assert counts == {"photographs": 20, "people": 19, "errors": 1, "kept": 0}
-    assert told[-1] == (20, 20, 1) and [done for done, _, _ in told] == sorted({*map(min, told)})
+    begun(out, folder, tiny, blocks=1)
     # a photograph before all others, so that every block becomes another
     shutil.copy(folder / "0000.png", folder / "0000.first.png")
-    counts = keras_cpm.predict_many([folder], out, **options)
-    assert counts == {"photographs": 1, "people": 1, "errors": 0, "kept": 20}
+    counts = keras_cpm.predict_many(
+        [folder], out, model=tiny, workers=1, cluster=cluster, tell=lambda *n: told.append(n)
+    )
+    assert counts == {"photographs": 13, "people": 13, "errors": 0, "kept": 8}
+    assert told[-1] == (13, 13, 0) and [done for done, _, _ in told] == sorted({*map(min, told)})
     assert "cannot be decoded" in once(out, folder)[str(folder / "0007.png")]["error"]
-    with pytest.raises(ValueError, match="`cluster` must be the address of a cluster of Ray"):
-        keras_cpm.predict_many(folder, tmp_path / "new", model=tiny, cluster="127.0.0.1:1")
