@@ -157,7 +157,7 @@ class Constant:
     def __call__(self, blocks):
         import pyarrow as pa
 
-        counts = [{"photographs": len(paths.as_py())} for paths in blocks["paths"]]
+        counts = [{"photographs": len(json.loads(b)["paths"])} for b in blocks["block"].to_pylist()]
         return pa.Table.from_pylist(
             [{**count, "people": 0, "errors": 0, "refusal": ""} for count in counts]
         )

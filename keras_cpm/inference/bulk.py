@@ -225,7 +225,7 @@ def _ray(cluster):
             if cluster:
                 raise ValueError(
                     f"`cluster` must be the address of a cluster of Ray, HOST:PORT or auto, of "
-                    f"which this machine has the token. Received: {cluster}. Ray says: {says}"
+                    f"which this machine has the token. Received: {cluster} ({says})"
                 ) from error
             raise RuntimeError(
                 "Ray did not start, perhaps as this machine is too busy; run the same again. Ray "
@@ -240,14 +240,13 @@ def _ray(cluster):
 
 def _reach(cluster):
     """Ray itself asks for minutes where nobody answers."""
-    host, colon, port = cluster.rpartition(":")
-    if colon:
+    if cluster != "auto":
+        host, _, port = cluster.rpartition(":")
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _looked_at(todo, arguments, workers, cluster):
     """The counts of one block after the other, in any order."""
-    import pyarrow as pa
     import ray
 
     cores = int(ray.cluster_resources().get("CPU", 1))
@@ -257,10 +256,9 @@ def _looked_at(todo, arguments, workers, cluster):
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    fields = {"paths": pa.list_(pa.string()), "boxes": pa.list_(pa.list_(pa.list_(pa.float64())))}
-    schema = pa.schema({"name": pa.string(), **fields})
-    tables = [ray.put(pa.Table.from_pylist([vars(block)], schema)) for block in todo()]
-    looked = ray.data.from_arrow_refs(tables).map_batches(
+    # a block of ours is one of Ray's, so that workers are given one after the other
+    items = [{"block": json.dumps(vars(block))} for block in todo()]
+    looked = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
         Looker,
         batch_size=1,
         batch_format="pyarrow",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from functools import partial
@@ -42,7 +43,7 @@ class Looker:
         """Looks at blocks and writes what is seen.
 
         Args:
-            blocks: `pyarrow.Table` with the columns `name`, `paths`, `boxes` of `Block`.
+            blocks: `pyarrow.Table` with a column `block`, JSON of `Block`.
 
         Returns:
             `pyarrow.Table`: `photographs`, `people`, `errors` are counts, `refusal` says why the
@@ -51,7 +52,7 @@ class Looker:
         import pyarrow as pa
 
         counts = []
-        for block in blocks.to_pylist():
+        for block in map(json.loads, blocks["block"].to_pylist()):
             try:
                 self._look = self._look or _opened(*self._model)
             except (ValueError, OSError, ImportError) as error:

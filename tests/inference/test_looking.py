@@ -1,5 +1,7 @@
 """What a worker makes of a block: the rows of good and bad photographs, by bundles and exports."""
 
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -46,7 +48,7 @@ def seen(answers):
         looker = lookers.setdefault(arguments, Looker(str(answers), "/", *arguments, None))
         rows, counts = [], []
         for block in blocks_of(inputs):
-            counts += looker(pa.Table.from_pylist([vars(block)])).to_pylist()
+            counts += looker(pa.table({"block": [json.dumps(vars(block))]})).to_pylist()
             path = answers / f"{block.name}.parquet"
             rows += parquet.read_table(path).to_pylist() if path.is_file() else []
         return rows, counts
