@@ -100,7 +100,10 @@ def kills(folder, out, model, *, workers=1, deaths=DEATHS):
             command.wait()
             command = start(folder, out, model, workers)
         else:
-            os.kill(workers_of(command.pid)[0], signal.SIGKILL)
+            # one that was killed before may still be on its way back
+            while not (alive := workers_of(command.pid)):
+                time.sleep(0.1)
+            os.kill(alive[0], signal.SIGKILL)
     while command.poll() is None:
         held[len(deaths) :] = [megabytes(command.pid)]
         time.sleep(0.2)
