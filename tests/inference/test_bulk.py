@@ -4,6 +4,7 @@
 what is there when workers and the command are killed.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -127,7 +128,9 @@ def cluster():
     assert said[-1], "".join(said)
     yield address
     head.terminate()
-    head.communicate(timeout=60)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        head.communicate(timeout=60)
+    head.kill()
     shutil.rmtree(folder)
 
 
