@@ -49,6 +49,7 @@ def make_dataset(
     first_step: int | None = None,
     missing: str = "ignore",
     center_map: bool = True,
+    share: tuple[int, int] | None = None,
 ) -> tf.data.Dataset:
     """Makes the batches that `model.fit` takes.
 
@@ -67,12 +68,17 @@ def make_dataset(
             `steps_per_epoch=num_steps(...)`.
         missing: what a part without label teaches; see `codec.encode`.
         center_map: whether the model has that input.
+        share: number of this process and of all that train together, which must divide
+            `batch_size`: each reads its piece of every batch, in the order of the processes. All
+            batches are whole then: what lacks at the end of a pass comes from its start and has no
+            weight; the weights of the others make up for it, so that a mean over samples stays
+            what it is.
 
     Returns:
         `tf.data.Dataset` of (inputs, targets): "image" (B, H, W, 3) float32 RGB 0..255,
         "center_map" (B, H, W, 1), "stage1" (B, h, w, C) with everybody's peaks, "stage2".. with the
         primary person's only. With `stages=1` the target is that of "stage1" itself, as Keras wants
-        it.
+        it. With `share` and without `shuffle` there is a third: (B,) weights of the samples.
 
     Raises:
         ValueError, FileNotFoundError: no records, no part in common, a person without centre or
@@ -93,16 +99,19 @@ def make_dataset(
     # nothing here is Python's control flow; converting it would take most of the time of the start
     @tf.autograph.experimental.do_not_convert
     def sample(ticket):
-        return _read(_place(_look_up(table, ticket, augment), spec), spec, missing)
+        read = _read(_place(_look_up(table, ticket, augment), spec), spec, missing)
+        return read | {name: ticket[name] for name in ("weight",) if name in ticket}
 
     @tf.autograph.experimental.do_not_convert
     def targets(batch):
-        return _targets(batch, spec, stages, missing, center_map)
+        weight = [batch.pop("weight")] if "weight" in batch else []
+        return (*_targets(batch, spec, stages, missing, center_map), *weight)
 
     parallel = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
-    tickets = _tickets(len(records), batch_size, shuffle, seed, first_step)
+    tickets = _tickets(len(records), batch_size, shuffle, seed, first_step, share)
     samples = tickets.map(sample, **parallel)
-    batches = samples.batch(batch_size, drop_remainder=_drops(len(records), batch_size, shuffle))
+    whole = share is not None or _drops(len(records), batch_size, shuffle)
+    batches = samples.batch(batch_size // share[1] if share else batch_size, drop_remainder=whole)
     batches = batches.map(targets, **parallel)
     if first_step is None:
         batches = batches.apply(
@@ -199,12 +208,12 @@ def _drops(num_records, batch_size, shuffle):
     return shuffle and num_records >= batch_size
 
 
-def _tickets(num_records, batch_size, shuffle, seed, first_step):
+def _tickets(num_records, batch_size, shuffle, seed, first_step, share=None):
     """Dataset of record number, k and the seed of the epoch, epoch after epoch."""
     steps = num_steps(num_records, batch_size, shuffle)
-    # only whole batches in the endless stream: what lacks at the end of an epoch comes from its
-    # start
-    whole = first_step is not None or _drops(num_records, batch_size, shuffle)
+    # only whole batches in the endless stream, and for several processes: what lacks at the end of
+    # an epoch comes from its start
+    whole = first_step is not None or share or _drops(num_records, batch_size, shuffle)
     length = steps * batch_size if whole else num_records
     start_epoch, start_step = divmod(first_step or 0, steps)
 
@@ -213,11 +222,15 @@ def _tickets(num_records, batch_size, shuffle, seed, first_step):
         order = tf.range(num_records)
         if shuffle:
             order = tf.random.experimental.stateless_shuffle(order, epoch_seed)
-        k = tf.range(length)
-        tickets = tf.data.Dataset.from_tensor_slices((tf.gather(order, k % num_records), k))
-        done = tf.where(epoch == start_epoch, start_step * batch_size, 0)
-        tickets = tickets.skip(tf.cast(done, tf.int64))
-        return tickets.map(lambda record, k: {"record": record, "k": k, "epoch_seed": epoch_seed})
+        k = tf.range(tf.where(epoch == start_epoch, start_step * batch_size, 0), length)
+        if share:
+            # of every batch its piece
+            k = tf.boolean_mask(k, k % batch_size // (batch_size // share[1]) == share[0])
+        tickets = {"record": tf.gather(order, k % num_records), "k": k}
+        if share and not shuffle:
+            tickets["weight"] = tf.where(k < num_records, length / num_records, 0.0)
+        tickets = tf.data.Dataset.from_tensor_slices(tickets)
+        return tickets.map(lambda ticket: {**ticket, "epoch_seed": epoch_seed})
 
     if first_step is None:
         passes = tf.Variable(-1, dtype=tf.int64, trainable=False)

@@ -18,7 +18,7 @@ from ..models.forward import StageBeliefs, stages_of
 from ..pose.codec import IGNORE
 from ..pose.pose import Pose
 from ..visualization.beliefs import draw_stages
-from . import checkpoints
+from . import checkpoints, processes
 
 
 class ValidateAverages(keras.callbacks.Callback):
@@ -50,8 +50,9 @@ class SaveBest(keras.callbacks.Callback):
             return
         self.state["best"] = float(value or 0.0)
         averaged = checkpoints.averaged if self.averages else contextlib.nullcontext
-        with averaged(self.model), computing_in(self.model, "float32"):
-            bundle.save_bundle(self.directory, self.model, self.spec, self.network)
+        with averaged(self.model), computing_in(self.model, "float32"), processes.alone():
+            if processes.is_first():
+                bundle.save_bundle(self.directory, self.model, self.spec, self.network)
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -63,7 +64,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.state["epoch"] = epoch + 1
-        checkpoints.save(self.directory, self.model, self.state)
+        if processes.is_first():
+            checkpoints.save(self.directory, self.model, self.state)
 
 
 class StopOnBadLoss(keras.callbacks.Callback):
@@ -129,7 +131,7 @@ class WatchBeliefs(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.losses.append(float(logs["loss"]))
-        if len(self.losses) == self.after:
+        if len(self.losses) == self.after and processes.is_first():
             self._look()
 
     def _look(self):
@@ -137,7 +139,8 @@ class WatchBeliefs(keras.callbacks.Callback):
             self.model.jax_state_sync()
         inputs, targets = next(iter(self.dataset))
         inputs = {name: keras.ops.convert_to_numpy(value) for name, value in inputs.items()}
-        beliefs = stages_of(self.model(inputs, training=False))[self.stage - 1]
+        model = processes.local(self.model)
+        beliefs = stages_of(model(inputs, training=False))[self.stage - 1]
         # as Keras takes it, the target of a single stage has no name
         ideal = targets[f"stage{self.stage}"] if isinstance(targets, dict) else targets
         ideal, beliefs = (keras.ops.convert_to_numpy(maps) for maps in (ideal, beliefs))
@@ -191,7 +194,8 @@ class TimeLimit(keras.callbacks.Callback):
         now = time.monotonic()
         self.longest = max(self.longest, now - self.epoch_start)
         self.epoch_start = now
-        if self.seconds and now - self.start + self.longest > self.seconds:
+        # clocks differ
+        if processes.agreed(bool(self.seconds) and now - self.start + self.longest > self.seconds):
             self.model.stop_training = self.reached = True
 
 
@@ -305,7 +309,8 @@ class BeliefPictures(keras.callbacks.Callback):
         self._writer.close()
 
     def _draw(self, box):
-        stages = StageBeliefs(self.model, self.spec)(box[None].astype(np.float32))
+        model = processes.local(self.model)
+        stages = StageBeliefs(model, self.spec)(box[None].astype(np.float32))
         beliefs = [np.asarray(keras.ops.convert_to_numpy(stage), np.float32)[0] for stage in stages]
         names = self.spec.skeleton.parts
         points = np.zeros((len(names), 2), np.float32)

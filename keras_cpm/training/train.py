@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import json
-import warnings
 from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,14 +12,12 @@ import tensorflow as tf
 
 from ..data import pipeline
 from ..data.augment import AugmentSpec
-from ..data.digest import digest
 from ..data.records import Record
 from ..evaluation.metrics import BeliefPCK
 from ..models import bundle
 from ..models.forward import takes_center_map
-from ..pose import output
 from ..pose.spec import PoseSpec
-from . import checkpoints, schemes
+from . import checkpoints, processes, resume, schemes
 from .callbacks import (
     Checkpoint,
     SaveBest,
@@ -38,9 +33,7 @@ from .optimizers import check_rates, make_optimizer
 from .recipes import MODERN, TrainSpec
 from .throughput import Throughput
 
-LOG_FILE = "log.csv"
-# settings of which only a digest is kept
-_DIGESTS = ("records", "validation_records")
+LOG_FILE = resume.LOG_FILE
 
 
 def compile_cpm(
@@ -91,7 +84,9 @@ def compile_cpm(
         loss=stage_losses(model),
         loss_weights=dict(zip(names, weights, strict=True)),
         # one part has no size to measure its distance with
-        metrics={name: [BeliefPCK(spec, name="pck")] for name in names[1:] if spec.num_parts > 1},
+        weighted_metrics={
+            name: [BeliefPCK(spec, name="pck")] for name in names[1:] if spec.num_parts > 1
+        },
     )
 
 
@@ -116,6 +111,10 @@ def train(
     last epoch where there are no validation records or only one stage; `model` ends with its
     weights. `plan_training` says what to give here for records unless one knows better.
 
+    It trains on all GPUs of the machine that TensorFlow sees, and on those of JAX that
+    `keras.distribution` has, also in several processes, which then all call this alike; process 0
+    has the folder and `callbacks`.
+
     Args:
         model: `keras.Model` as `build_cpm` makes it.
         records: list of `Record`.
@@ -138,7 +137,8 @@ def train(
         ValueError: settings or records that do not fit, or are not those that the training in
             `directory` began with; an image that cannot be decoded, by name; another training runs
             in `directory`; a layer that no bundle can hold; a callback and a schedule that both set
-            the rate.
+            the rate; a `batch_size` that the devices cannot share.
+        RuntimeError: another process was lost.
         OSError: a checkpoint cannot be written; those before stay.
 
     Example:
@@ -157,9 +157,14 @@ def train(
     bundle.check_model(model, spec)
     bundle.check_layers(model)
     folder = Path(directory)
-    job = _Job(model, records, validation_records, recipe, spec, augment, folder, network)
-    with checkpoints.lock(directory):
-        return _train(job, verbose, callbacks)
+    with processes.naming_lost(), processes.held_by_first(checkpoints.lock(directory)):
+        with processes.replicated(model) as learner:
+            processes.check_batch(recipe.batch_size)
+            people = records, validation_records
+            job = _Job(learner, *people, recipe, spec, augment, folder, network)
+            history = _train(job, verbose, callbacks)
+        _take_bundle_weights(model, folder)
+    return history
 
 
 class _Job(NamedTuple):
@@ -182,7 +187,7 @@ class _Job(NamedTuple):
 
 def _train(job, verbose, extra):
     model, recipe, spec, steps = job.model, job.recipe, job.spec, job.steps
-    state, arrays = _found(job)
+    state, arrays = resume.found(job)
     if arrays is not None:
         checkpoints.restore_model(model, arrays)
     shared = {
@@ -190,6 +195,7 @@ def _train(job, verbose, extra):
         "batch_size": recipe.batch_size,
         "center_map": takes_center_map(model),
         "missing": recipe.missing,
+        "share": processes.share(),
     }
     validation = None
     if job.validation_records:
@@ -213,7 +219,7 @@ def _train(job, verbose, extra):
             arrays, first_step = None, state["epoch"] * steps
             dataset = pipeline.make_dataset(job.records, spec, first_step=first_step, **shared)
             callbacks = _callbacks(job, state)
-            if verbose:
+            if verbose and processes.is_first():
                 callbacks.append(Throughput(model, recipe.batch_size))
             if state["epoch"] == phase.first:
                 callbacks.append(WatchBeliefs(dataset, phase.losses[-1], recipe, spec))
@@ -223,12 +229,11 @@ def _train(job, verbose, extra):
                 initial_epoch=state["epoch"],
                 epochs=phase.last,
                 validation_data=validation,
-                callbacks=[*callbacks, limit, *extra],
-                verbose=verbose,
+                callbacks=[*callbacks, limit, *(extra if processes.is_first() else ())],
+                verbose=verbose if processes.is_first() else 0,
                 shuffle=False,  # the dataset is shuffled already
             )
             _extend(history, more)
-    _take_bundle_weights(model, job.directory)
     return history
 
 
@@ -240,7 +245,17 @@ def _extend(history, more):
 
 def _take_bundle_weights(model, directory):
     """The best epoch's weights, and the moving average instead of the raw ones."""
-    keras.Model(model.inputs, model.outputs).load_weights(directory / bundle.MODEL_FILE)
+    if processes.share() is None:
+        keras.Model(model.inputs, model.outputs).load_weights(directory / bundle.MODEL_FILE)
+        return
+
+    def read():
+        best = processes.local(model)
+        best.load_weights(directory / bundle.MODEL_FILE)
+        return None, {str(number): value for number, value in enumerate(best.get_weights())}
+
+    _, weights = processes.from_first(read)
+    model.set_weights([weights[str(number)] for number in range(len(weights))])
 
 
 def _callbacks(job, state):
@@ -249,72 +264,14 @@ def _callbacks(job, state):
     return [
         StopOnBadLoss(job.records, job.recipe, job.steps),
         *([ValidateAverages()] if averages else []),
-        keras.callbacks.CSVLogger(job.directory / LOG_FILE, append=state["epoch"] > 0),
+        *([_log(job, state)] if processes.is_first() else []),
         SaveBest(job.directory, job.spec, job.network, state, averages=averages),
         Checkpoint(job.directory, state),
     ]
 
 
-def _settings(job):
-    """What must not change between the parts of one training."""
-    fields = dataclasses.asdict(job.recipe)
-    # more epochs or another time limit are what a resumed training is for
-    del fields["max_minutes"]
-    if not job.recipe.scheme.startswith("stagewise"):
-        del fields["epochs"]
-    return {
-        **fields,
-        **(dataclasses.asdict(job.augment) if job.augment else {"augment": None}),
-        **json.loads(job.spec.to_json()),
-        "number of records": len(job.records),
-        "records": digest(job.records),
-        "validation_records": digest(job.validation_records),
-    }
-
-
-def _found(job):
-    """The state of the training in the folder and its arrays; a fresh state for a new one."""
-    settings, found = _settings(job), checkpoints.load(job.directory)
-    if found is None:
-        return {"epoch": 0, "best": 0.0, "settings": settings}, None
-    state, arrays = found
-    # a setting that an earlier version did not have was off
-    began_with = dataclasses.asdict(AugmentSpec()) | state["settings"]
-    for name, value in json.loads(json.dumps(settings)).items():
-        if name in _DIGESTS:
-            _check_digest(job.directory, name, value, state["settings"].get(name))
-        elif began_with.get(name) != value:
-            raise ValueError(
-                f"The training in {job.directory} began with another `{name}`; go on with the "
-                f"same, or name another `directory`. Received: {value!r}, began with: "
-                f"{began_with.get(name)!r}"
-            )
-    _shorten_log(job.directory / LOG_FILE, state["epoch"])
-    return state, arrays
-
-
-def _check_digest(directory, name, value, began):
-    if began is None:
-        warnings.warn(
-            f"The training in {directory} began before its `{name}` were remembered; whether they "
-            "are the same is not known.",
-            stacklevel=2,
-        )
-    elif began != value:
-        raise ValueError(
-            f"The training in {directory} began with other `{name}`: labels, their order, or names "
-            "or sizes of photographs have changed since; go on with the same, or name another "
-            f"`directory`. Received: {value}, began with: {began}"
-        )
-
-
-def _shorten_log(path, epochs):
-    """Drops the line of an epoch that was logged, but will be repeated."""
-    lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
-    finished = [str(epoch).encode() for epoch in range(epochs)]
-    kept = lines[:1] + [line for line in lines[1:] if line.split(b",")[0] in finished]
-    if kept != lines or not path.is_file():
-        output.write_bytes(path, b"".join(kept))
+def _log(job, state):
+    return keras.callbacks.CSVLogger(job.directory / LOG_FILE, append=state["epoch"] > 0)
 
 
 @contextlib.contextmanager

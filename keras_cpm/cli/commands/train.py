@@ -57,27 +57,54 @@ from ..outputs import guard
     type=PATH,
     help="Folder of logs for it: losses and PCK of every stage, pictures of beliefs.",
 )
+@click.option(
+    "--coordinator",
+    envvar="JAX_COORDINATOR_ADDRESS",
+    help="To train in several processes: HOST:PORT of process 0, or auto, where Slurm, Open MPI, "
+    "Kubernetes or a TPU pod says it.",
+)
+@click.option("--processes", type=COUNT, envvar="JAX_NUM_PROCESSES", help="How many there are.")
+@click.option(
+    "--process", type=int, envvar="JAX_PROCESS_ID", help="Which this is, 0 to one less than those."
+)
+@click.option(
+    "--heartbeat", type=COUNT, help="Seconds of silence after which a process counts as lost."
+)
 @click.pass_context
-def train(context, records, out, validation, weights, tensorboard, **options):
+def train(context, records, out, coordinator, processes, process, heartbeat, **options):
     """Trains on the files RECORDS; the same command again goes on where it stopped."""
-    files = [("--out", out / name) for name in ("model.keras", "spec.json", "network.json")]
-    guard(files, [*records, *validation, *([options["init"]] if options["init"] else [])], True)
+    _check_outputs(records, out, **options)
     load_tensorflow()
+    from ...training.joining import joined
+
+    with joined(coordinator, processes, process, heartbeat):
+        _train(context, records, out, **options)
+
+
+def _check_outputs(records, out, validation, init, **_):
+    """Refuses outputs that would be written over."""
+    files = [("--out", out / name) for name in ("model.keras", "spec.json", "network.json")]
+    guard(files, [*records, *validation, *([init] if init else [])], True)
+
+
+def _train(context, records, out, validation, weights, tensorboard, **options):
     from ...data.jsonl import read_records
     from ...training.plan import plan_training
+    from ...training.processes import is_first
     from ...training.train import LOG_FILE
     from ...visualization.plots import plot_training
 
+    say = echo if is_first() else lambda line: None
     times = _times(records, weights)
     people = [record for path in records for record in times[path] * read_records(path)]
     held_out = [record for path in validation for record in read_records(path)]
     plan = plan_training(people, **given(options))
-    model = plan.build(say=echo)
+    model = plan.build(say=say)
     for note in plan.notes:
-        echo(in_flags(note, context.command))
-    echo(f"{model.count_params():,} parameters, {len(people)} people, {len(held_out)} held out")
+        say(in_flags(note, context.command))
+    say(f"{model.count_params():,} parameters, {len(people)} people, {len(held_out)} held out")
     callbacks = ()
-    if tensorboard:
+    if tensorboard and is_first():
         from ...training.callbacks import tensorboard_callbacks
 
         callbacks = tensorboard_callbacks(tensorboard, held_out or people, plan.spec)
@@ -85,10 +112,11 @@ def train(context, records, out, validation, weights, tensorboard, **options):
     history = plan.train(
         model, people, held_out, directory=out, verbose=verbose, callbacks=callbacks
     )
-    plot_training(out / LOG_FILE, out / "curves.png")
+    if is_first():
+        plot_training(out / LOG_FILE, out / "curves.png")
     if not history.epoch:
-        echo(f"This training has finished; --epochs more than {plan.recipe.epochs} goes on.")
-    echo(f"The bundle is in {out}; next: keras-cpm evaluate {out} RECORDS.jsonl")
+        say(f"This training has finished; --epochs more than {plan.recipe.epochs} goes on.")
+    say(f"The bundle is in {out}; next: keras-cpm evaluate {out} RECORDS.jsonl")
 
 
 def _times(records, weights):
