@@ -245,13 +245,11 @@ def _extend(history, more):
 
 def _take_bundle_weights(model, directory):
     """The best epoch's weights, and the moving average instead of the raw ones."""
-    if processes.share() is None:
-        keras.Model(model.inputs, model.outputs).load_weights(directory / bundle.MODEL_FILE)
-        return
 
     def read():
         best = processes.local(model)
-        best.load_weights(directory / bundle.MODEL_FILE)
+        # a model without optimiser, as the bundle is
+        keras.Model(best.inputs, best.outputs).load_weights(directory / bundle.MODEL_FILE)
         return None, {str(number): value for number, value in enumerate(best.get_weights())}
 
     _, weights = processes.from_first(read)

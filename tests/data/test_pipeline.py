@@ -522,3 +522,22 @@ def test_a_photograph_whose_name_is_in_another_encoding(drawn_records, tmp_path,
     assert [record.image for record in records] == [str(name) for name in names]
     ((inputs, _),) = make_dataset(records, tiny_spec, stages=1, batch_size=2, shuffle=False)
     np.testing.assert_array_equal(*inputs["image"])
+
+
+def test_processes_read_their_pieces_of_the_same_batches(drawn_records):
+    """As `jax.process_index` numbers them; what pads the last batch of a pass has no weight."""
+    options = {"stages": 2, "batch_size": 4}
+    spec = PoseSpec(box_size=64)
+
+    def batches(steps=None, **changes):
+        dataset = make_dataset(drawn_records, spec, **options, **changes)
+        return [tuple(batch) for batch in dataset.take(steps or -1)]
+
+    learnt = {"shuffle": True, "seed": 3, "first_step": 1, "augment": AugmentSpec(), "steps": 3}
+    pieces = [batches(share=(i, 2), **learnt) for i in range(2)]
+    for whole, *parts in zip(batches(**learnt), *pieces, strict=True):
+        images = [np.asarray(part[0]["image"]) for part in parts]
+        np.testing.assert_array_equal(np.concatenate(images), whole[0]["image"])
+    weights = [[np.asarray(batch[2]) for batch in batches(share=(i, 2))] for i in range(2)]
+    weights = np.concatenate([np.concatenate(step) for step in zip(*weights, strict=True)])
+    np.testing.assert_allclose(weights, [8 / 6] * 6 + [0, 0])

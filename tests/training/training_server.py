@@ -41,7 +41,9 @@ def small_model(spec):
     layers = keras.layers
     image = keras.Input((spec.box_size, spec.box_size, 3), name="image")
     x = layers.AveragePooling2D(8)(layers.Rescaling(1 / 256, offset=-0.5)(image))
-    x = layers.Dropout(0.5)(layers.BatchNormalization()(layers.Conv2D(8, 3, padding="same")(x)))
+    # a bias would have no gradient but what is left of rounding, which Adam makes steps of
+    x = layers.Conv2D(8, 3, padding="same", use_bias=False)(x)
+    x = layers.Dropout(0.5)(layers.BatchNormalization()(x))
     first = layers.Conv2D(spec.num_channels, 1, name="stage1")(x)
     both = layers.Concatenate()([x, first])
     return keras.Model(
