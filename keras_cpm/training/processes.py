@@ -89,12 +89,12 @@ def check_batch(batch_size):
         )
 
 
-def from_first(make, catching=(ValueError, OSError)):
+def from_first(make):
     """What `make()` returns in process 0, in every process; what it raises, all raise.
 
     Args:
-        make: called in process 0 alone; returns a JSON value and a dict of arrays, or `None`.
-        catching: errors that are told to all; others end the training.
+        make: called in process 0 alone; returns a JSON value and a dict of arrays, or `None`. Of
+            its errors, ValueError and OSError are told to all.
 
     Example:
         >>> import numpy as np
@@ -108,7 +108,7 @@ def from_first(make, catching=(ValueError, OSError)):
     if is_first():
         try:
             value, arrays, error = *make(), None
-        except catching as raised:
+        except (ValueError, OSError) as raised:
             value, arrays = None, None
             error = [isinstance(raised, OSError), str(raised)]
         text = json.dumps({"value": value, "arrays": arrays is not None, "error": error})

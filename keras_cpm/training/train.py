@@ -113,7 +113,7 @@ def train(
 
     It trains on all GPUs of the machine that TensorFlow sees, and on those of JAX that
     `keras.distribution` has, also in several processes, which then all call this alike; process 0
-    has the folder and `callbacks`.
+    has the folder.
 
     Args:
         model: `keras.Model` as `build_cpm` makes it.
@@ -229,7 +229,7 @@ def _train(job, verbose, extra):
                 initial_epoch=state["epoch"],
                 epochs=phase.last,
                 validation_data=validation,
-                callbacks=[*callbacks, limit, *(extra if processes.is_first() else ())],
+                callbacks=[*callbacks, limit, *extra],
                 verbose=verbose if processes.is_first() else 0,
                 shuffle=False,  # the dataset is shuffled already
             )

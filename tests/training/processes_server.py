@@ -1,10 +1,10 @@
 """Forks the processes of small trainings, so that Keras is imported once.
 
-A line of stdin is JSON, a list with a dict for each process: "folder"; "people", a .jsonl; "epochs";
-"validation", how many people; "join", arguments of `joined`; "kill", the epoch at whose second step
-the process kills itself as `kill -9` does, or null; "minutes", `max_minutes`; "devices", on how many
-CPUs TensorFlow is to mirror the model; "out", a file for losses, history and weights; "said", one
-for what it says. The answer is a line: exit code and time of each end.
+A line of stdin is JSON, a list with a dict for each process: "folder"; "people", a .jsonl;
+"epochs"; "validation", how many people; "join", arguments of `joined`; "kill", the epoch at whose
+second step the process kills itself as `kill -9` does, or null; "minutes", `max_minutes`;
+"devices", on how many CPUs TensorFlow is to mirror the model; "out", a file for losses, history and
+weights; "said", one for what it says. The answer is a line: exit code and time of each end.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 from training_server import fill_box, small_model
 
-import keras_cpm
+from keras_cpm import MODERN, PoseSpec, read_records, train
 from keras_cpm.images import crop
 from keras_cpm.training.joining import joined
 
@@ -41,40 +41,36 @@ class Steps(keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-@contextlib.contextmanager
 def mirrored(devices):
-    """Within it TensorFlow's CPUs stand for the GPUs of a machine."""
+    """Within it TensorFlow's CPUs stand for the GPUs of a machine; before it, TensorFlow rests."""
     if devices == 1:
-        yield
-        return
+        return contextlib.nullcontext()
     cpu = tf.config.list_physical_devices("CPU")[0]
     one = tf.config.LogicalDeviceConfiguration()
     tf.config.set_logical_device_configuration(cpu, [one] * devices)
     names = [f"CPU:{number}" for number in range(devices)]
     reduce = tf.distribute.ReductionToOneDevice()
-    with tf.distribute.MirroredStrategy(names, cross_device_ops=reduce).scope():
-        yield
+    return tf.distribute.MirroredStrategy(names, cross_device_ops=reduce).scope()
 
 
 def run(folder, people, epochs, validation, join, kill, minutes, devices, out):
     crop.read_box = fill_box
-    spec, steps = keras_cpm.PoseSpec(box_size=64), Steps(kill)
-    with joined(**join), mirrored(devices):
+    spec, steps = PoseSpec(box_size=64), Steps(kill)
+    several = mirrored(devices)
+    with joined(**join):
         model = small_model(spec)
-        fit = model.fit
-        # `callbacks` are those of process 0
-        model.fit = lambda *args, callbacks, **rest: fit(
-            *args, callbacks=[*callbacks, steps], **rest
-        )
-        records = keras_cpm.read_records(people)
+        records = read_records(people)
         recipe = dataclasses.replace(
-            keras_cpm.MODERN,
+            MODERN,
             **{"epochs": epochs, "batch_size": 4, "warmup_steps": 5, "ema": 0.9},
             max_minutes=minutes,
         )
-        history = keras_cpm.train(
-            *(model, records, records[:validation], recipe, spec), directory=folder, verbose=0
-        )
+        people = records, records[:validation]
+        with several:
+            history = train(
+                *(model, *people, recipe, spec),
+                **{"directory": folder, "verbose": 0, "callbacks": [steps]},
+            )
         text = json.dumps({"losses": steps.losses, "history": history.history})
         np.savez(out, *model.get_weights(), text=np.array(text))
 
