@@ -76,7 +76,10 @@ def run(folder, people, epochs, validation, join, kill, minutes, devices, out):
 
 
 def one_process(said, **job):
-    os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+    file = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    # Gloo speaks on stdout
+    os.dup2(file, 1)
+    os.dup2(file, 2)
     try:
         run(**job)
     except (ValueError, RuntimeError, OSError) as error:
