@@ -50,8 +50,9 @@ class SaveBest(keras.callbacks.Callback):
             return
         self.state["best"] = float(value or 0.0)
         averaged = checkpoints.averaged if self.averages else contextlib.nullcontext
+        first = processes.is_first()
         with averaged(self.model), computing_in(self.model, "float32"), processes.alone():
-            if processes.is_first():
+            if first:
                 bundle.save_bundle(self.directory, self.model, self.spec, self.network)
 
 
