@@ -1,5 +1,5 @@
-"""The encoded photographs of records: in a tf.data pipeline in memory if packed, else as files; and
-their size, from the header.
+"""The encoded photographs of records: in a tf.data pipeline from files, or from shards, which memory
+holds if it can; and their size, from the header.
 """
 
 import os
@@ -17,7 +17,10 @@ _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 class Photographs:
-    """Encoded bytes by the number of the record; what lies in shards is read once, into memory.
+    """Encoded bytes by the number of the record.
+
+    What lies in shards is read once, into memory; of more than `limits.MAX_HELD_BYTES` each when it
+    is needed.
 
     Args:
         paths: of the photographs, one a record; the same one may come several times.
@@ -35,11 +38,17 @@ class Photographs:
 
     def __init__(self, paths):
         packed = {path: place for path in paths if (place := shards.split(path))}
-        _tell({shard for shard, _ in packed.values()})
+        size = _size({shard for shard, _ in packed.values()})
         places = {path: i for i, path in enumerate(packed)}
         # bytes: a name may be in another encoding than UTF-8
         self._paths = tf.constant([os.fsencode(path) for path in paths])
         self._places = tf.constant([places.get(path, -1) for path in paths])
+        if size > limits.MAX_HELD_BYTES:
+            self._packed = shards.Members([*packed.values()])
+            return
+        if size >= _MANY_BYTES:
+            text = f"Reading {size / 1e9:.1f} GB of packed photographs into memory"
+            print(text, file=sys.stderr, flush=True)
         self._packed = tf.constant([decode.encoded(path) for path in packed], tf.string)
 
     def read(self, number):
@@ -52,9 +61,15 @@ class Photographs:
         data = tf.cond(
             place < 0,
             lambda: tf.io.read_file(self._paths[number]),
-            lambda: self._packed[place],
+            lambda: self._from_shard(place),
         )
         return transcode.readable(data)
+
+    def _from_shard(self, place):
+        if isinstance(self._packed, tf.Tensor):
+            return self._packed[place]
+        data = tf.numpy_function(self._packed.read, [place], tf.string, stateful=False)
+        return tf.ensure_shape(data, [])
 
 
 def within(folder, name, field) -> str:
@@ -118,8 +133,5 @@ def jpeg_size(path) -> tuple[int, int]:
     raise ValueError(f"{path} must be a whole JPEG file; extract the data set's archive again.")
 
 
-def _tell(paths):
-    size = sum(os.path.getsize(path) for path in paths if os.path.isfile(path))
-    if size >= _MANY_BYTES:
-        text = f"Reading {size / 1e9:.1f} GB of packed photographs into memory"
-        print(text, file=sys.stderr, flush=True)
+def _size(paths):
+    return sum(os.path.getsize(path) for path in paths if os.path.isfile(path))

@@ -15,6 +15,8 @@ MAX_SCANNED_PIXELS = 1_000_000_000
 MAX_BLOCKS = 16_384
 # Bytes of a member of a shard for each one that is stored: photographs do not become smaller.
 MAX_RATIO = 100
+# Shards larger than this together are read as a training goes, and not held in memory.
+MAX_HELD_BYTES = 4_000_000_000
 
 # What the errors of the decoder say, and the sentences of `decode.open_image`.
 BYTES = f"it has more than {MAX_BYTES:,} bytes; make it smaller first"

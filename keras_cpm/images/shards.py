@@ -8,9 +8,12 @@ import contextlib
 import functools
 import os
 import re
+import struct
 import zipfile
 import zlib
 from pathlib import Path
+
+import numpy as np
 
 from ..pose import output
 from . import limits
@@ -73,6 +76,15 @@ def read(shard, member):
         >>> shards.read(path, "000000.jpg")
         b'a photograph'
     """
+    info = _info(shard, member)
+    try:
+        return _members(shard).read(member)
+    except _DAMAGES as error:
+        raise ValueError(_damage(shard, f"at its member {member!r}: {error}")) from None
+
+
+def _info(shard, member):
+    """What the directory of the shard says of a member; errors as of `read`."""
     if not os.path.isfile(shard):
         raise FileNotFoundError(
             f"There is no shard at {shard}; check the path, or write it with `keras-cpm pack`."
@@ -90,10 +102,60 @@ def read(shard, member):
             f"unpacks to {info.file_size:,}, more than {limits.MAX_BYTES:,} or "
             f"{limits.MAX_RATIO} times as many; write the shard again with `keras-cpm pack`."
         )
-    try:
-        return members.read(member)
-    except _DAMAGES as error:
-        raise ValueError(_damage(shard, f"at its member {member!r}: {error}")) from None
+    return info
+
+
+class Members:
+    """Members of shards that are read one by one, by number: of each 32 bytes stay in memory.
+
+    Args:
+        places: shard and member of each, as `split` gives them.
+
+    Raises:
+        FileNotFoundError, ValueError: as of `read`; a member that is compressed.
+
+    Example:
+        >>> import tempfile
+        >>> from keras_cpm.images import shards
+        >>> path = f"{tempfile.mkdtemp()}/shard-00000.zip"
+        >>> with shards.Shard(path) as shard:
+        ...     shard.add("000000.jpg", b"a photograph")
+        >>> shards.Members([(path, "000000.jpg")]).read(0)
+        b'a photograph'
+    """
+
+    def __init__(self, places):
+        self._shards = [*dict.fromkeys(shard for shard, _ in places)]
+        numbers = {shard: number for number, shard in enumerate(self._shards)}
+        self._rows = np.zeros((len(places), 4), np.int64)
+        for row, (shard, member) in zip(self._rows, places, strict=True):
+            info = _info(shard, member)
+            if info.compress_type != zipfile.ZIP_STORED:
+                raise ValueError(
+                    f"The shard {shard} has a compressed member {member!r}, which cannot be read "
+                    "by itself; write the shard again with `keras-cpm pack`."
+                )
+            row[:] = numbers[shard], info.header_offset, info.file_size, info.CRC
+
+    def read(self, number):
+        """The bytes of a member, whose checksum is verified.
+
+        Raises:
+            ValueError: the shard has been damaged, or is gone.
+        """
+        number, start, size, checksum = self._rows[number].tolist()
+        shard = self._shards[number]
+        try:
+            with open(shard, "rb") as file:
+                file.seek(start)
+                # a header has a name and extras of any length
+                file.seek(sum(struct.unpack("<26x2H", file.read(30))), os.SEEK_CUR)
+                data = file.read(size)
+        except (OSError, struct.error) as error:
+            raise ValueError(_damage(shard, f"({error})")) from None
+        if zlib.crc32(data) != checksum:
+            raise ValueError(_damage(shard, f"at byte {start:,}"))
+        return data
 
 
 def checked(shard, member):

@@ -1,15 +1,18 @@
 """What a data pipeline is given to decode."""
 
 import dataclasses
+import zipfile
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_cpm
-from keras_cpm.data.photographs import jpeg_size, within
+from keras_cpm.data.photographs import Photographs, jpeg_size, within
 from keras_cpm.data.pipeline import find_unreadable
-from keras_cpm.images import decode
+from keras_cpm.images import decode, limits, shards
 
 
 @pytest.mark.parametrize("suffix", [".webp", ".tif", ".jfif", ".bmp"])
@@ -68,3 +71,65 @@ def test_a_data_set_names_photographs_within_its_folder(name, inside, tmp_path, 
 def test_a_data_set_names_no_other_file(name, tmp_path):
     with pytest.raises(ValueError, match=r"^`name` must be a path within .*Received: name="):
         within(tmp_path, name, "name")
+
+
+def packed(records, folder):
+    keras_cpm.pack(records, folder, size=64, shard_megabytes=0.005)
+    assert len([*folder.glob("*.zip")]) > 1
+    return keras_cpm.read_records(folder / "records.jsonl")
+
+
+def test_packs_larger_than_memory_are_read_as_the_training_goes(
+    drawn_records, tiny_spec, tmp_path, monkeypatch
+):
+    """Its samples are the same, to the bit; so they are for every process its own."""
+    records, batches = packed(drawn_records, tmp_path / "pack"), {}
+    for held in (limits.MAX_HELD_BYTES, 0):
+        monkeypatch.setattr(limits, "MAX_HELD_BYTES", held)
+        options = {"stages": 2, "batch_size": 2, "shuffle": True, "share": (1, 2)}
+        dataset = keras_cpm.make_dataset(records, tiny_spec, **options)
+        batches[held] = [inputs["image"].numpy() for inputs, _ in dataset]
+    ours, held = batches.values()
+    np.testing.assert_array_equal(ours, held)
+
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
+@pytest.mark.parametrize("streamed", [True, False])
+def test_of_such_packs_memory_holds_no_photographs(tmp_path, monkeypatch, streamed):
+    count, size = 48, 2_000_000
+    with shards.Shard(tmp_path / "large.zip") as shard:
+        for number in range(count):
+            shard.add(f"{number}.jpg", bytes([number]) * size)
+    monkeypatch.setattr(limits, "MAX_HELD_BYTES", count * size // (2 if streamed else 1) + 10_000)
+    before = resident()
+    photographs = Photographs([f"{tmp_path}/large.zip/{number}.jpg" for number in range(count)])
+    dataset = tf.data.Dataset.range(count).map(photographs.read)
+    for number, data in enumerate(dataset):
+        assert data.numpy()[-1] == number and len(data.numpy()) == size
+    assert (resident() - before < count * size / 2) == streamed
+
+
+def test_damage_and_compression_of_such_packs_are_named(
+    drawn_records, tiny_spec, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(limits, "MAX_HELD_BYTES", 0)
+    records = packed(drawn_records, tmp_path / "pack")
+    dataset = keras_cpm.make_dataset(records, tiny_spec, stages=2, batch_size=1)
+    path = Path(shards.split(records[-1].image)[0])
+    data = bytearray(path.read_bytes())
+    data[200] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(Exception, match=f"{path.name} is damaged at byte"):
+        list(dataset)
+    assert f"{path.name} is damaged" in find_unreadable(records)
+    path.unlink()
+    with pytest.raises(Exception, match=rf"{path.name} is damaged \(.*No such file"):
+        list(dataset)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as shard:
+        shard.writestr(shards.split(records[-1].image)[1], b"0123456789" * 2)
+    with pytest.raises(ValueError, match=f"{path.name} has a compressed member"):
+        Photographs([records[-1].image])

@@ -1,8 +1,8 @@
 """Forks the processes of small trainings, so that Keras is imported once.
 
 A line of stdin is JSON, a list with a dict for each process: "folder"; "people", a .jsonl;
-"epochs"; "validation", how many people; "join", arguments of `joined`; "kill", the epoch at whose
-second step the process kills itself as `kill -9` does, or null; "minutes", `max_minutes`;
+"epochs"; "validation", how many people; "join", arguments of `joined`; "kill", the step
+of all at whose end the process kills itself as `kill -9` does, or null; "minutes", `max_minutes`;
 "devices", on how many CPUs TensorFlow is to mirror the model; "out", a file for losses, history and
 weights; "said", one for what it says. The answer is a line: exit code and time of each end.
 """
@@ -37,7 +37,7 @@ class Steps(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.losses.append(float(logs["loss"]))
-        if self.kill == self.epoch and batch == 1:
+        if self.kill == self.epoch * self.params["steps"] + batch:
             os.kill(os.getpid(), signal.SIGKILL)
 
 

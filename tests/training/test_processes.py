@@ -18,7 +18,9 @@ from keras_cpm.training.joining import joined
 
 # 30 steps of 4, the last validation batch not whole
 EPOCHS, STEPS, COUNT, VALIDATION = 5, 6, 26, 7
-HEARTBEAT, PEOPLE = 10, "people.jsonl"
+HEARTBEAT, PEOPLE = 30, "people.jsonl"
+# how many processes, who is killed, and after which step of all: drawn by lot
+KILLS = [(4, 3, 4), (4, 0, 7), (2, 0, 11), (2, 1, 17), (2, 1, 18), (2, 0, 29)]
 
 
 class Server:
@@ -32,6 +34,9 @@ class Server:
         environment = {
             **os.environ,
             **{"KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"},
+            # what is compiled once is not compiled again
+            "JAX_COMPILATION_CACHE_DIR": str(root / "compiled"),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "TMPDIR": str(root),
         }
         self.process = subprocess.Popen(
@@ -41,7 +46,7 @@ class Server:
         )
 
     def start(self, folders, *, kill=None, **changes):
-        """Exit code and time of each end; `kill` is a process and its epoch."""
+        """Exit code and time of each end; `kill` is a process and its step."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             coordinator = f"127.0.0.1:{free.getsockname()[1]}"
@@ -117,27 +122,29 @@ def check_equal(result, alone):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-def test_two_processes_with_folders_of_their_own_train_as_one(server, root, alone):
-    first, second = server.train(["own", "none"])
-    assert len(first[0]) == EPOCHS * STEPS
-    assert len(first[1]["val_loss"]) == EPOCHS
-    check_equal(first, alone)
-    check_equal(second, alone)
-    assert keras_cpm.load(root / "own")
+@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_processes_with_folders_of_their_own_train_as_one(server, root, alone, count):
+    results = server.train([f"own{count}", *["none"] * (count - 1)])
+    for result in results:
+        assert len(result[0]) == EPOCHS * STEPS
+        assert len(result[1]["val_loss"]) == EPOCHS
+        check_equal(result, alone)
+    assert keras_cpm.load(root / f"own{count}")
     assert not (root / "none").exists()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("killed", "then"), [(1, 2), (0, 1)])
-def test_a_killed_process_ends_the_other_and_the_same_command_goes_on(server, alone, killed, then):
-    """With as many processes or another number."""
-    ends = server.start([f"shared{killed}"] * 2, kill=(killed, 2))
-    assert ends[killed][0] == -signal.SIGKILL
-    assert ends[1 - killed][0] == 1
-    assert server.said(1 - killed).startswith("Error: Another process was lost")
-    assert "goes on" in server.said(1 - killed)
-    for result in server.train([f"shared{killed}"] * then):
-        assert len(result[0]) == (EPOCHS - 2) * STEPS
+def test_who_is_killed_ends_the_others_and_the_same_command_goes_on(server, alone):
+    """Six times, process 0 too, at any step; what four processes began, two end."""
+    for count, killed, step in KILLS:
+        ends = server.start(["shared"] * count, kill=(killed, step))
+        for i, (code, _) in enumerate(ends):
+            assert code == (-signal.SIGKILL if i == killed else 1), server.said(i)
+            if i != killed:
+                assert server.said(i).startswith("Error: Another process was lost")
+                assert "goes on" in server.said(i)
+    for result in server.train(["shared"] * 2):
+        assert len(result[0]) == EPOCHS * STEPS - step // STEPS * STEPS
         check_equal(result, alone)
 
 
