@@ -1,17 +1,22 @@
 """Speed of the input pipeline: photographs of 1280x720 to training samples of 368x368.
 
     python -m benchmarks.input_pipeline [--photographs 512] [--rounds 5] [--json FILE]
+    python -m benchmarks.input_pipeline --processes 1 2 4
 
 Three passes over the same JPEG files take turns, and the table says the median of each: the decoder
 alone; a pipeline that decodes whole photographs, `decode.read_image`, and warps them in one
 operation, `sampling.crop`; and `make_dataset`. The last two draw the default augmentation and make
 the targets of six stages. The people's heights are spread evenly over 150 to 700 pixels.
+
+With `--processes`, another table: the photographs that so many processes make ready together, each
+its share of the same batches, from files and from a pack that is streamed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import statistics
 import sys
@@ -25,9 +30,17 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from keras_cpm import AugmentSpec, Person, PoseSpec, Record, make_dataset
+from keras_cpm import (
+    AugmentSpec,
+    Person,
+    PoseSpec,
+    Record,
+    make_dataset,
+    pack,
+    read_records,
+)
 from keras_cpm.data.augment import draw_augmentation
-from keras_cpm.images import decode, sampling
+from keras_cpm.images import decode, limits, sampling
 from keras_cpm.pose import codec, geometry
 
 SIZE = (720, 1280)
@@ -174,18 +187,65 @@ def compare(records, rounds):
     return speeds
 
 
+def share_of(records, number, count, steps, ready, seconds):
+    """What process `number` of `count` does; puts how long its share of the steps took."""
+    limits.MAX_HELD_BYTES = 0
+    options = {"stages": STAGES, "batch_size": BATCH, "augment": AugmentSpec(), "first_step": 0}
+    batches = iter(make_dataset(records, PoseSpec(), **options, share=(number, count)))
+    for _ in range(WARM_UP):
+        next(batches)
+    ready.wait()
+    start = time.perf_counter()
+    for _ in range(steps):
+        next(batches)
+    seconds.put(time.perf_counter() - start)
+
+
+def rate_of(records, count):
+    """Photographs a second of `count` processes together; the slowest says when they are ready."""
+    spawn, steps = multiprocessing.get_context("spawn"), max(1, len(records) // BATCH)
+    ready, seconds = spawn.Barrier(count), spawn.Queue()
+    processes = [
+        spawn.Process(target=share_of, args=(records, number, count, steps, ready, seconds))
+        for number in range(count)
+    ]
+    for process in processes:
+        process.start()
+    slowest = max(seconds.get() for _ in processes)
+    for process in processes:
+        process.join()
+    return steps * BATCH / slowest
+
+
+def compare_processes(records, folder, counts, rounds):
+    """Prints the rates of several processes: of files, and of a pack that is streamed."""
+    pack(records, folder)
+    kinds = {"files": records, "pack": read_records(Path(folder) / "records.jsonl")}
+    print(f"{'processes':<10}" + "".join(f"{kind:>8}" for kind in kinds))
+    for count in counts:
+        rates = [
+            statistics.median(rate_of(people, count) for _ in range(rounds))
+            for people in kinds.values()
+        ]
+        print(f"{count:<10}" + "".join(f"{rate:8.0f}" for rate in rates), flush=True)
+
+
 def main(arguments=None):
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photographs", type=int, default=512, help="how many; 512 unless given")
     parser.add_argument("--rounds", type=int, default=5, help="passes of each; 5 unless given")
     parser.add_argument("--json", type=Path, help="write the table here, too")
+    parser.add_argument("--processes", type=int, nargs="+", help="how many read their shares")
     options = parser.parse_args(arguments)
     if options.photographs < BATCH or options.rounds < 1:
         parser.error(f"--photographs must be at least {BATCH} and --rounds at least 1.")
 
     with tempfile.TemporaryDirectory() as folder:
         records = draw_photographs(folder, options.photographs, PoseSpec())
+        if options.processes:
+            compare_processes(records, Path(folder, "pack"), options.processes, options.rounds)
+            return
         kilobytes = sum(os.path.getsize(record.image) for record in records) / len(records) / 1000
         speeds = compare(records, options.rounds)
     shares = decoded_shares(records, PoseSpec(), AugmentSpec())

@@ -1,5 +1,5 @@
-"""The encoded photographs of records: in a tf.data pipeline from files, or from shards, which memory
-holds if it can; and their size, from the header.
+"""The encoded photographs of records, in a tf.data pipeline: of files, and of shards, which memory
+holds where they are small; and their size, from the header.
 """
 
 import os

@@ -78,7 +78,7 @@ def read(shard, member):
     """
     info = _info(shard, member)
     try:
-        return _members(shard).read(member)
+        return _members(shard).read(info)
     except _DAMAGES as error:
         raise ValueError(_damage(shard, f"at its member {member!r}: {error}")) from None
 

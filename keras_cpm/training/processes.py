@@ -107,7 +107,7 @@ def from_first(make):
     message = b""
     if is_first():
         try:
-            value, arrays, error = *make(), None
+            (value, arrays), error = make(), None
         except (ValueError, OSError) as raised:
             value, arrays = None, None
             error = [isinstance(raised, OSError), str(raised)]

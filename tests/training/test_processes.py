@@ -1,4 +1,7 @@
-"""Trainings in several processes, on the loopback of this machine: they are one training."""
+"""Trainings in several processes, on the loopback of this machine: they are one training.
+
+`pytest -rP` prints how far they differ.
+"""
 
 import importlib.util
 import json
@@ -114,6 +117,10 @@ def check_equal(result, alone):
     losses, history, weights = result
     count = len(losses)
     assert count
+    pairs = zip(weights, alone[2], strict=True)
+    worst = [max(np.abs(ours - theirs).max() for ours, theirs in pairs)]
+    worst.append(np.abs(np.subtract(losses, alone[0][-count:])).max())
+    print(f"weights differ by {worst[0]:.1e}, losses of {count} steps by {worst[1]:.1e}")
     np.testing.assert_allclose(losses, alone[0][-count:], rtol=1e-5, atol=1e-5)
     for name, values in history.items():
         known = alone[1][name][-len(values) :]
@@ -143,6 +150,8 @@ def test_who_is_killed_ends_the_others_and_the_same_command_goes_on(server, alon
             if i != killed:
                 assert server.said(i).startswith("Error: Another process was lost")
                 assert "goes on" in server.said(i)
+        times = [time for _, time in ends]
+        print(f"{killed} of {count} killed at {step}; all ended in {max(times) - min(times):.1f} s")
     for result in server.train(["shared"] * 2):
         assert len(result[0]) == EPOCHS * STEPS - step // STEPS * STEPS
         check_equal(result, alone)
