@@ -25,6 +25,7 @@ HEAVY = {
     "tensorflow_addons": (),
     "ai_edge_litert": ("export.litert",),
     "ai_edge_quantizer": ("export.quantize",),
+    "jax": ("training.processes", "training.joining", "training.throughput"),
     "grpc": ("serving.over_grpc",),
     "ray": ("inference.bulk",),
     "pyarrow": ("inference.bulk", "inference.blocks", "inference.looking"),

@@ -11,7 +11,7 @@ import tempfile
 
 import keras
 
-from .processes import BY_JAX, GO_ON, LOST
+from .processes import BY_JAX, GO_ON, LOST, agreed, naming_lost
 
 # functions of which C has only the address
 _KEPT = []
@@ -34,7 +34,7 @@ def joined(coordinator=None, processes=None, process=None, heartbeat=None):
 
     Raises:
         ValueError: another backend than JAX, or arguments that do not fit.
-        RuntimeError: not all processes came.
+        RuntimeError: not all processes came, or one was lost.
 
     Example:
         >>> from keras_cpm.training import processes
@@ -52,7 +52,10 @@ def joined(coordinator=None, processes=None, process=None, heartbeat=None):
     try:
         _initialize(coordinator, processes, process, heartbeat)
         _spread()
-        yield
+        with naming_lost():
+            # Gloo's first message must not be 30 s late; now all are here
+            agreed(None)
+            yield
     except BaseException:
         # JAX would wait for the others, who wait for this one
         atexit.register(_leave)
