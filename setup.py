@@ -65,6 +65,8 @@ setup(
             "tensorboard>=2.18",
             # the pods of examples/bulk
             "kubernetes-validate>=1.33",
+            # examples/several_hosts
+            "ray[train]>=2.50",
             # notebooks
             *("jupytext>=1.16", "nbclient>=0.10", "ipykernel>=6", "matplotlib>=3.8"),
         ],

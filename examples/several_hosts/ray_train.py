@@ -15,6 +15,8 @@ import socket
 
 import ray
 import ray.train
+import ray.util
+from ray.train.collective import broadcast_from_rank_zero
 from ray.train.v2.jax import JaxTrainer
 
 
@@ -28,7 +30,7 @@ def work(arguments):
     # where GPUs or TPUs are asked for, Ray has made the processes one
     if not jax.distributed.is_initialized():
         context = ray.train.get_context()
-        coordinator = ray.train.collective.broadcast_from_rank_zero(free_address())
+        coordinator = broadcast_from_rank_zero(free_address())
         numbers = [context.get_world_size(), context.get_world_rank()]
         arguments = [*arguments, "--coordinator", coordinator]
         arguments += [f"--processes={numbers[0]}", f"--process={numbers[1]}"]

@@ -53,6 +53,13 @@ def test_the_processes_of_the_job_find_each_other(manifest, tmp_path, monkeypatc
     assert environment["KERAS_BACKEND"]["value"] == "jax"
 
 
+def test_the_manifest_has_what_kubernetes_knows_and_nothing_else(manifest):
+    reason = "kubernetes-validate, which has its schemas, is not installed"
+    validate = pytest.importorskip("kubernetes_validate", reason=reason)
+    for part in manifest:
+        validate.validate(part, "1.33", strict=True)
+
+
 def test_a_pod_that_dies_starts_again(manifest):
     _, job = manifest
     pod = job["spec"]["template"]["spec"]
@@ -80,7 +87,7 @@ def holder(path):
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux")
 def test_ray_starts_a_group_again_that_lost_a_worker(tmp_path):
-    for name in ("ray", "jax"):
+    for name in ("ray", "pydantic", "jax"):
         if importlib.util.find_spec(name) is None:
             pytest.skip(f"{name} is not installed: pip install 'ray[train]' 'keras-cpm[jax]'")
     records = keras_cpm.draw_records(tmp_path / "people", 8, image_size=(96, 128))
