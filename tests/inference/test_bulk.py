@@ -4,7 +4,6 @@
 what is there when workers and the command are killed.
 """
 
-import contextlib
 import json
 import os
 import shutil
@@ -127,11 +126,10 @@ def cluster():
         said.append(head.stdout.readline())
     assert said[-1], "".join(said)
     yield address
-    head.terminate()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        head.communicate(timeout=60)
+    # asked to end, it takes half a minute; what it started dies with it
     head.kill()
-    shutil.rmtree(folder)
+    head.communicate()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.slow
@@ -139,6 +137,8 @@ def test_a_cluster_looks_at_what_a_folder_has_not(album, tiny, tmp_path, cluster
     folder, out, told = album(20, bad=1), tmp_path / "out", []
     with pytest.raises(ValueError, match="There is no folder"):
         keras_cpm.predict_many(folder, tmp_path / "other", model=tmp_path / "no", cluster=cluster)
+    with pytest.raises(FileNotFoundError, match="no photograph, folder or table at"):
+        keras_cpm.predict_many(tmp_path / "nothing", out, model=tiny, cluster=cluster)
     begun(out, folder, tiny, blocks=1)
     # a photograph before all others, so that every block becomes another
     shutil.copy(folder / "0000.png", folder / "0000.first.png")
@@ -146,5 +146,5 @@ def test_a_cluster_looks_at_what_a_folder_has_not(album, tiny, tmp_path, cluster
         [folder], out, model=tiny, workers=1, cluster=cluster, tell=lambda *n: told.append(n)
     )
     assert counts == {"photographs": 13, "people": 13, "errors": 0, "kept": 8}
-    assert told[-1] == (13, 13, 0) and [done for done, _, _ in told] == sorted({*map(min, told)})
+    assert told == sorted(set(told)) and told[-1] == (13, 13, 0)
     assert "cannot be decoded" in once(out, folder)[str(folder / "0007.png")]["error"]
