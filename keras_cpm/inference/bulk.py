@@ -55,8 +55,8 @@ def predict_many(
         people: "whole", the person fills the photograph, or "auto", people are found. Where a table
             has boxes, these are the people.
         person_model: bundle that finds people, for "auto" and a bundle.
-        workers: processes, each of which holds the model; without it one for two cores of this
-            machine, or one for each core of a cluster.
+        workers: processes, each of which holds the model; without it one for each core, of
+            this machine or of a cluster.
         cluster: address of a cluster of Ray, HOST:PORT or "auto"; without it, one starts on this
             machine and ends with the call.
         tell: called now and then with three counts: photographs looked at, how many there are to
@@ -250,7 +250,7 @@ def _looked_at(todo, arguments, workers, cluster):
     import ray
 
     cores = int(ray.cluster_resources().get("CPU", 1))
-    workers = workers or max(1, cores if cluster else cores // 2)
+    workers = workers or max(1, cores)
     # a worker takes a core of a cluster, and its part of a machine of its own
     threads = 1 if cluster else max(1, cores // workers)
     context = ray.data.DataContext.get_current()

@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import ctypes
+import inspect
 import os
 import re
 import signal
@@ -43,7 +44,7 @@ def joined(coordinator=None, processes=None, process=None, heartbeat=None):
         ...     processes.is_first()
         True
     """
-    if coordinator is None and processes is None and process is None:
+    if coordinator is processes is process is heartbeat is None:
         _spread()
         yield
         return
@@ -85,10 +86,15 @@ def _check_arguments(coordinator, processes, process):
 
 
 def _initialize(coordinator, processes, process, heartbeat):
-    options = {} if heartbeat is None else {"heartbeat_timeout_seconds": heartbeat}
-    address = None if coordinator == "auto" else coordinator
     import jax
 
+    options = {} if heartbeat is None else {"heartbeat_timeout_seconds": heartbeat}
+    if options.keys() - inspect.signature(jax.distributed.initialize).parameters:
+        raise ValueError(
+            f"`heartbeat` needs a JAX that takes it: pip install -U jax. Received: "
+            f"heartbeat={heartbeat} with JAX {jax.__version__}"
+        )
+    address = None if coordinator == "auto" else coordinator
     try:
         jax.distributed.initialize(address, processes, process, **options)
     except Exception as error:

@@ -93,7 +93,7 @@ def test_ray_starts_a_group_again_that_lost_a_worker(tmp_path):
     records = keras_cpm.draw_records(tmp_path / "people", 8, image_size=(96, 128))
     keras_cpm.write_records(records, tmp_path / "people.jsonl")
     out = tmp_path / "run"
-    settings = {"--box-size": 64, "--stages": 2, "--width": 8, "--batch-size": 4, "--epochs": 30}
+    settings = {"--box-size": 64, "--stages": 2, "--width": 8, "--batch-size": 4, "--epochs": 10}
     options = [f"{flag}={value}" for flag, value in settings.items()]
     command = [sys.executable, str(FOLDER / "ray_train.py"), "--workers", "2", "--"]
     environment = {
@@ -112,5 +112,5 @@ def test_ray_starts_a_group_again_that_lost_a_worker(tmp_path):
         os.kill(holder(out / "training.lock"), signal.SIGKILL)
         assert ray.wait(300) == 0, (tmp_path / "said").read_text()
     lines = (out / "log.csv").read_text().splitlines()
-    assert [line.split(",")[0] for line in lines[1:]] == [str(epoch) for epoch in range(30)]
+    assert [line.split(",")[0] for line in lines[1:]] == [str(epoch) for epoch in range(10)]
     assert keras_cpm.load(out)

@@ -26,8 +26,8 @@ from ..options import COUNT
 @click.option(
     "--workers",
     type=COUNT,
-    help="Processes, each with the model; one for two cores of this machine, or for each core of a "
-    "cluster, unless given.",
+    help="Processes, each with the model; one for each core, of this machine or of the cluster, "
+    "unless given.",
 )
 @click.option(
     "--cluster",
