@@ -135,3 +135,13 @@ def jpeg_size(path) -> tuple[int, int]:
 
 def _size(paths):
     return sum(os.path.getsize(path) for path in paths if os.path.isfile(path))
+
+
+def find_unreadable(records):
+    """The first record's image that cannot be decoded, as a sentence, or `None`."""
+    for record in records:
+        try:
+            decode.open_image(record.image)
+        except (ValueError, OSError) as error:
+            return str(error)
+    return None

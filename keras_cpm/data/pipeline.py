@@ -176,16 +176,6 @@ def files_of_step(records, batch_size, seed, step):
     return [records[int(ticket["record"])].image for ticket in tickets]
 
 
-def find_unreadable(records):
-    """The first record's image that cannot be decoded, as a sentence, or `None`."""
-    for record in records:
-        try:
-            decode.open_image(record.image)
-        except (ValueError, OSError) as error:
-            return str(error)
-    return None
-
-
 class _Table:
     """All records as flat tensors; the people of record i are rows start[i] to start[i + 1]."""
 
@@ -211,8 +201,7 @@ def _drops(num_records, batch_size, shuffle):
 def _tickets(num_records, batch_size, shuffle, seed, first_step, share=None):
     """Dataset of record number, k and the seed of the epoch, epoch after epoch."""
     steps = num_steps(num_records, batch_size, shuffle)
-    # only whole batches in the endless stream, and for several processes: what lacks at the end of
-    # an epoch comes from its start
+    # endless streams and several processes: what lacks at the end of an epoch comes from its start
     whole = first_step is not None or share or _drops(num_records, batch_size, shuffle)
     length = steps * batch_size if whole else num_records
     start_epoch, start_step = divmod(first_step or 0, steps)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from ..data import pipeline
+from ..data import photographs, pipeline
 from ..data.augment import AugmentSpec
 from ..data.records import Record
 from ..evaluation.metrics import BeliefPCK
@@ -278,7 +278,7 @@ def _naming_unreadable(records):
     try:
         yield
     except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
-        reason = pipeline.find_unreadable(records)
+        reason = photographs.find_unreadable(records)
         if reason is None:
             raise
         raise ValueError(reason) from error

@@ -11,7 +11,7 @@ from tests.cli.running import failure, run
 
 COMMANDS = [
     *("check-data", "demo", "doctor", "evaluate", "explain", "export", "import-caffe", "inspect"),
-    *("pack", "predict", "prepare", "reproduce", "serve-test", "train", "verify"),
+    *("pack", "predict", "predict-many", "prepare", "reproduce", "serve-test", "train", "verify"),
 ]
 
 

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 import keras_cpm
 from keras_cpm import AugmentSpec, Record
 from keras_cpm.cli.main import main
-from keras_cpm.data import pipeline, placement
+from keras_cpm.data import photographs, placement
 from keras_cpm.data.augment import draw_augmentation
 from keras_cpm.data.checks.check import check
 from keras_cpm.data.pack import pack
@@ -177,7 +177,7 @@ def test_a_photograph_that_fits_keeps_its_bytes(tmp_path):
 
 def test_everything_that_opens_images_opens_members(packed, tmp_path):
     assert not [found for found in check(packed) if found["kind"] == "image"]
-    assert pipeline.find_unreadable(packed) is None
+    assert photographs.find_unreadable(packed) is None
     model = keras_cpm.build_cpm(1, SPEC, backbone="light", stage_block="light", width=8)
     keras_cpm.save_bundle(tmp_path / "bundle", model, SPEC)
     assert keras_cpm.evaluate(model, packed[:2], SPEC).scores(0.2)
@@ -392,7 +392,7 @@ def test_a_damaged_shard(drawn, tmp_path):
         shard.write_bytes(damaged)
         with pytest.raises(ValueError, match=r"shard-00000.zip is damaged"):
             keras_cpm.make_dataset(records, SPEC, stages=1, batch_size=2)
-        assert "damaged" in pipeline.find_unreadable(records)
+        assert "damaged" in photographs.find_unreadable(records)
     shard.unlink()
     with pytest.raises(FileNotFoundError, match="7 of 7 images are missing"):
         keras_cpm.make_dataset(records, SPEC, stages=1, batch_size=2)
@@ -414,7 +414,7 @@ def test_a_member_that_is_no_image_is_named(tmp_path):
     with shards.Shard(tmp_path / "a.zip") as shard:
         shard.add("b.jpg", b"junk")
     junk = dataclasses.replace(record, image=tmp_path / "a.zip/b.jpg")
-    assert "a.zip/b.jpg cannot be decoded" in pipeline.find_unreadable([record, junk])
+    assert "a.zip/b.jpg cannot be decoded" in photographs.find_unreadable([record, junk])
 
 
 def test_a_folder_named_like_a_shard(tmp_path):

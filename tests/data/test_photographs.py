@@ -10,8 +10,7 @@ import pytest
 import tensorflow as tf
 
 import keras_cpm
-from keras_cpm.data.photographs import Photographs, jpeg_size, within
-from keras_cpm.data.pipeline import find_unreadable
+from keras_cpm.data.photographs import Photographs, find_unreadable, jpeg_size, within
 from keras_cpm.images import decode, limits, shards
 
 

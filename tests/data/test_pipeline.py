@@ -24,7 +24,7 @@ from keras_cpm import (
     stage_losses,
     write_records,
 )
-from keras_cpm.data.pipeline import find_unreadable
+from keras_cpm.data.photographs import find_unreadable
 from keras_cpm.images import sampling
 from keras_cpm.pose import codec, geometry
 
