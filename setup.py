@@ -51,8 +51,9 @@ setup(
         "rich>=13",
         # one training a folder
         "filelock>=3.13",
-        # .mat files of the data sets
+        # .mat files of the data sets; those of version 7.3 are HDF5
         "scipy>=1.11",
+        "h5py>=3.10",
     ],
     extras_require={
         **EXTRAS,

@@ -19,6 +19,7 @@ ROOMS = (
 HEAVY = {
     "cv2": ("images.transcode", "inference.frames", "visualization", "data.synthetic.draw"),
     "scipy": ("data.formats.matlab", "data.placement", "inference.crowd"),
+    "h5py": ("data.formats.matlab",),
     "click": ("cli",),
     "rich": ("cli.console",),
     "tf_keras_vis": ("visualization.saliency",),

@@ -117,6 +117,33 @@ def without_beyond(keypoints, end):
     return tf.where(beyond, -_FAR, keypoints)
 
 
+def torso_angle(keypoints, visible, skeleton):
+    """How a person's torso is turned in the plane of the photograph.
+
+    Args:
+        keypoints: (P, 2) image frame, pixels.
+        visible: (P,) 0 where a part is not labelled.
+        skeleton: `Skeleton` with pelvis and thorax.
+
+    Returns:
+        {"torso_angle": degrees}, -90 to 270: 0 where the thorax is above the pelvis, 90 where it is
+        to its right in the photograph; {} where one of them is not labelled.
+
+    Example:
+        >>> from keras_cpm import MPII16
+        >>> from keras_cpm.data.placement import torso_angle
+        >>> points, visible = [(0, 0)] * 16, [2] * 16
+        >>> points[MPII16.index("thorax")] = (30, -30)  # above the pelvis, and to the right
+        >>> torso_angle(points, visible, MPII16)
+        {'torso_angle': 45.0}
+    """
+    pelvis, thorax = skeleton.index("pelvis"), skeleton.index("thorax")
+    if not visible[pelvis] or not visible[thorax]:
+        return {}
+    right, down = np.subtract(keypoints[thorax], keypoints[pelvis])
+    return {"torso_angle": round(float(np.degrees(np.arctan2(down, right))) + 90, 4)}
+
+
 def is_placed(record):
     """Whether `where_is` knows."""
     return record.size is not None or place_of(record.people[0]) is not None

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from keras_cpm import CPM14, Person, PoseSpec, make_dataset
+from keras_cpm import CPM14, MPII16, Person, PoseSpec, make_dataset
 from keras_cpm.data import placement
 from keras_cpm.data.placement import half_of
 
@@ -26,6 +26,19 @@ def test_a_person_may_be_placed_by_its_box_or_fill_the_image(drawn_records):
     for placed in (boxed, bare):
         dataset = make_dataset([placed], spec, stages=2, batch_size=1)
         assert next(iter(dataset))[0]["image"].shape == (1, 64, 64, 3)
+
+
+@pytest.mark.parametrize(
+    ("thorax", "angle"),
+    [((0, -9), 0), ((9, 0), 90), ((0, 9), 180), ((-9, 1e-9), 270), ((-9, -9), -45)],
+)
+def test_the_angle_of_the_torso(thorax, angle):
+    points, visible = np.zeros((16, 2)), np.full(16, 2)
+    points[MPII16.index("thorax")] = thorax
+    assert placement.torso_angle(points + 50, visible, MPII16) == {"torso_angle": angle}
+    for part in ("pelvis", "thorax"):
+        hidden = np.where(np.arange(16) == MPII16.index(part), 0, visible)
+        assert placement.torso_angle(points, hidden, MPII16) == {}
 
 
 def test_nothing_says_where_a_person_is(drawn_records):

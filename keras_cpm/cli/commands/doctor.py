@@ -19,6 +19,7 @@ _PACKAGES = (
     ("numpy", "1.26", None),
     ("opencv-python", "4.9", None),
     ("scipy", "1.11", None),
+    ("h5py", "3.10", None),
     (
         "ai-edge-litert",
         "1.2",

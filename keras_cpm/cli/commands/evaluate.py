@@ -18,8 +18,9 @@ from ..outputs import guard, overwrite
     "--predictions",
     type=PATH,
     multiple=True,
-    help="A file of predictions instead of MODEL: .mat of the release's layout, or records; may be "
-    "given again.",
+    help="A file of predictions instead of MODEL: .mat of the release's layout or of MPI's "
+    "benchmark, or records; may be given again. A pattern in quotes, 'rivals/*_pc.mat', names "
+    "several.",
 )
 @click.option(
     "--protocol",
@@ -76,6 +77,7 @@ def evaluate(paths, predictions, draw, count, curves, group_by, alpha, json_path
     keras-cpm evaluate cpm-light-lsp lsp_test.jsonl --flip
     keras-cpm evaluate --predictions FILE.mat lsp_test.jsonl --protocol lsp
     """
+    predictions = [file for pattern in predictions for file in _matching(pattern)]
     _check_flags(paths, predictions, draw, curves, alpha, options)
     outputs = _outputs(draw, curves, json_path, options)
     baseline = [options["baseline"]] if options["baseline"] else []
@@ -118,6 +120,16 @@ def _outputs(draw, curves, json_path, options):
     outputs += [("--draw", draw / _DRAWN)] if draw else []
     outputs += [("--curves", path) for path in _curve_files(curves)] if curves else []
     return outputs
+
+
+def _matching(pattern):
+    """The file of that name, or files by a pattern of names in a folder."""
+    if pattern.is_file() or not set("*?[") & set(pattern.name):
+        return [pattern]
+    found = sorted(path for path in pattern.parent.glob(pattern.name) if path.is_file())
+    if not found:
+        raise click.UsageError(f"--predictions {pattern} matches no file.")
+    return found
 
 
 _DRAWN = "predictions.png"

@@ -13,7 +13,7 @@ from ..outputs import guard, overwrite
 # files of data sets that are read in ROOT
 _OF_DATASETS = (
     *("lsp_dataset/joints.mat", "lspet_dataset/joints.mat", "examples.mat"),
-    *("mpii_human_pose_v1_u12_1.mat", "detections.mat"),
+    *("mpii_human_pose_v1_u12_1.mat", "detections.mat", "LSP-joints-OC.mat"),
 )
 _SPLITS = ("train", "test", "validation", "extended", "all", "tompson")
 
@@ -50,9 +50,13 @@ _SPLITS = ("train", "test", "validation", "extended", "all", "tompson")
 @click.option(
     "--sides",
     type=click.Choice(["observer", "person"]),
-    default="observer",
-    show_default=True,
-    help="Whose left and right (flic); the published numbers are the observer's.",
+    help="Whose left and right (flic, lsp); unless given, the observer's for flic and the person's "
+    "for lsp, as in the paper.",
+)
+@click.option(
+    "--observer-labels",
+    type=PATH,
+    help="LSP-joints-OC.mat, the observer's labels, where it is not in ROOT (lsp).",
 )
 @click.option("--first", type=COUNT, help="Keep the records from this one on, counted from 1.")
 @click.option("--last", type=COUNT, help="Keep the records up to this one.")
@@ -110,7 +114,8 @@ def prepare(dataset, root, out, first, last, hold_out, fill, overwrite, **option
     skeleton, held_file = out.with_suffix(".skeleton.json"), output.beside(out, "held")
     outputs = [("OUT", out), *([("OUT", skeleton)] if dataset == "coco" else [])]
     outputs += [("OUT", held_file)] if hold_out else []
-    guard(outputs, [root, *(root / name for name in _OF_DATASETS)], overwrite)
+    inputs = [root, *(root / name for name in _OF_DATASETS), options["observer_labels"] or root]
+    guard(outputs, inputs, overwrite)
     load_tensorflow()
     from ...data.jsonl import write_records
     from ...data.placement import filling
@@ -139,7 +144,13 @@ def prepare(dataset, root, out, first, last, hold_out, fill, overwrite, **option
 def _lsp(root, options):
     from ...data.formats.lsp import load_lsp
 
-    return load_lsp(root, options["split"] or "train", progress=progress("reading sizes"))
+    return load_lsp(
+        root,
+        options["split"] or "train",
+        sides=options["sides"] or "person",
+        observer_labels=options["observer_labels"],
+        progress=progress("reading sizes"),
+    )
 
 
 def _mpii(root, options):
@@ -151,7 +162,7 @@ def _mpii(root, options):
 def _flic(root, options):
     from ...data.formats.flic import load_flic
 
-    return load_flic(root, options["split"] or "train", sides=options["sides"])
+    return load_flic(root, options["split"] or "train", sides=options["sides"] or "observer")
 
 
 def _coco(root, options):

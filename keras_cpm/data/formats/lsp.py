@@ -6,6 +6,7 @@ genJSON.m for training, run_benchmark.m for testing.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,13 @@ _LAYOUTS = {
     "lsp": ((3, 14, 2000), (2, 1, 0), "im{:04d}.jpg"),
     "lspet": ((14, 3, 10000), (2, 0, 1), "im{:05d}.jpg"),
 }
+
+# whose left and right; the observer's have a file of their own, in the layout of "lsp"
+_SIDES = ("person", "observer")
+_OBSERVER = "LSP-joints-OC.mat"
+# pixels: between them and the person's labels no coordinate of 684 of the 1000 test people differs
+# as much
+_AGREE = 20
 
 # (part, parent, length in head lengths): the median over the images of LSP train and LSPET in which
 # the limb and neck-head are visible; 0/0 left out, x/0 kept. The pairs are `pa` of genJSON.m: its
@@ -59,7 +67,14 @@ _LARGEST_EXTENT = 368 - 64
 _TYPICAL_HEIGHT = 150.0
 
 
-def load_lsp(root: Path | str, split: str, *, progress: Progress | None = None) -> list[Record]:
+def load_lsp(
+    root: Path | str,
+    split: str,
+    *,
+    sides: str = "person",
+    observer_labels: Path | str | None = None,
+    progress: Progress | None = None,
+) -> list[Record]:
     """Reads one split of LSP or LSPET, in the order of the images; parts are those of `LSP14`.
 
     Labels come from joints.mat, sizes from the headers of the photographs, which need not be there:
@@ -78,9 +93,15 @@ def load_lsp(root: Path | str, split: str, *, progress: Progress | None = None) 
     usual in both data sets, under the same cap. A figure without any label has no box and so the
     center `None`.
 
+    LSP was also labelled anew with left and right as the observer sees them, and the benchmark page
+    of MPI scored methods on either: LSP-joints-OC.mat. It says where the parts are and what they
+    are called; where a person stands and how tall it is follows joints.mat all the same.
+
     Args:
         root: folder that holds lsp_dataset/ and lspet_dataset/, each with joints.mat and images/.
         split: "train", "test" or "extended".
+        sides: "person" for joints.mat, the labels of the paper, or "observer".
+        observer_labels: path of LSP-joints-OC.mat; `None`: in `root`, if it is there.
         progress: wraps the list of image paths as it is gone through, for example `tqdm.tqdm`.
 
     Returns:
@@ -88,12 +109,14 @@ def load_lsp(root: Path | str, split: str, *, progress: Progress | None = None) 
         image frame, pixels, (0, 0) the centre of the top-left one; height is in the same pixels, in
         the sense of MPII (200 x `scale`). LSP: visible is 1 where occluded, else 2. LSPET: 2 where
         labelled, else 0. `split` is "train" or "test", `dataset` "lsp" or "lspet",
-        `attributes["index"]` the number of the image, from 1.
+        `attributes["index"]` the number of the image, from 1. With LSP-joints-OC.mat
+        `attributes["sides"]` is "agree" where no coordinate differs by 20 pixels between the two
+        labels, else "differ".
 
     Raises:
-        ValueError: an unknown split, a joints.mat of another shape, or an image that is no JPEG
-            file.
-        FileNotFoundError: there is no joints.mat.
+        ValueError: unknown `split` or `sides`, a joints.mat of another shape, an image that is no
+            JPEG file, or the observer's sides of "extended", which have none.
+        FileNotFoundError: there is no joints.mat, or no LSP-joints-OC.mat for the observer's sides.
 
     Example:
         >>> from keras_cpm.data.formats.lsp import load_lsp
@@ -101,16 +124,23 @@ def load_lsp(root: Path | str, split: str, *, progress: Progress | None = None) 
         >>> len(records), records[0].people[0].keypoints.shape  # doctest: +SKIP
         (1000, (14, 2))
     """
-    if split not in _SPLITS:
-        raise ValueError(f"`split` must be one of {list(_SPLITS)}. Received: split={split!r}")
+    for name, value, known in (("split", split, _SPLITS), ("sides", sides, _SIDES)):
+        if value not in known:
+            raise ValueError(f"`{name}` must be one of {list(known)}. Received: {name}={value!r}")
     dataset, numbers = _SPLITS[split]
     folder = Path(root).absolute() / f"{dataset}_dataset"
     labels = _read_labels(folder / "joints.mat", dataset, root)
+    seen = _read_observer_labels(root, split, sides, observer_labels)
     paths = [folder / "images" / _LAYOUTS[dataset][2].format(number) for number in numbers]
     records = []
     for number, path in zip(numbers, progress(paths) if progress else paths, strict=True):
         size = jpeg_size(path) if path.is_file() else None
-        person = _person(labels[number - 1], split, size)
+        person, attributes = _person(labels[number - 1], split, size), {"index": number}
+        if seen is not None:
+            differs = np.abs(seen[number - 1] - labels[number - 1])[:, :2].max() >= _AGREE
+            attributes["sides"] = "differ" if differs else "agree"
+        if sides == "observer":
+            person = _labelled_anew(person, seen[number - 1])
         records.append(
             Record(
                 image=path,
@@ -119,7 +149,7 @@ def load_lsp(root: Path | str, split: str, *, progress: Progress | None = None) 
                 people=(person,),
                 split="test" if split == "test" else "train",
                 dataset=dataset,
-                attributes={"index": number},
+                attributes=attributes,
             )
         )
     return records
@@ -132,14 +162,42 @@ def _read_labels(path, dataset, root):
             f"`root` must hold {dataset}_dataset/joints.mat; extract {dataset}_dataset.zip there. "
             f"Received: root={str(root)!r}"
         )
+    return _joints(path, dataset, f"extract {dataset}_dataset.zip again")
+
+
+def _read_observer_labels(root, split, sides, path):
+    """As `_read_labels`, or `None` where they are neither there nor asked for."""
+    if split == "extended":
+        if sides == "observer" or path is not None:
+            raise ValueError(
+                "LSPET has no labels with the observer's sides; leave out `sides` and "
+                f"`observer_labels`. Received: split={split!r}"
+            )
+        return None
+    found = Path(root) / _OBSERVER if path is None else Path(path)
+    if not found.is_file():
+        if sides == "person" and path is None:
+            return None
+        raise FileNotFoundError(
+            f"The observer's sides need {_OBSERVER} of MPI's benchmark; put it into `root`, or "
+            f"name it with `observer_labels`. Received: {found}"
+        )
+    return _joints(found, "lsp", f"give {_OBSERVER} of MPI's benchmark")
+
+
+def _joints(path, dataset, remedy):
     shape, axes, _ = _LAYOUTS[dataset]
     joints = read_mat(path).get("joints")
     if np.shape(joints) != shape or joints.dtype.kind not in "biuf":
         raise ValueError(
-            f"`joints` in {path} must be {shape}; extract {dataset}_dataset.zip again. "
-            f"Received: shape {np.shape(joints)}"
+            f"`joints` in {path} must be {shape}; {remedy}. Received: shape {np.shape(joints)}"
         )
     return joints.transpose(axes).astype(np.float64)
+
+
+def _labelled_anew(person, labels):
+    visible = np.where(labels[:, 2] == 1, OCCLUDED, VISIBLE)
+    return dataclasses.replace(person, keypoints=labels[:, :2] - 1, visible=visible)
 
 
 def _person(labels, split, size):

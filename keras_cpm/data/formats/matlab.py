@@ -38,8 +38,8 @@ def read_mat(path) -> dict:
     size of the file. Only arrays of numbers, texts and arrays come back.
 
     Raises:
-        ValueError: SciPy cannot read the file: it is damaged, of version 7.3, larger than 2 GB, or
-            takes more than is granted.
+        ValueError: SciPy cannot read the file: it is damaged, of version 7.3 with more in it than
+            arrays of numbers, larger than 2 GB, or takes more than is granted.
 
     Example:
         >>> import tempfile
@@ -100,7 +100,10 @@ def _serve(path, seconds, memory):
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     try:
-        content = loadmat(path, appendmat=False)
+        try:
+            content = loadmat(path, appendmat=False)
+        except NotImplementedError:
+            content = _numbers_of_version_73(path)
         content = {name: value for name, value in content.items() if not name.startswith("__")}
         answer = pickle.dumps(_flat(content), protocol=5)
     except NotImplementedError:
@@ -115,6 +118,29 @@ def _serve(path, seconds, memory):
     sys.stdout.buffer.flush()
     # without clearing up: what is nested deep crashes there
     os._exit(0)
+
+
+def _numbers_of_version_73(path):
+    """The variables of a file of HDF5, all of which must be arrays of numbers.
+
+    What HDF5 can fetch from other files is refused with everything else.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path) as file:
+            own = all(isinstance(file.get(n, getlink=True), h5py.HardLink) for n in file)
+            if not own or not all(_holds_numbers(file[name]) for name in file):
+                raise NotImplementedError
+            # MATLAB goes through the first axis first, and HDF5 through the last one
+            return {name: file[name][()].T for name in file}
+    except (OSError, RuntimeError, KeyError):  # it is damaged
+        raise NotImplementedError from None
+
+
+def _holds_numbers(item):
+    numbers = getattr(item, "dtype", np.dtype(object)).kind in "iuf"
+    return numbers and not (item.external or item.is_virtual or "MATLAB_empty" in item.attrs)
 
 
 def _flat(content):

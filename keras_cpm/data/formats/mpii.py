@@ -15,7 +15,7 @@ import numpy as np
 from ...pose.skeleton import MPII16
 from ...pose.spec import Progress
 from ..photographs import jpeg_size, within
-from ..placement import with_others
+from ..placement import torso_angle, with_others
 from ..records import NOT_LABELLED, OCCLUDED, VISIBLE, Person, Record
 from .matlab import field, laid_out, number, read_mat, rows, text, write_mat
 from .predictions import read_detections
@@ -59,9 +59,9 @@ def load_mpii(root: Path | str, split: str, *, progress: Progress | None = None)
         in "tompson"). Keypoints (16, 2) and center are (x, y) in the image frame, pixels, (0, 0)
         the centre of the top-left one; height is 200 x `scale`, head_size 0.6 of the diagonal of
         the head box, both in pixels. visible is 2, or 1 where `is_visible` is 0, or 0 for a part
-        that is not annotated. `attributes` hold index and person, the numbers of image and person
-        in the file, from 1, and where the file has them activity, category and single_person.
-        `split` is "train", "validation" or "test", `dataset` "mpii".
+        not annotated. `attributes` hold index and person, numbers of image and person in the file,
+        from 1, and if the file has them activity, category, single_person; a person's have
+        `torso_angle`. `split` is "train", "validation" or "test", `dataset` "mpii".
 
     Raises:
         ValueError: an unknown split, or files that do not fit together.
@@ -120,8 +120,7 @@ def write_mpii_predictions(path, records, keypoints, *, root, parts=MPII16.parts
         >>> records = load_mpii("mpii", "test")  # doctest: +SKIP
         >>> write_mpii_predictions("pred.mat", records, points, root="mpii")  # doctest: +SKIP
     """
-    keypoints = np.asarray(keypoints, np.float64)
-    wanted = (len(records), len(parts), 2)
+    keypoints, wanted = np.asarray(keypoints, np.float64), (len(records), len(parts), 2)
     if keypoints.shape != wanted:
         raise ValueError(f"`keypoints` must be {wanted}. Received: shape {keypoints.shape}")
     check_test_records(records, root)
@@ -267,6 +266,7 @@ def _person(rect):
         center=_xy(place[0]) if place else None,
         height=None if scale is None else _PIXELS_OF_SCALE_1 * scale,
         head_size=_head_size(rect),
+        attributes=torso_angle(points, visible, MPII16),
     )
 
 

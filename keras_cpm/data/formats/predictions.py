@@ -1,5 +1,6 @@
-"""Prediction files: what others predicted, and what we did, in the layout of the release; and
-detections.mat, with whom Tompson et al. (CVPR 2015) held out of MPII for validation.
+"""Prediction files: what others predicted, and what we did, in the layout of the release or of
+MPI's benchmark page; and detections.mat, with whom Tompson et al. (CVPR 2015) held out of MPII for
+validation.
 """
 
 from __future__ import annotations
@@ -16,9 +17,14 @@ from ..jsonl import read_records
 from .matlab import field, laid_out, read_mat, rows, write_mat
 
 _NAME = "prediction_all"
+# by name its axes, as (P, 2, images): the release's, and that of MPI's benchmark page
+_AXES = {_NAME: (0, 1, 2), "pred": (1, 0, 2)}
 # ours only: the names of its rows
 _PARTS = "prediction_parts"
 _SKELETONS = {skeleton.num_parts: skeleton for skeleton in (LSP14, FLIC9, MPII16)}
+# FLIC with the eyes, as MPI's benchmark page has it
+_FLIC11 = (*FLIC9.parts[:8], "left_eye", "right_eye", FLIC9.parts[8])
+_NAMES = {count: skeleton.parts for count, skeleton in _SKELETONS.items()} | {11: _FLIC11}
 _DETECTIONS = (
     "RELEASE_img_index",
     "RELEASE_person_index",
@@ -48,13 +54,17 @@ def read_predictions(
     |---|---|---|
     | .mat | `prediction_all` (P, 2, S), pixels from 1 | `LSP14`, `FLIC9` or `MPII16` by P |
     | .mat | the same with `prediction_parts`, as `write_predictions` writes it | as named there |
+    | .mat | `pred` (2, P, S), pixels from 1: MPI's benchmark page | the same by P; 11 of FLIC |
     | .mat | `keypointsAll` and `output_joints`: detections.mat of MPII | as named there |
     | .jsonl | records, of which the primary people are taken | of the records |
 
+    The 11 parts of FLIC are those of `FLIC9` and, before the nose, both eyes. In `pred` a part at
+    (0, 0) in all images was not predicted, and is left out.
+
     Args:
         path: of the file.
-        parts: P names, where `prediction_all` has parts of its own or in another order; the other
-            files name theirs.
+        parts: P names, where `prediction_all` or `pred` has parts of its own or in another order;
+            the other files name theirs.
 
     Returns:
         Keypoints (S, P, 2) float64, (x, y) in the image frame, pixels, (0, 0) the centre of the
@@ -79,17 +89,20 @@ def read_predictions(
         raise FileNotFoundError(f"There is no file of predictions at {path}.")
     if path.suffix == ".mat":
         content = read_mat(path)
-        if _NAME in content:
-            with laid_out(path):
-                own = tuple(str(np.ravel(name)[0]) for name in np.ravel(content.get(_PARTS, [])))
-                return _matrix(content[_NAME], path, _named(own, parts, path) if own else parts)
+        for name in _AXES:
+            if name in content and content[name].dtype.kind in "iuf":
+                with laid_out(path):
+                    own = tuple(str(np.ravel(n)[0]) for n in np.ravel(content.get(_PARTS, [])))
+                    names = _named(own, parts, path) if own else parts
+                    return _matrix(content[name], name, path, names)
         if "keypointsAll" in content:
             detections = read_detections(path)
             return detections.keypoints, _named(detections.parts, parts, path)
         found = {name: np.shape(value) for name, value in content.items()}
         raise ValueError(
-            f"{path} must hold `{_NAME}` (P, 2, images), or `keypointsAll` as detections.mat of "
-            f"MPII does; write it with `write_predictions`. Received: {found}"
+            f"{path} must hold `{_NAME}` (P, 2, images), `pred` (2, P, images), or `keypointsAll` "
+            "as detections.mat of MPII does; write it with `write_predictions`. "
+            f"Received: {found}"
         )
     if path.suffix != ".jsonl":
         raise ValueError(
@@ -141,24 +154,29 @@ def write_predictions(
     write_mat(path, content | {_NAME: keypoints.transpose(1, 2, 0) + 1})
 
 
-def _matrix(matrix, path, parts):
+def _matrix(values, name, path, parts):
     # MATLAB drops a last axis of one: the predictions for a single image.
-    matrix = matrix[..., None] if matrix.ndim == 2 else matrix
-    if matrix.ndim != 3 or matrix.shape[1] != 2:
+    values = values[..., None] if values.ndim == 2 else values
+    axes = _AXES[name]
+    if values.ndim != 3 or values.shape[axes[1]] != 2:
+        layout = ", ".join(np.array(["P", "2", "images"])[list(axes)])
         raise ValueError(
-            f"`{_NAME}` in {path} must be (P, 2, images); transpose it. "
-            f"Received: shape {matrix.shape}"
+            f"`{name}` in {path} must be ({layout}); transpose it. Received: shape {values.shape}"
         )
-    if parts is None and len(matrix) not in _SKELETONS:
+    matrix = values.transpose(axes)
+    if parts is None and len(matrix) not in _NAMES:
         raise ValueError(
-            f"`{_NAME}` in {path} has {len(matrix)} parts, which is none of {list(_SKELETONS)}; "
+            f"`{name}` in {path} has {len(matrix)} parts, which is none of {list(_NAMES)}; "
             "name them with `parts`."
         )
-    parts = _SKELETONS[len(matrix)].parts if parts is None else tuple(parts)
+    parts = _NAMES[len(matrix)] if parts is None else tuple(parts)
     if len(parts) != len(matrix):
         raise ValueError(
             f"`parts` must name the {len(matrix)} parts of {path}. Received: {list(parts)}"
         )
+    if name != _NAME:
+        predicted = matrix.any(axis=(1, 2))
+        matrix, parts = matrix[predicted], tuple(np.array(parts, object)[predicted])
     return matrix.transpose(2, 0, 1).astype(np.float64) - 1, parts
 
 

@@ -56,6 +56,15 @@ def test_two_files_in_one_table_one_plot_and_groups(tmp_path):
     by_line = {tuple(row[:2]): row[2:] for row in rows[1:]}
     assert by_line["bad", "wrist"][-1] == "50.0000" and len(by_line) == 2 * 8
     assert cv2.imread(str(tmp_path / "curves.png")) is not None
+    # the same by a pattern of names, in the order of the names
+    words = ("evaluate", tmp_path / "people.jsonl", "--protocol", "lsp", "--predictions")
+    run(*words, tmp_path / "*d.mat", "--json", tmp_path / "pattern.json")
+    pattern = json.loads((tmp_path / "pattern.json").read_text())
+    assert list(pattern) == ["bad", "good"] and pattern["good"] == table["good"]
+    # a file of such a name is itself
+    (tmp_path / "good.mat").rename(tmp_path / "[b]ad.mat")
+    run(*words, tmp_path / "[b]ad.mat", "--json", tmp_path / "literal.json")
+    assert list(json.loads((tmp_path / "literal.json").read_text())) == ["[b]ad"]
 
 
 @pytest.mark.parametrize(
@@ -66,6 +75,7 @@ def test_two_files_in_one_table_one_plot_and_groups(tmp_path):
         (["r.jsonl", "--predictions", "a.mat", "--scale", "2"], "--scale belongs to a MODEL"),
         (["r.jsonl", "--predictions", "a.mat", "--draw", "d"], "--draw belongs to a MODEL"),
         (["r.jsonl", *["--predictions", "a.mat"] * 2], "names the same file twice"),
+        (["r.jsonl", "--predictions", "nowhere/*.mat"], "--predictions nowhere/*.mat matches no"),
         (["m", "r.jsonl", "--alpha", "nan"], "--alpha must be"),
         (["m", "r.jsonl", "--curves", "."], "--curves needs"),
         (["m", "r.jsonl", "--mpii-root", "x"], "--mpii-root needs"),

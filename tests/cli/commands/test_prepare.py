@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from scipy.io import savemat
 
 import keras_cpm
 from keras_cpm.cli.main import main
@@ -121,6 +122,29 @@ def test_first_and_last_beyond_the_end(tmp_path):
     words = ("prepare", "synthetic", tmp_path / "drawn", tmp_path / "o.jsonl", "--count", 2)
     result = run(*words, "--first", 3)
     assert result.exit_code == 1 and "--first 3" in result.output
+
+
+def test_whose_left_and_right(tmp_path):
+    joints = np.random.default_rng(0).uniform(1, 99, (3, 14, 2000))
+    joints[2] = 0
+    (tmp_path / "lsp_dataset").mkdir()
+    savemat(tmp_path / "lsp_dataset/joints.mat", {"joints": joints})
+    savemat(tmp_path / "seen.mat", {"joints": joints[:, keras_cpm.LSP14.flip_permutation]})
+    words = ("prepare", "lsp", tmp_path, tmp_path / "o.jsonl", "--last", 2)
+    assert run(*words).exit_code == 0
+    persons = keras_cpm.read_records(tmp_path / "o.jsonl")[0]
+    assert run(*words, "--sides", "person").exit_code == 0
+    again = keras_cpm.read_records(tmp_path / "o.jsonl")[0]
+    assert again.to_dict() == persons.to_dict() and persons.attributes == {"index": 1}
+    assert "LSP-joints-OC.mat" in failure(*words, "--sides", "observer")
+    words += ("--sides", "observer", "--observer-labels", tmp_path / "seen.mat")
+    assert run(*words).exit_code == 0
+    seen = keras_cpm.read_records(tmp_path / "o.jsonl")[0]
+    order = list(keras_cpm.LSP14.flip_permutation)
+    assert seen.people[0].keypoints.tolist() == persons.people[0].keypoints[order].tolist()
+    assert seen.attributes == {"index": 1, "sides": "differ"}
+    words = ("prepare", "lsp", tmp_path, tmp_path / "seen.mat", *words[-4:])
+    assert "which this command reads" in failure(*words, code=2)
 
 
 def test_people_may_be_said_to_fill_their_photographs(tmp_path):

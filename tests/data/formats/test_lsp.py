@@ -263,6 +263,66 @@ def test_size_of_other_jpegs_and_after_long_segments(root, tmp_path, flag):
     assert load_lsp(tmp_path, "test")[0].size == (7, 300)
 
 
+# Left and right as the observer sees them.
+
+
+@pytest.fixture(scope="module")
+def seen(root):
+    """The labels of `root` but for two people of the test: 1001 changes sides, 1002 moves a bit."""
+    joints = loadmat(root / "lsp_dataset/joints.mat")["joints"]
+    joints[:, :, 1000] = joints[:, LSP14.flip_permutation, 1000]
+    joints[0, RHIP, 1001] += 19.5
+    joints[2, RHIP, 1001] = 1 - joints[2, RHIP, 1001]
+    path = root / "LSP-joints-OC.mat"
+    savemat(path, {"joints": joints})
+    yield path
+    path.unlink()
+
+
+def test_the_observer_s_sides(root, test, seen):
+    found = load_lsp(root, "test", sides="observer")
+    assert found[0].attributes == {"index": 1001, "sides": "differ"}
+    assert {r.attributes["sides"] for r in found[1:]} == {"agree"}
+    before, after = test[0].people[0], found[0].people[0]
+    order = list(LSP14.flip_permutation)
+    np.testing.assert_array_equal(after.keypoints, before.keypoints[order])
+    np.testing.assert_array_equal(after.visible, before.visible[order])
+    assert (after.center, after.height) == (before.center, before.height)
+    before, after = test[1].people[0], found[1].people[0]
+    assert (after.keypoints - before.keypoints)[RHIP].tolist() == [19.5, 0]
+    assert after.visible[RHIP] == 3 - before.visible[RHIP]
+
+
+def test_the_person_s_sides_know_whose_are_the_same(root, train, seen, tmp_path):
+    found = load_lsp(root, "train")
+    assert {record.attributes["sides"] for record in found} == {"agree"}
+    for before, after in zip(train, found, strict=True):
+        assert before.people[0].keypoints.tolist() == after.people[0].keypoints.tolist()
+    other = shutil.copy(seen, tmp_path / "elsewhere.mat")
+    seen.rename(tmp_path / "away.mat")
+    try:
+        assert "sides" not in load_lsp(root, "test")[0].attributes
+        named = load_lsp(root, "test", observer_labels=other)
+        with pytest.raises(FileNotFoundError, match=r"need LSP-joints-OC.mat .*observer_labels"):
+            load_lsp(root, "test", sides="observer")
+    finally:
+        (tmp_path / "away.mat").rename(seen)
+    assert [record.attributes["sides"] for record in named].count("differ") == 1
+    with pytest.raises(FileNotFoundError, match=r"Received: none.mat"):
+        load_lsp(root, "test", observer_labels="none.mat")
+
+
+def test_other_sides_are_refused(root, seen, tmp_path):
+    with pytest.raises(ValueError, match=r"`sides` must be one of .*Received: sides='left'"):
+        load_lsp(root, "test", sides="left")
+    with pytest.raises(ValueError, match=r"LSPET has no labels with the observer's sides; leave"):
+        load_lsp(root, "extended", sides="observer")
+    assert "sides" not in load_lsp(root, "extended")[0].attributes
+    savemat(tmp_path / "a.mat", {"joints": np.zeros((3, 14, 1000))})
+    with pytest.raises(ValueError, match=r"a.mat must be \(3, 14, 2000\); give LSP-joints-OC.mat"):
+        load_lsp(root, "test", observer_labels=tmp_path / "a.mat")
+
+
 # With the real data sets.
 
 

@@ -4,6 +4,7 @@ import random
 import struct
 import sys
 
+import h5py
 import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
@@ -133,6 +134,39 @@ def test_other_versions_and_no_mat_file(tmp_path):
         path.write_bytes(data)
         with pytest.raises(ValueError, match=r"a.mat is no MATLAB file, or a damaged one"):
             read_mat(path)
+
+
+def test_numbers_of_version_73(tmp_path):
+    path, values = tmp_path / "a.mat", np.arange(24.0).reshape(2, 3, 4)
+    with h5py.File(path, "w") as file:
+        file["pred"] = values.T  # MATLAB goes through the first axis first
+        file["pred"].attrs["MATLAB_class"] = np.bytes_("double")
+    np.testing.assert_array_equal(read_mat(path)["pred"], values)
+
+
+@pytest.mark.parametrize("what", ["struct", "text", "empty", "link", "outside", "virtual"])
+def test_more_than_numbers_of_version_73(tmp_path, what):
+    other, path = tmp_path / "other.h5", tmp_path / "a.mat"
+    with h5py.File(other, "w") as file:
+        file["x"] = np.ones(2)
+    with h5py.File(path, "w") as file:
+        if what == "struct":
+            file["x/y"] = 1.0
+        elif what == "text":
+            file["x"] = "a"
+        elif what == "empty":
+            file["x"] = np.zeros(2, np.uint64)
+            file["x"].attrs["MATLAB_empty"] = 1
+        elif what == "link":
+            file["x"] = h5py.ExternalLink(other, "x")
+        elif what == "outside":
+            file.create_dataset("x", (8,), "u1", external=[(other, 0, 8)])
+        else:
+            layout = h5py.VirtualLayout((2,), "f8")
+            layout[:] = h5py.VirtualSource(other, "x", (2,))
+            file.create_virtual_dataset("x", layout)
+    with pytest.raises(ValueError, match=r"a.mat is a MATLAB file of version 7.3; save it again"):
+        read_mat(path)
 
 
 def _mutated(data, seed):

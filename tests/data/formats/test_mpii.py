@@ -1,6 +1,7 @@
 """MPII: a miniature of its .mat files written here, and the real detections.mat."""
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
@@ -262,6 +263,10 @@ def test_attributes(root):
         "single_person": True,
     }
     assert load_mpii(root, "test")[0].attributes == {"index": 2, "person": 1, "single_person": True}
+    # the thorax lies a pixel below the pelvis, and a pixel to its right
+    assert records[0].people[0].attributes == {"torso_angle": 135.0}
+    assert load_mpii(root, "validation")[1].people[0].attributes == {}
+    assert load_mpii(root, "tompson")[0].people[0].attributes == {"torso_angle": 135.0}
 
 
 def test_an_annotation_without_single_person_and_act(root, tmp_path):
@@ -485,6 +490,20 @@ def test_real_validation_people(real_validation):
     assert (visible == 1).sum() == 9513 + 730
     assert (visible > 0).sum() == 34722 + 5398 + 4120
     assert (visible[:, [NECK, HEAD]] != 1).all()
+
+
+def test_real_angles_of_torsos(mpii, real_validation):
+    """valid.h5 of eval-mpii-pose has them too, and 0 for people without pelvis or thorax."""
+    if not (mpii / "torsoangle_valid.h5").is_file():
+        pytest.skip("there is no mpii/torsoangle_valid.h5 in the folder that KERAS_CPM_DATA names")
+    with h5py.File(mpii / "torsoangle_valid.h5") as file:
+        numbers = np.stack([file["index"][:], file["person"][:]], axis=1) + 1
+        expected = file["torsoangle"][:]
+    np.testing.assert_array_equal(who(real_validation), numbers)
+    found = [r.people[0].attributes.get("torso_angle") for r in real_validation]
+    known = np.array([angle is not None for angle in found])
+    assert known.sum() == 2857 and not expected[~known].any()
+    np.testing.assert_allclose(np.array(found)[known].astype(float), expected[known], atol=1e-4)
 
 
 def test_real_predictions_of_tompson(mpii, real_validation):

@@ -47,11 +47,38 @@ def test_a_single_image(tmp_path):
     assert read_predictions(tmp_path / "p.mat")[0].shape == (1, 14, 2)
 
 
+def test_mpi_s_layout(tmp_path):
+    matrix = np.arange(2 * 14 * 3, dtype=np.uint8).reshape(2, 14, 3)
+    savemat(tmp_path / "p.mat", {"pred": matrix})
+    keypoints, parts = read_predictions(tmp_path / "p.mat")
+    assert parts == LSP14.parts and keypoints.shape == (3, 14, 2)
+    np.testing.assert_array_equal(keypoints, matrix.transpose(2, 1, 0).astype(float) - 1)
+    savemat(tmp_path / "p.mat", {"pred": matrix[:, :3, 0]})
+    keypoints, parts = read_predictions(tmp_path / "p.mat", parts=["a", "b", "c"])
+    assert keypoints.shape == (1, 3, 2) and parts == ("a", "b", "c")
+
+
+def test_flic_in_mpi_s_layout_has_eyes_and_may_lack_parts(tmp_path):
+    matrix = np.arange(2 * 11 * 4, dtype=float).reshape(2, 11, 4) + 1
+    matrix[:, 2, 1] = 0  # of one image only
+    matrix[0, 3] = 0  # at the left border
+    savemat(tmp_path / "p.mat", {"pred": matrix})
+    eyes = ("left_eye", "right_eye")
+    assert read_predictions(tmp_path / "p.mat")[1] == (*FLIC9.parts[:8], *eyes, "nose")
+    matrix[:, [6, 8, 9]] = 0
+    savemat(tmp_path / "p.mat", {"pred": matrix})
+    keypoints, parts = read_predictions(tmp_path / "p.mat")
+    assert parts == (*FLIC9.parts[:6], "right_hip", "nose")
+    np.testing.assert_array_equal(keypoints[2, -1], matrix[:, 10, 2] - 1)
+
+
 def test_parts_name_other_rows(tmp_path):
     savemat(tmp_path / "p.mat", {"prediction_all": np.ones((3, 2, 5))})
     keypoints, parts = read_predictions(tmp_path / "p.mat", parts=["a", "b", "c"])
     assert keypoints.shape == (5, 3, 2) and parts == ("a", "b", "c")
-    with pytest.raises(ValueError, match=r"has 3 parts, .*\[14, 9, 16\]; name them with `parts`"):
+    with pytest.raises(
+        ValueError, match=r"has 3 parts, .*\[14, 9, 16, 11\]; name them with `parts`"
+    ):
         read_predictions(tmp_path / "p.mat")
     with pytest.raises(ValueError, match=r"`parts` must name the 3 parts .*Received: \['a', 'b'\]"):
         read_predictions(tmp_path / "p.mat", parts=("a", "b"))
@@ -138,6 +165,12 @@ def test_other_files_are_refused(tmp_path):
         read_predictions(path)
     savemat(path, {"prediction_all": np.zeros((5, 14, 2))})
     with pytest.raises(ValueError, match=r"\(P, 2, images\); .*Received: shape \(5, 14, 2\)"):
+        read_predictions(path)
+    savemat(path, {"pred": np.zeros((5, 16, 2))})
+    with pytest.raises(ValueError, match=r"\(2, P, images\); .*Received: shape \(5, 16, 2\)"):
+        read_predictions(path)
+    savemat(path, {"pred": {"annopoints": 1}})  # what the benchmark of MPII takes
+    with pytest.raises(ValueError, match=r"must hold `prediction_all`.*'pred': \(1, 1\)"):
         read_predictions(path)
     path.write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"p.mat is no MATLAB file"):
