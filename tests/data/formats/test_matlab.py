@@ -1,5 +1,6 @@
 """MATLAB files: what comes back, and that no file takes the process or the memory along."""
 
+import contextlib
 import random
 import struct
 import sys
@@ -136,9 +137,18 @@ def test_other_versions_and_no_mat_file(tmp_path):
             read_mat(path)
 
 
+@contextlib.contextmanager
+def version_73(path):
+    """A file of HDF5 behind the 512 bytes in which MATLAB says what it is."""
+    with h5py.File(path, "w", userblock_size=512) as file:
+        yield file
+    with path.open("r+b") as file:
+        file.write(b"MATLAB 7.3 MAT-file".ljust(124) + struct.pack("<H", 0x0200) + b"IM")
+
+
 def test_numbers_of_version_73(tmp_path):
     path, values = tmp_path / "a.mat", np.arange(24.0).reshape(2, 3, 4)
-    with h5py.File(path, "w") as file:
+    with version_73(path) as file:
         file["pred"] = values.T  # MATLAB goes through the first axis first
         file["pred"].attrs["MATLAB_class"] = np.bytes_("double")
     np.testing.assert_array_equal(read_mat(path)["pred"], values)
@@ -149,7 +159,7 @@ def test_more_than_numbers_of_version_73(tmp_path, what):
     other, path = tmp_path / "other.h5", tmp_path / "a.mat"
     with h5py.File(other, "w") as file:
         file["x"] = np.ones(2)
-    with h5py.File(path, "w") as file:
+    with version_73(path) as file:
         if what == "struct":
             file["x/y"] = 1.0
         elif what == "text":
