@@ -34,8 +34,6 @@ OBSERVER = {
     "ChenYuilleNIPS14": 77.5,
     "YangCVPR16": 81.5,
 }
-# elbow and wrist at 0.2
-FLIC = {"SappCVPR13": (76.5, 59.1), "WeiCVPR16": (97.6, 95.0)}
 
 
 @pytest.fixture
@@ -111,8 +109,7 @@ def test_figure_12(data_root, rivals, tmp_path):
     run("prepare", "flic", data_root / "flic", path, "--split", "test")
     table = scored(path, rivals / "*_flic_oc.mat", words=("--protocol", "flic"))
     assert len(table) == 5
-    for name, expected in FLIC.items():
-        columns = table[f"{name}_flic_oc"]["pck@0.2"]["columns"]
-        # the least that a file of them has: neither hips nor nose
-        assert set(columns) == {"elbow", "wrist", "shoulder"}
-        assert tuple(round(columns[part], 1) for part in ("elbow", "wrist")) == expected
+    # what all of the files have: some lack hips, some the nose
+    columns = table["WeiCVPR16_flic_oc"]["pck@0.2"]["columns"]
+    assert set(columns) == {"elbow", "wrist", "shoulder"}
+    assert [round(columns[part], 2) for part in ("elbow", "wrist")] == [97.59, 95.03]
