@@ -27,6 +27,8 @@ from .canvas import (
 
 _ACROSS = 3
 _LONGEST = 36
+# names and lines that a plot has room for, and those of a plot of their own
+_NAMES, _LINE = 8, 16
 
 
 def plot_training(log_csv, path):
@@ -58,6 +60,8 @@ def plot_training(log_csv, path):
 def plot_curves(curves, alphas, path, metric="pck"):
     """PCK over thresholds, a plot a column of the table, as the paper's Figures 8, 9 and 12.
 
+    The names of many rows, which would hide the curves, have a plot of their own.
+
     Args:
         curves: what `Evaluation.curves(alphas)` returns, in percent.
         alphas: ascending thresholds, shares of the normalizer.
@@ -73,6 +77,8 @@ def plot_curves(curves, alphas, path, metric="pck"):
     names = list(next(iter(curves.values())))
     colors = _row_colors(curves)
     plots = [_curve_plot(curves, name, alphas, metric, colors) for name in names]
+    if len(curves) > _NAMES:
+        plots.append(_names_plot(colors, np.full_like(plots[0], 255)))
     picture = tile(plots, _ACROSS)
     save_image(path, picture)
     return picture
@@ -89,14 +95,25 @@ def _curve_plot(curves, name, alphas, metric, colors):
     image = draw_axes(*axes, name, f"share of the normalizer; {metric} in percent")
     for number, (row, columns) in enumerate(curves.items()):
         draw_curve(image, place_on_axes(*axes, alphas, columns[name]), colors[row], 2)
-        # where the curves leave room
-        line = BOTTOM - min(16, (BOTTOM - TOP) / len(curves)) * (len(curves) - number)
-        last = columns[name][-1]
-        text = f"{_short(row)}  {last:.1f}" if np.isfinite(last) else f"{_short(row)}  -"
-        write_text(image, text, RIGHT - 24, line, align=1, height=10)
-        start, end = np.array([RIGHT - 20.0, line]), np.array([RIGHT - 4.0, line])
-        fill_line(image, start, end, 3, colors[row])
+        if len(curves) <= _NAMES:
+            # where the curves leave room
+            line = BOTTOM - _LINE * (len(curves) - number)
+            last = columns[name][-1]
+            text = f"{_short(row)}  {last:.1f}" if np.isfinite(last) else f"{_short(row)}  -"
+            _draw_name(image, text, line, colors[row])
     return image
+
+
+def _names_plot(colors, image):
+    for number, (row, color) in enumerate(colors.items()):
+        line = TOP + min(_LINE, (BOTTOM - TOP) / len(colors)) * number
+        _draw_name(image, _short(row), line, color)
+    return image
+
+
+def _draw_name(image, text, line, color):
+    write_text(image, text, RIGHT - 24, line, align=1, height=10)
+    fill_line(image, np.array([RIGHT - 20.0, line]), np.array([RIGHT - 4.0, line]), 3, color)
 
 
 def _short(name):

@@ -1,4 +1,4 @@
-"""The log of a training as a picture."""
+"""The log of a training, and PCK over thresholds, as pictures."""
 
 import csv
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from keras_cpm.visualization.plots import plot_training
+from keras_cpm.visualization.plots import plot_curves, plot_training
 
 
 def write_log(path, columns):
@@ -54,3 +54,16 @@ def test_logs_that_do_not_fit_are_named(tmp_path):
         plot_training(write_log(log, {"epoch": []}), "a.png")
     with pytest.raises(FileNotFoundError, match=r"log\.csv"):
         plot_training(tmp_path / "no.csv", "a.png")
+
+
+def test_the_names_of_many_rows_have_a_plot_of_their_own(tmp_path):
+    def drawn(count):
+        rows = {f"row {i}": {"total": np.array([0.0, 90.0])} for i in range(count)}
+        return plot_curves(rows, [0, 0.2], tmp_path / "a.png")
+
+    few, many = drawn(8), drawn(9)
+    assert few.shape == (400, 640, 3) and many.shape == (400, 2 * 640 + 4, 3)
+    # below the curves, where the names of few rows stand
+    assert (few[225:345, 400:].min(-1) < 100).any()
+    assert not (many[225:345, 400:640].min(-1) < 100).any()
+    assert (many[56:200, 1000:].min(-1) < 100).any()
