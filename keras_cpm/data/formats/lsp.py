@@ -135,7 +135,8 @@ def load_lsp(
     records = []
     for number, path in zip(numbers, progress(paths) if progress else paths, strict=True):
         size = jpeg_size(path) if path.is_file() else None
-        person, attributes = _person(labels[number - 1], split, size), {"index": number}
+        person = _person(labels[number - 1], split, size)
+        attributes: dict[str, int | str] = {"index": number}
         if seen is not None:
             differs = np.abs(seen[number - 1] - labels[number - 1])[:, :2].max() >= _AGREE
             attributes["sides"] = "differ" if differs else "agree"
