@@ -10,23 +10,21 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from ..data import pipeline, placement
+from ..data import pipeline
 from ..data.augment import AugmentSpec
 from ..data.records import skeleton_of_records
 from ..data.synthetic.draw import draw_records
 from ..data.synthetic.figures import PERSON, picture_name
-from ..evaluation.evaluate import evaluate, predictor_for
-from ..images import decode
 from ..models import bundle
 from ..models.receptive_field import receptive_field
 from ..pose.spec import PoseSpec
 from ..training.recipes import RELEASE, SCHEMES
 from ..training.train import compile_cpm
-from ..visualization import beliefs, canvas, plots
-from . import gradients, verdicts
+from ..visualization import plots
+from . import gradients, showing, verdicts
 from .dilated import DILATIONS, build_dilated
 from .plots import plot_gradients, plot_receptive_fields
-from .trial import ALPHA, Trial, distances, last_stages, noise, totals
+from .trial import ALPHA, LIGHT, Trial, last_stages
 
 SPEC = PoseSpec(box_size=96, person_height=70.0, part_sigma=8.0, center_sigma=9.0)
 # no mirror: drawn people tell left from right by shade, which a mirror does not swap
@@ -34,7 +32,6 @@ DRAWN = AugmentSpec(rotation_degrees=10.0, scale_range=(0.9, 1.1), flip_probabil
 PHOTOGRAPHED = AugmentSpec(rotation_degrees=25.0, scale_range=(0.8, 1.25), shift=0.05)
 TESTED = 400
 
-_LIGHT = {"backbone": "light", "stage_block": "light", "width": 32}
 # the paper's stages, without normalisation; its tower takes too long for minutes
 _CLASSIC = {"backbone": "light", "stage_block": "classic", "width": 32}
 # all of it as in the paper, and narrow
@@ -46,8 +43,8 @@ _TITLES = {
     "stagewise+joint": "(iii) stagewise, then joint",
     "unsupervised": "(iv) no supervision between",
 }
-# people whose gradients are measured, and whose beliefs are looked at before some are shown
-_MEASURED, _LOOKED_AT = 64, 20
+# people whose gradients are measured
+_MEASURED = 64
 
 
 def reproduce(
@@ -60,6 +57,7 @@ def reproduce(
     people=None,
     epochs=None,
     seed=0,
+    seeds=1,
     say=lambda line: None,
 ):
     """Runs the experiment behind a figure of the paper; minutes on two cores with the defaults.
@@ -74,10 +72,13 @@ def reproduce(
         people: how many to draw, or of `records` to take; `None` for the experiment's own, or all.
         epochs: of each training; `None` for the experiment's own.
         seed: of people, first weights and order.
+        seeds: trainings of each network, with seeds from `seed` on, whose scores are averaged; what
+            they differ by is noise.
         say: called with a line about the scale, and one after each training.
 
     Returns:
-        The verdict, one line; "As in the paper: ..." or "Not as in the paper: ...".
+        The verdict, one line; "As in the paper: ...", "Not as in the paper: ..." or "Too small a
+        run to judge: ...".
 
     Raises:
         ValueError: unknown figure, records without test records, settings that do not fit.
@@ -115,6 +116,7 @@ def reproduce(
         augment=PHOTOGRAPHED if test_records else DRAWN,
         epochs=epochs or experiment.epochs,
         seed=seed,
+        seeds=seeds,
         model=model,
         say=say,
     )
@@ -150,19 +152,23 @@ def _check(figure, records, test_records, model):
 
 
 def _fig4(trial):
-    rows, results = [], {}
-    for dilations in DILATIONS:
-        keras.utils.set_random_seed(trial.seed)
-        model = build_dilated(dilations, trial.spec)
-        field = receptive_field(model, "stage2", "image")
-        results[field] = trial.train(model, f"receptive field of {field} pixels")
-        rows.append((field, model.count_params()))
-    merged = last_stages(results)
-    curve = totals(merged)
-    table = [(*row, score) for row, score in zip(rows, curve.values(), strict=True)]
+    parameters = {}
+
+    def run(trial):
+        results = {}
+        for dilations in DILATIONS:
+            keras.utils.set_random_seed(trial.seed)
+            model = build_dilated(dilations, trial.spec)
+            field = receptive_field(model, "stage2", "image")
+            results[field] = trial.train(model, f"receptive field of {field} pixels")
+            parameters[field] = model.count_params()
+        return last_stages(results)
+
+    _, curve, noise = trial.repeat(run)
+    table = [(field, parameters[field], score) for field, score in curve.items()]
     trial.write_csv(("receptive_field_pixels", "parameters", "pck@0.2"), table)
     plot_receptive_fields(curve, trial.path("png"))
-    return verdicts.of_receptive_fields(curve, noise(merged))
+    return verdicts.of_receptive_fields(curve, noise)
 
 
 def _fig5(trial):
@@ -181,7 +187,7 @@ def _fig5(trial):
     ]
     trial.write_csv(("epoch", "layer", "std_with", "std_without"), table)
     plot_gradients(supervised, alone, trial.path("png"))
-    return verdicts.of_gradients(deviations[1], epoch=1)
+    return verdicts.of_gradients({epoch: deviations[epoch] for epoch in deviations if epoch})
 
 
 def _track_gradients(trial, scheme):
@@ -208,19 +214,25 @@ def _track_gradients(trial, scheme):
 
 
 def _fig6b(trial):
-    results = {
-        scheme: trial.train(trial.build(3, _CLASSIC), scheme, scheme=scheme, learning_rate=1e-3)
-        for scheme in SCHEMES
-    }
-    merged = last_stages(results)
-    _write_curves(trial, merged, _TITLES)
-    return verdicts.of_schemes(totals(merged), noise(merged, against="joint"))
+    def run(trial):
+        results = {}
+        for scheme in SCHEMES:
+            model, changes = trial.build(3, _CLASSIC), {"learning_rate": 1e-3}
+            if scheme == "stagewise+joint":
+                # "effectively longer": the joint half is as long as the joint training
+                changes["epochs"] = 2 * trial.epochs
+            results[scheme] = trial.train(model, scheme, scheme=scheme, **changes)
+        return last_stages(results)
+
+    first, scores, noise = trial.repeat(run, against="joint")
+    _write_curves(trial, first, _TITLES)
+    return verdicts.of_schemes(scores, noise)
 
 
 def _fig6c(trial):
-    result = trial.train(trial.build(5, _LIGHT), "joint")
-    _write_curves(trial, result, {name: f"stage {t}" for t, name in enumerate(result.predicted, 1)})
-    return verdicts.of_stages(list(totals(result).values()), noise(result))
+    first, scores, noise = trial.repeat(lambda one: one.train(one.build(6, LIGHT), "joint"))
+    _write_curves(trial, first, {name: f"stage {t}" for t, name in enumerate(scores, 1)})
+    return verdicts.of_stages(list(scores.values()), noise)
 
 
 def _write_curves(trial, result, titles):
@@ -229,70 +241,6 @@ def _write_curves(trial, result, titles):
     trial.write_csv(("threshold", *curves), points)
     shown = {titles[name]: {"PCK, all parts": curve} for name, curve in curves.items()}
     plots.plot_curves(shown, _ALPHAS, trial.path("png"))
-
-
-def _fig1(trial):
-    return _show_beliefs(trial, ("right_elbow",), people=1)
-
-
-def _fig7(trial):
-    return _show_beliefs(
-        trial, ("right_elbow", "left_elbow", "right_wrist", "left_wrist"), people=2
-    )
-
-
-def _show_beliefs(trial, wanted, people):
-    """The beliefs of all stages for the people and parts whose first guess was mended most.
-
-    Of people alone in their pictures, if any: that stage 1 finds a neighbour is what it learnt.
-    """
-    model, spec = _model_to_show(trial)
-    tests = [record for record in trial.tests if len(record.people) == 1] or trial.tests
-    result = evaluate(model, tests, spec)
-    names = [name for name in wanted if name in spec.skeleton.parts] or list(spec.skeleton.parts)
-    columns = [spec.skeleton.index(name) for name in names]
-    off = np.stack([distances(result, row)[:, columns] for row in result.predicted])
-    first, last = np.nan_to_num(off[0], nan=0.0), np.nan_to_num(off[-1], nan=np.inf)
-    mended = np.where(last < ALPHA / 2, first, 0.0)
-    poses, predictor = {}, predictor_for(model, spec)
-    for number in np.argsort(-mended.sum(axis=1), kind="stable")[:_LOOKED_AT]:
-        center, height = placement.where_is(tests[number])
-        pose = predictor(tests[number].image, center=center, person_height=height)
-        poses[number] = pose
-        # a right place that the last stage hardly believes in is no good picture
-        mended[number] *= np.clip(pose.stage_scores[-1, columns], 0.0, 1.0)
-    numbers = sorted(poses, key=lambda number: -mended[number].sum())[:people]
-    best = int(mended[numbers[0]].argmax())
-    sheets, rows = [], []
-    for number in numbers:
-        shown = [names[p] for p in np.argsort(-mended[number], kind="stable")[:2]]
-        image, pose = tests[number].image, poses[number]
-        sheets.append([beliefs.draw_stages(decode.upright_array(image), pose, shown)])
-        rows += [
-            (
-                image,
-                name,
-                stage,
-                float(off[stage - 1, number, names.index(name)]),
-                float(score),
-            )
-            for name in shown
-            for stage, score in enumerate(pose.stage_scores[:, spec.skeleton.index(name)], 1)
-        ]
-    trial.write_csv(("image", "part", "stage", "distance_in_normalizers", "belief"), rows)
-    canvas.save_image(trial.path("png"), canvas.grid(sheets))
-    found = np.stack([off[0] <= ALPHA, off[-1] <= ALPHA])
-    counts = [int((found[a] & ~found[b] & np.isfinite(off[0])).sum()) for a, b in ((1, 0), (0, 1))]
-    return verdicts.of_beliefs(names, *counts, (names[best], off[:, numbers[0], best].tolist()))
-
-
-def _model_to_show(trial):
-    if trial.model:
-        trial.say(f"{trial.figure}: the beliefs of {trial.model} on {len(trial.tests)} people")
-        return bundle.load(trial.model)
-    model = trial.build(3, _LIGHT)
-    trial.train(model, "joint")
-    return model, trial.spec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -308,10 +256,10 @@ class _Experiment:
 
 
 EXPERIMENTS = {
-    "fig1": _Experiment(_fig1, "3 light stages of width 32", 1600, 6, shows=True),
+    "fig1": _Experiment(showing.fig1, "3 light stages of width 32", 1600, 6, shows=True),
     "fig4": _Experiment(_fig4, "2 stages of equal size and another receptive field", 1200, 6),
     "fig5": _Experiment(_fig5, "the paper's network of 3 stages, width 16", 400, 3, box=64),
     "fig6b": _Experiment(_fig6b, "light tower, 3 of the paper's stages, width 32", 1200, 6),
-    "fig6c": _Experiment(_fig6c, "5 light stages of width 32", 1600, 6),
-    "fig7": _Experiment(_fig7, "3 light stages of width 32", 1600, 6, shows=True),
+    "fig6c": _Experiment(_fig6c, "6 light stages of width 32", 1600, 6),
+    "fig7": _Experiment(showing.fig7, "3 light stages of width 32", 1600, 6, shows=True),
 }

@@ -19,6 +19,7 @@ from ..training.recipes import MODERN
 from ..training.train import train
 
 ALPHA = 0.2
+LIGHT = {"backbone": "light", "stage_block": "light", "width": 32}
 RECIPE = dataclasses.replace(MODERN, learning_rate=3e-3, warmup_steps=50, batch_size=8, ema=0.99)
 
 
@@ -34,7 +35,8 @@ class Trial:
         spec: `PoseSpec` of all its networks.
         augment: `AugmentSpec`.
         epochs: of each training.
-        seed: of first weights, order and augmentation.
+        seed: of first weights, order and augmentation, the first of
+        seeds: so many trainings of each network, whose scores are averaged.
         model: bundle to look at instead of training, or `None`.
         say: called with a line now and then.
 
@@ -42,7 +44,8 @@ class Trial:
         >>> from pathlib import Path
         >>> from keras_cpm import AugmentSpec, PoseSpec
         >>> from keras_cpm.paper.trial import Trial
-        >>> trial = Trial("fig4", Path("out"), [], [], PoseSpec(), AugmentSpec(), 2, 0, None, print)
+        >>> specs = PoseSpec(), AugmentSpec()
+        >>> trial = Trial("fig4", Path("out"), [], [], *specs, 2, 0, 1, None, print)
         >>> trial.path("png").name, trial.recipe().epochs
         ('fig4.png', 2)
     """
@@ -55,12 +58,13 @@ class Trial:
     augment: AugmentSpec
     epochs: int
     seed: int
+    seeds: int
     model: str | None
     say: Callable
 
     def recipe(self, **changes):
         """`TrainSpec` of its trainings."""
-        return dataclasses.replace(RECIPE, epochs=self.epochs, seed=self.seed, **changes)
+        return dataclasses.replace(RECIPE, **{"epochs": self.epochs, "seed": self.seed, **changes})
 
     def build(self, stages, network):
         """`build_cpm(stages, **network)`, with the same first weights for all that are compared."""
@@ -80,6 +84,26 @@ class Trial:
             f"{time.monotonic() - start:.0f} seconds"
         )
         return result
+
+    def repeat(self, run, against=None):
+        """Runs the same with one seed after the other.
+
+        Args:
+            run: function of a `Trial` of one seed to an `Evaluation` of rows to compare.
+            against: see `noise`.
+
+        Returns:
+            The `Evaluation` of the first seed; {row: mean PCK@0.2 in percent}; the noise, over
+            people or over seeds, whichever is larger.
+        """
+        every = [
+            run(dataclasses.replace(self, seed=self.seed + i, seeds=1)) for i in range(self.seeds)
+        ]
+        scores = [list(totals(result).values()) for result in every]
+        mean = dict(zip(totals(every[0]), np.mean(scores, axis=0).tolist(), strict=True))
+        row = list(mean).index(against) if against else None
+        worst = max(noise(result, against) for result in every)
+        return every[0], mean, max(worst, noise_of_seeds(scores, row))
 
     def path(self, extension):
         """Of the picture or the numbers."""
@@ -150,3 +174,28 @@ def noise(result, against=None):
     if against:
         steps = np.delete(shares - shares[rows.index(against)], rows.index(against), axis=0)
     return float(200 * steps.std(axis=1).max() / np.sqrt(steps.shape[1]))
+
+
+def noise_of_seeds(scores, against=None):
+    """Two standard errors of the mean difference of two rows' PCK, the largest there is.
+
+    Args:
+        scores: PCK in percent, a row of numbers for each seed; one seed knows of no noise.
+        against: number of the row that the others are compared with; `None` for each with the one
+            before.
+
+    Returns:
+        Percentage points.
+
+    Example:
+        >>> from keras_cpm.paper.trial import noise_of_seeds
+        >>> noise_of_seeds([[70.0, 80.0], [70.0, 84.0]]), noise_of_seeds([[70.0, 80.0]])
+        (4.0, 0.0)
+    """
+    scores = np.asarray(scores)
+    if len(scores) < 2:
+        return 0.0
+    steps = np.diff(scores, axis=1)
+    if against is not None:
+        steps = np.delete(scores - scores[:, [against]], against, axis=1)
+    return float(2 * steps.std(axis=0, ddof=1).max() / np.sqrt(len(scores)))

@@ -23,6 +23,14 @@ from .train import train
 
 # of `build_cpm`, unless told otherwise: what a laptop can train
 NETWORK = {"stages": 3, "backbone": "light", "stage_block": "light", "width": 64, "dropout": 0.0}
+# and with the recipe of the release: Figure 2, six stages, dropout as in genProto.py
+RELEASED = {
+    "stages": 6,
+    "backbone": "cpm",
+    "stage_block": "classic",
+    "width": 128,
+    "dropout": 0.5,
+}
 _NETWORK_CHANGES = {*NETWORK, "center_map", "input_size", "share_context"}
 # of a network that looks at whole photographs, whatever its features
 _OF_PERSONS = {key: PERSON_NETWORK[key] for key in ("center_map", "input_size")}
@@ -144,14 +152,15 @@ def plan_training(
 ) -> TrainingPlan:
     """Decides what a training of records has unless told otherwise, as `keras-cpm train` does it.
 
-    The network has 3 light stages of width 64, where `build_cpm` itself has the paper's 6; with
+    The network has 3 light stages of width 64, or with the recipe "release" the paper's 6; with
     `init` it is that of the bundle, and so are box and peaks. Records whose only part is a person's
     center make a network that finds people, see `find_people`.
 
     Args:
         records: list of `Record` to train on.
         init: name or folder of a bundle to start from, also of another skeleton.
-        recipe: "modern" or "release", see `TrainSpec`.
+        recipe: "modern" or "release", see `TrainSpec`; the second is the paper's training whole:
+            network, first weights, optimiser, steps, augmentation, and parts without a label.
         skeleton: `Skeleton`, name of a built-in one, or path of a .json file of one; `None` for
             that of the records.
         changes: fields of `PoseSpec`, `AugmentSpec` and `TrainSpec`, and arguments of `build_cpm`,
@@ -174,7 +183,7 @@ def plan_training(
         raise ValueError(f"`recipe` must be one of {list(RECIPES)}. Received: recipe={recipe!r}")
     of_spec, of_augment, of_recipe, of_network = _sorted_out(changes)
     finds_people = {record.parts for record in records} == {PERSON1.parts}
-    base, network = _before_changes(init, finds_people)
+    base, network = _before_changes(init, finds_people, recipe)
     if not isinstance(skeleton, Skeleton):
         skeleton = skeleton_of_records(records, skeleton, base.skeleton)
     if finds_people:
@@ -190,10 +199,12 @@ def plan_training(
     )
 
 
-def _before_changes(init, finds_people):
+def _before_changes(init, finds_people, recipe):
     """Spec and network."""
     if not init:
-        return (PERSON_SPEC, PERSON_NETWORK) if finds_people else (PoseSpec(), NETWORK)
+        if finds_people:
+            return PERSON_SPEC, PERSON_NETWORK
+        return PoseSpec(), RELEASED if recipe == "release" else NETWORK
     trained, network = bundle.describe(init)
     network = network or NETWORK
     if finds_people and trained.skeleton.parts != PERSON1.parts:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import cv2
+import keras
 import numpy as np
 import pytest
 from scipy.io import savemat
@@ -40,7 +41,11 @@ def lsp(tmp_path):
 
 
 @pytest.mark.slow
-def test_from_the_data_set_to_the_scores(lsp, tmp_path):
+@pytest.mark.parametrize(
+    ("recipe", "table", "dropouts"),
+    [("modern", "pck@0.2 in percent", 0), ("release", "pck@0.05 in percent", 2)],
+)
+def test_from_the_data_set_to_the_scores(lsp, tmp_path, recipe, table, dropouts):
     command = shutil.which("keras-cpm", path=str(Path(sys.executable).parent))
     if shutil.which("bash") is None or command is None:
         pytest.skip("needs bash, and keras-cpm beside Python")
@@ -49,7 +54,7 @@ def test_from_the_data_set_to_the_scores(lsp, tmp_path):
     for split, name in (("train", "train"), ("extended", "extended")):
         keras_cpm.write_records(load_lsp(lsp, split)[:PEOPLE], out / f"{name}.jsonl")
     small = {"STAGES": 2, "WIDTH": 8, "BOX": 64, "BATCH": 4, "EPOCHS": 1, "PACKED": 96}
-    small |= {"LSP": lsp, "OUT": out, "PEOPLE": PEOPLE, "KERAS_CPM": command}
+    small |= {"RECIPE": recipe, "LSP": lsp, "OUT": out, "PEOPLE": PEOPLE, "KERAS_CPM": command}
     if importlib.util.find_spec("jax") is None:
         small["KERAS_BACKEND"] = "tensorflow"
     environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
@@ -61,10 +66,11 @@ def test_from_the_data_set_to_the_scores(lsp, tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
-    assert "8 records, 1 shards" in done.stdout and "pck@0.2 in percent" in done.stdout
+    assert "8 records, 1 shards" in done.stdout and table in done.stdout
     assert len(keras_cpm.read_records(out / "test.jsonl")) == PEOPLE
     model, spec = keras_cpm.load(out / "model")
     assert len(model.outputs) == 2 and spec.box_size == 64
+    assert sum(isinstance(layer, keras.layers.Dropout) for layer in model.layers) == dropouts
 
 
 def test_without_data_it_says_so():

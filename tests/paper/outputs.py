@@ -5,7 +5,7 @@ import csv
 import cv2
 import numpy as np
 
-VERDICTS = ("As in the paper: ", "Not as in the paper: ")
+VERDICTS = ("As in the paper: ", "Not as in the paper: ", "Too small a run to judge: ")
 
 
 def outputs(folder, figure):

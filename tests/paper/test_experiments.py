@@ -48,9 +48,12 @@ def test_fig5(tmp_path, few):
 
 
 def test_fig6b(tmp_path, few, untrained):
-    verdict = experiments.reproduce("fig6b", tmp_path, people=2, epochs=6)
+    verdict = experiments.reproduce("fig6b", tmp_path, people=2, epochs=6, seed=4, seeds=2)
     assert verdict.startswith(VERDICTS)
-    assert [recipe.scheme for recipe in untrained] == list(SCHEMES)
+    assert [recipe.scheme for recipe in untrained] == 2 * list(SCHEMES)
+    assert [recipe.seed for recipe in untrained] == [4] * 4 + [5] * 4
+    # the second part of "stagewise+joint" is as long as "joint"
+    assert [recipe.epochs for recipe in untrained] == 2 * [6, 6, 12, 6]
     header, *rows = outputs(tmp_path, "fig6b")
     assert header == ["threshold", *SCHEMES] and len(rows) == 21
     assert rows[0][0] == "0.0" and rows[-1][0] == "0.2"
@@ -68,7 +71,7 @@ def test_fig6c_of_records(tmp_path, few, drawn_records):
     )
     assert verdict.startswith(VERDICTS)
     header, *rows = outputs(tmp_path, "fig6c")
-    assert header == ["threshold", *(f"stage{t}" for t in range(1, 6))]
+    assert header == ["threshold", *(f"stage{t}" for t in range(1, 7))]
     assert all(0 <= float(cell) <= 100 for row in rows for cell in row)
     assert not (tmp_path / "people").exists()
 

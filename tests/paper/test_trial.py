@@ -7,6 +7,14 @@ import keras_cpm
 from keras_cpm.paper import trial
 
 
+def test_noise_of_seeds():
+    """Two standard errors of each difference: steps of 10, 14 and of 2, 0 points."""
+    scores = [[60, 70, 72], [60, 74, 74]]
+    assert trial.noise_of_seeds(scores) == pytest.approx(4)
+    assert trial.noise_of_seeds(scores, against=2) == pytest.approx(2)
+    assert trial.noise_of_seeds(scores[:1]) == 0
+
+
 def test_noise_is_of_the_differences():
     truth, labelled = np.zeros((100, 2, 2)), np.ones((100, 2), bool)
     hard = np.where(np.arange(100) % 2, 9.0, 0.0)[:, None, None]

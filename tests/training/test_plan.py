@@ -11,6 +11,13 @@ import keras_cpm
 from keras_cpm.models.person import PERSON1, PERSON_NETWORK, PERSON_SPEC
 from keras_cpm.training.recipes import MODERN, RELEASE
 
+PAPER = {
+    "stages": 6,
+    "backbone": "cpm",
+    "stage_block": "classic",
+    "width": 128,
+    "dropout": 0.5,
+}
 LIGHT = {"stages": 3, "backbone": "light", "stage_block": "light", "width": 64, "dropout": 0.0}
 
 
@@ -41,11 +48,20 @@ def test_what_is_trained_unless_told_otherwise():
 def test_changes_go_where_they_belong():
     changes = {"width": 8, "box_size": 64, "shift": 0.1, "epochs": 3, "stage_weights": (1, 2, 3)}
     plan = keras_cpm.plan_training(PEOPLE, recipe="release", **changes)
-    assert plan.network == LIGHT | {"width": 8}
+    assert plan.network == PAPER | {"width": 8}
     assert plan.spec == keras_cpm.PoseSpec(box_size=64)
     assert plan.augment == keras_cpm.AugmentSpec(shift=0.1)
     assert plan.recipe == dataclasses.replace(RELEASE, epochs=3, stage_weights=(1, 2, 3))
     assert plan.initializer == "release"
+
+
+def test_the_recipe_of_the_release_is_the_papers_training_whole():
+    plan = keras_cpm.plan_training(PEOPLE, recipe="release")
+    assert (plan.spec, plan.network, plan.recipe) == (keras_cpm.PoseSpec(), PAPER, RELEASE)
+    # turned by 40 degrees, 0.7 to 1.3 times as large, mirrored: Section 4.2
+    augment = keras_cpm.AugmentSpec(rotation_degrees=40, scale_range=(0.7, 1.3), shift=0.0)
+    assert plan.augment == augment and augment.flip_probability == 0.5
+    assert plan.build().count_params() == 31_219_866
 
 
 def test_every_change_has_one_place():

@@ -30,6 +30,13 @@ from ..outputs import guard, overwrite
 @click.option("--people", type=COUNT, help="How many to draw, or of --data to take.")
 @click.option("--epochs", type=COUNT, help="Of each training.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seeds",
+    type=COUNT,
+    default=1,
+    show_default=True,
+    help="Trainings of each network, from --seed on; what they differ by is noise.",
+)
 @overwrite
 def reproduce(figure, data, test, overwrite, **options):
     """Runs the experiment behind a FIGURE of the paper on a small network; minutes, offline.

@@ -28,23 +28,31 @@ from ..outputs import guard
     help="Of FILE, one of RECORDS, every person comes so many times an epoch; may be given again.",
     metavar="FILE COUNT",
 )
-@click.option("--recipe", type=click.Choice(list(RECIPES)), default="modern", show_default=True)
+@click.option(
+    "--recipe",
+    type=click.Choice(list(RECIPES)),
+    default="modern",
+    show_default=True,
+    help="release is the paper's training whole, its network too.",
+)
 @click.option("--init", help="Start from a trained MODEL, also of another skeleton.")
-@click.option("--stages", type=int, help="T of the paper; 3 unless given.")
+@click.option("--stages", type=int, help="T of the paper; 3 unless given, 6 of the release.")
 @click.option(
     "--backbone",
     type=click.Choice(["cpm", "vgg19", "vgg19-person", "light", "lean"]),
-    help="light unless given.",
+    help="light unless given, cpm of the release.",
 )
 @click.option(
     "--stage-block",
     type=click.Choice(["classic", "vgg", "residual", "light", "nested"]),
-    help="light unless given.",
+    help="light unless given, classic of the release.",
 )
 @click.option(
-    "--width", type=int, help="Filters of towers and stages; 64 unless given, 128 in the paper."
+    "--width",
+    type=int,
+    help="Filters of towers and stages; 64 unless given, 128 of the release.",
 )
-@click.option("--dropout", type=float, help="In stage 1; 0.5 in the release, 0 unless given.")
+@click.option("--dropout", type=float, help="In stage 1; 0 unless given, 0.5 of the release.")
 @click.option(
     "--skeleton",
     help="Name of a built-in skeleton, or a file of one (.json); otherwise that of the records.",
