@@ -12,7 +12,7 @@ from .backbones import BACKBONES, Backbone
 from .fourier.layer import set_convolution
 from .stages import STAGE_BLOCKS, StageBlock
 
-_STRIDE = 8
+_STRIDES = (8, 4)
 # what no network has had; more would take memory by the gigabyte before anybody can say so
 MOST_STAGES, MOST_WIDTH = 64, 4096
 
@@ -40,10 +40,11 @@ def build_cpm(
 
     Args:
         stages: int >= 1, T of the paper. Accuracy saturates near 6 (Sec. 4.1).
-        spec: `PoseSpec`; gives box size and number of channels.
+        spec: `PoseSpec`; gives box size, number of channels, and the stride, 8 as in the paper or
+            4: without the last halving of the tower (Sec. 3.2.2).
         backbone: "cpm", "vgg19" and "vgg19-person" (stage 1 shares them), "light", "lean", or a
-            callable `(image, *, width, name) -> features` of stride 8, which stage 1 shares. It
-            gets RGB 0..255.
+            callable `(image, *, width, name) -> features` of `spec.stride`, which stage 1 shares.
+            It gets RGB 0..255.
         stage_block: "classic" (11x11), "vgg" (7x7), "residual", "light", "nested", or a callable
             `(features, beliefs, center, *, channels, width, name) -> beliefs`.
         width: filters of the towers and stages; 128 in the paper. A multiple of 4.
@@ -60,8 +61,8 @@ def build_cpm(
 
     Returns:
         `keras.Model`. Inputs: "image" (B, H, W, 3) RGB 0..255 and "center_map" (B, H, W, 1).
-        Outputs: list of `stages` belief tensors (B, H/8, W/8, C), named "stage1".."stageT",
-            float32.
+        Outputs: list of `stages` belief tensors (B, H/stride, W/stride, C), named
+            "stage1".."stageT", float32.
 
     Raises:
         ValueError: `stages` < 1, an unknown name, a bad width or size, a backbone whose stride is
@@ -80,18 +81,19 @@ def build_cpm(
     sizes = {"channels": spec.num_channels, "width": width}
     image, center = _inputs(spec, input_size, center_map)
 
-    first_features = tower.tower(image, width=width, name="stage1")
-    _check_stride(first_features, image)
+    settings = {"width": width, **({"stride": spec.stride} if isinstance(backbone, str) else {})}
+    first_features = tower.tower(image, name="stage1", **settings)
+    _check_stride(first_features, image, spec.stride)
     beliefs = tower.first_stage(first_features, dropout=dropout, **sizes)
     outputs = [_output(beliefs, 1)]
     if stages > 1:
         features = first_features
         if not tower.shared_with_stage1:
-            features = tower.tower(image, width=width, name="stage2")
+            features = tower.tower(image, name="stage2", **settings)
         pooled_center = None
         if center_map:
-            pool = keras.layers.AveragePooling2D(9, 8, padding="same", name="pool_center_lower")
-            pooled_center = pool(center)
+            cell = {"strides": spec.stride, "padding": "same", "name": "pool_center_lower"}
+            pooled_center = keras.layers.AveragePooling2D(9, **cell)(center)
         for t in range(2, stages + 1):
             if block.context and (t == 2 or not share_context):
                 # the released networks call stage 2's context convolution the fourth of its tower
@@ -146,8 +148,10 @@ def _check(stages, spec, width, dropout, share_context, block):
         )
     if not 0 <= dropout < 1:
         raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout!r}")
-    if spec.stride != _STRIDE:
-        raise ValueError(f"The networks have stride {_STRIDE}. Received: spec.stride={spec.stride}")
+    if spec.stride not in _STRIDES:
+        raise ValueError(
+            f"The networks have a stride among {_STRIDES}. Received: spec.stride={spec.stride}"
+        )
     if share_context and not block.context:
         raise ValueError(
             '`share_context` needs a stage block with a context convolution: "classic" or '
@@ -166,10 +170,10 @@ def _inputs(spec, input_size, center_map):
     return image, keras.Input((side, side, 1), name="center_map") if center_map else None
 
 
-def _check_stride(features, image):
-    if image.shape[1] is not None and features.shape[1] * _STRIDE != image.shape[1]:
+def _check_stride(features, image, stride):
+    if image.shape[1] is not None and features.shape[1] * stride != image.shape[1]:
         raise ValueError(
-            f"`backbone` must return features of stride {_STRIDE}: {image.shape[1] // _STRIDE} "
+            f"`backbone` must return features of stride {stride}: {image.shape[1] // stride} "
             f"cells for {image.shape[1]} pixels. Received: {features.shape[1]} cells"
         )
 

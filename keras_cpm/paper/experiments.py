@@ -1,4 +1,4 @@
-"""The experiments of the paper's Section 4.1 on small networks: each leaves a picture, its numbers,
+"""The paper's experiments on small networks: each leaves a picture, its numbers,
 and a verdict.
 """
 
@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from ..data import pipeline
 from ..data.augment import AugmentSpec
@@ -20,11 +19,10 @@ from ..models.receptive_field import receptive_field
 from ..pose.spec import PoseSpec
 from ..training.recipes import RELEASE, SCHEMES
 from ..training.train import compile_cpm
-from ..visualization import plots
-from . import gradients, showing, verdicts
+from . import ablations, gradients, showing, verdicts
 from .dilated import DILATIONS, build_dilated
 from .plots import plot_gradients, plot_receptive_fields
-from .trial import ALPHA, LIGHT, Trial, last_stages
+from .trial import LIGHT, Trial, last_stages
 
 SPEC = PoseSpec(box_size=96, person_height=70.0, part_sigma=8.0, center_sigma=9.0)
 # no mirror: drawn people tell left from right by shade, which a mirror does not swap
@@ -36,7 +34,6 @@ TESTED = 400
 _CLASSIC = {"backbone": "light", "stage_block": "classic", "width": 32}
 # all of it as in the paper, and narrow
 _PAPER = {"backbone": "cpm", "stage_block": "classic", "width": 16}
-_ALPHAS = np.linspace(0, ALPHA, 21)
 _TITLES = {
     "joint": "(i) joint",
     "stagewise": "(ii) stagewise",
@@ -85,8 +82,8 @@ def reproduce(
 
     Example:
         >>> from keras_cpm.paper.experiments import EXPERIMENTS, reproduce
-        >>> sorted(EXPERIMENTS)
-        ['fig1', 'fig4', 'fig5', 'fig6b', 'fig6c', 'fig7']
+        >>> sorted(EXPERIMENTS)[:3]
+        ['center-map', 'context', 'fig1']
         >>> reproduce("fig7", "runs/reproduce")  # doctest: +SKIP
     """
     if figure not in EXPERIMENTS:
@@ -225,22 +222,14 @@ def _fig6b(trial):
         return last_stages(results)
 
     first, scores, noise = trial.repeat(run, against="joint")
-    _write_curves(trial, first, _TITLES)
+    trial.write_curves(first, _TITLES)
     return verdicts.of_schemes(scores, noise)
 
 
 def _fig6c(trial):
     first, scores, noise = trial.repeat(lambda one: one.train(one.build(6, LIGHT), "joint"))
-    _write_curves(trial, first, {name: f"stage {t}" for t, name in enumerate(scores, 1)})
+    trial.write_curves(first, {name: f"stage {t}" for t, name in enumerate(scores, 1)})
     return verdicts.of_stages(list(scores.values()), noise)
-
-
-def _write_curves(trial, result, titles):
-    curves = {name: columns["total"] for name, columns in result.curves(_ALPHAS).items()}
-    points = zip(_ALPHAS.round(4).tolist(), *curves.values(), strict=True)
-    trial.write_csv(("threshold", *curves), points)
-    shown = {titles[name]: {"PCK, all parts": curve} for name, curve in curves.items()}
-    plots.plot_curves(shown, _ALPHAS, trial.path("png"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -255,11 +244,17 @@ class _Experiment:
     shows: bool = False
 
 
+_THREE = "3 light stages of width 32"
 EXPERIMENTS = {
-    "fig1": _Experiment(showing.fig1, "3 light stages of width 32", 1600, 6, shows=True),
+    "fig1": _Experiment(showing.fig1, _THREE, 1600, 6, shows=True),
     "fig4": _Experiment(_fig4, "2 stages of equal size and another receptive field", 1200, 6),
     "fig5": _Experiment(_fig5, "the paper's network of 3 stages, width 16", 400, 3, box=64),
     "fig6b": _Experiment(_fig6b, "light tower, 3 of the paper's stages, width 32", 1200, 6),
     "fig6c": _Experiment(_fig6c, "6 light stages of width 32", 1600, 6),
-    "fig7": _Experiment(showing.fig7, "3 light stages of width 32", 1600, 6, shows=True),
+    "center-map": _Experiment(ablations.center_map, _THREE, 1600, 6),
+    "targets": _Experiment(ablations.targets, _THREE, 1600, 6),
+    "stride": _Experiment(ablations.stride, _THREE, 1600, 6),
+    "scales": _Experiment(ablations.scales, _THREE, 1600, 6, shows=True),
+    "context": _Experiment(ablations.context, _THREE, 1600, 6, shows=True),
+    "fig7": _Experiment(showing.fig7, _THREE, 1600, 6, shows=True),
 }

@@ -52,6 +52,40 @@ def plot_receptive_fields(curve, path):
     return image
 
 
+def plot_bars(values, label, path):
+    """A bar a name, in the order given.
+
+    Args:
+        values: {name: number}.
+        label: what the numbers are.
+        path: of the picture.
+
+    Returns:
+        (h, w, 3) uint8, the picture.
+
+    Example:
+        >>> import tempfile
+        >>> from keras_cpm.paper.plots import plot_bars
+        >>> plot_bars({"neck": 0.2, "head": -0.1}, "belief", f"{tempfile.mkdtemp()}/a.png").shape
+        (88, 560, 3)
+    """
+    row, left, right = 22, 150, 500
+    image = np.full((row * (len(values) + 2), 560, 3), PAPER, np.uint8)
+    write_text(image, label, left, row / 2, align=0)
+    lowest, highest = min(0.0, *values.values()), max(0.0, *values.values())
+    room = (highest - lowest) or 1.0
+    zero = left + (right - left) * (0.0 - lowest) / room
+    for number, (name, value) in enumerate(values.items(), 1):
+        y, end = row * (number + 0.5), zero + (right - left) * value / room
+        write_text(image, name, left - 8, y, align=1)
+        fill_line(
+            image, np.array([zero, y]), np.array([end, y]), row / 2, WITHOUT if value >= 0 else WITH
+        )
+        write_text(image, f"{value:.3f}", max(zero, end) + 8, y, align=0)
+    save_image(path, image)
+    return image
+
+
 def plot_gradients(supervised, alone, path):
     """Histograms of gradients, a column a layer from input to output, a row an epoch, as Figure 5.
 

@@ -29,7 +29,7 @@ def _show_beliefs(trial, wanted, people):
 
     Of people alone in their pictures, if any: that stage 1 finds a neighbour is what it learnt.
     """
-    model, spec = _model_to_show(trial)
+    model, spec = model_to_show(trial)
     tests = [record for record in trial.tests if len(record.people) == 1] or trial.tests
     result = evaluate(model, tests, spec)
     names = [name for name in wanted if name in spec.skeleton.parts] or list(spec.skeleton.parts)
@@ -69,7 +69,7 @@ def _show_beliefs(trial, wanted, people):
     return verdicts.of_beliefs(names, *counts, (names[best], off[:, numbers[0], best].tolist()))
 
 
-def _model_to_show(trial):
+def model_to_show(trial):
     if trial.model:
         trial.say(f"{trial.figure}: the beliefs of {trial.model} on {len(trial.tests)} people")
         return bundle.load(trial.model)

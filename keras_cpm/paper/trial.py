@@ -17,8 +17,10 @@ from ..pose import output
 from ..pose.spec import PoseSpec
 from ..training.recipes import MODERN
 from ..training.train import train
+from ..visualization import plots
 
 ALPHA = 0.2
+_ALPHAS = np.linspace(0, ALPHA, 21)
 LIGHT = {"backbone": "light", "stage_block": "light", "width": 32}
 RECIPE = dataclasses.replace(MODERN, learning_rate=3e-3, warmup_steps=50, batch_size=8, ema=0.99)
 
@@ -108,6 +110,19 @@ class Trial:
     def path(self, extension):
         """Of the picture or the numbers."""
         return self.out / f"{self.figure}.{extension}"
+
+    def write_curves(self, result, titles):
+        """PCK over thresholds, a curve a row of an `Evaluation`, and the numbers behind it.
+
+        Args:
+            result: `Evaluation`.
+            titles: {row: what the picture calls it}.
+        """
+        curves = {name: columns["total"] for name, columns in result.curves(_ALPHAS).items()}
+        points = zip(_ALPHAS.round(4).tolist(), *curves.values(), strict=True)
+        self.write_csv(("threshold", *curves), points)
+        shown = {titles[name]: {"PCK, all parts": curve} for name, curve in curves.items()}
+        plots.plot_curves(shown, _ALPHAS, self.path("png"))
 
     def write_csv(self, header, rows):
         """The numbers behind the picture."""

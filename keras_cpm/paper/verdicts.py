@@ -16,6 +16,8 @@ _VANISHED = 3.0
 _CLOSE = 0.25
 # "performance increases monotonically until 5 stages", Section 4.1.
 _STAGES_THAT_HELP = 5
+# Two are as good as each other only where a difference of so many points would be seen.
+_FINE = 2.0
 _UNDECIDED = "Too small a run to judge"
 
 
@@ -181,6 +183,67 @@ def of_beliefs(parts, mended, lost, shown):
         f"{_verdict(mended > lost)}: of {', '.join(parts)}, the last stage finds {mended} that "
         f"stage 1 misses, and misses {lost} that it finds; the {name} shown is off by {off} of the "
         "normalizer, stage by stage."
+    )
+
+
+def of_better(scores, noise):
+    """A claim that the first of two is better.
+
+    Args:
+        scores: PCK in percent by name, two.
+        noise: percentage points within which PCKs are equal.
+
+    Example:
+        >>> from keras_cpm.paper.verdicts import of_better
+        >>> of_better({"with": 71.0, "without": 60.0}, noise=2.0)
+        'As in the paper: "with" is better; PCK@0.2: with 71.0, without 60.0 (noise 2.0).'
+    """
+    (better, high), (other, low) = scores.items()
+    if abs(high - low) <= noise:
+        claim = f'{_UNDECIDED}: "{better}" and "{other}" are equal'
+    else:
+        claim = f'{_verdict(high > low)}: "{better if high > low else other}" is better'
+    return f"{claim}; PCK@0.2: {better} {high:.1f}, {other} {low:.1f} (noise {noise:.1f})."
+
+
+def of_as_good(scores, noise):
+    """A claim that the first of two, which costs less, is as good: to be judged, noise must be
+    small.
+
+    Example:
+        >>> from keras_cpm.paper.verdicts import of_as_good
+        >>> of_as_good({"stride 8": 71.0, "stride 4": 70.2}, noise=1.5)[:56]
+        'As in the paper: "stride 8" is as good; PCK@0.2: stride '
+    """
+    (first, ours), (other, theirs) = scores.items()
+    if theirs - ours > noise:
+        claim = f'Not as in the paper: "{other}" is better'
+    elif noise > _FINE:
+        claim = f'{_UNDECIDED}: "{first}" is as good within a large noise'
+    else:
+        claim = f'As in the paper: "{first}" is as good'
+    return f"{claim}; PCK@0.2: {first} {ours:.1f}, {other} {theirs:.1f} (noise {noise:.1f})."
+
+
+def of_context(hard, rows):
+    """Figure 3: maps of other parts help to find one that is hard to find.
+
+    Args:
+        hard: names of what is hard to find.
+        rows: (name of the part whose map is hidden, belief lost by it, noise of that).
+
+    Example:
+        >>> from keras_cpm.paper.verdicts import of_context
+        >>> of_context(["elbow"], [("neck", 0.01, 0.02), ("shoulder", 0.2, 0.05)])[:64]
+        'As in the paper: the belief in elbow falls most without the map '
+    """
+    others = [row for row in rows if row[0] not in hard]
+    most = max(others, key=lambda row: row[1] - row[2])
+    helped = [name for name, lost, noise in others if lost > noise]
+    claim = "As in the paper" if helped else _UNDECIDED
+    return (
+        f"{claim}: the belief in {' and '.join(hard)} falls most without the map of {most[0]}, by "
+        f"{most[1]:.3f} (noise {most[2]:.3f}); {len(helped)} of {len(others)} other maps help."
     )
 
 

@@ -140,6 +140,15 @@ def test_any_size(backbone, block):
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_stride_4_has_finer_maps_of_as_many_weights(backbone):
+    options = {"backbone": backbone, "stage_block": "light"}
+    coarse, fine = build(**options), build(spec=SPEC.replace(stride=4), **options)
+    assert fine.count_params() == coarse.count_params()
+    assert [output.shape[1:3] for output in coarse.outputs] == [(8, 8)] * 2
+    assert [output.shape[1:3] for output in fine.outputs] == [(16, 16)] * 2
+
+
 def test_channels_follow_the_spec():
     assert build(spec=SPEC.replace(background=False)).outputs[1].shape[-1] == 14
     assert build(spec=PoseSpec(HAND21, box_size=64)).outputs[1].shape[-1] == 22
@@ -185,7 +194,7 @@ def test_a_tower_and_a_stage_of_ones_own():
         ({"stage_block": 7}, "`stage_block` must be .*'residual'.*Received: stage_block=7"),
         ({"input_size": 368}, "`input_size` must be .*Received: input_size=368"),
         ({"input_size": "all"}, "`input_size` must be .*Received: input_size='all'"),
-        ({"spec": SPEC.replace(stride=4)}, "stride 8.*Received: spec.stride=4"),
+        ({"spec": SPEC.replace(stride=16)}, r"among \(8, 4\). Received: spec.stride=16"),
         ({"stage_block": "vgg", "share_context": True}, "`share_context` needs a stage block"),
         ({"stage_block": "light", "share_context": True}, "`share_context` needs a stage block"),
     ],

@@ -8,9 +8,12 @@ from ..console import echo, load_tensorflow
 from ..options import COUNT, PATH
 from ..outputs import guard, overwrite
 
+_FIGURES = ("fig1", "fig4", "fig5", "fig6b", "fig6c", "fig7")
+_FIGURES += ("center-map", "targets", "stride", "scales", "context")
+
 
 @click.command()
-@click.argument("figure", type=click.Choice(["fig1", "fig4", "fig5", "fig6b", "fig6c", "fig7"]))
+@click.argument("figure", type=click.Choice(_FIGURES))
 @click.option(
     "--out",
     type=PATH,
@@ -48,6 +51,12 @@ def reproduce(figure, data, test, overwrite, **options):
     fig6b   PCK of the four training schemes
     fig6c   PCK of the stages
     fig7    beliefs of elbows and wrists, stage by stage
+    \b
+    center-map  PCK with and without it, of people beside others
+    targets     two sets of targets against one, of people beside others
+    stride      PCK of stride 8 and stride 4
+    scales      one scale and seven where the given one is wrong
+    context     which part's map helps the next stage to find an elbow
     """
     load_tensorflow()
     from ...data.jsonl import read_records

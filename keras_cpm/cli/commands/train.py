@@ -57,7 +57,7 @@ from ..outputs import guard
     "--skeleton",
     help="Name of a built-in skeleton, or a file of one (.json); otherwise that of the records.",
 )
-@fields_as_options(PoseSpec, leave_out=("skeleton", "stride", "version"))
+@fields_as_options(PoseSpec, leave_out=("skeleton", "version"))
 @fields_as_options(AugmentSpec)
 @fields_as_options(TrainSpec)
 @click.option(
