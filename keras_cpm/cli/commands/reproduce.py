@@ -8,8 +8,10 @@ from ..console import echo, load_tensorflow
 from ..options import COUNT, PATH
 from ..outputs import guard, overwrite
 
-_FIGURES = ("fig1", "fig4", "fig5", "fig6b", "fig6c", "fig7")
-_FIGURES += ("center-map", "targets", "stride", "scales", "context")
+_FIGURES = (
+    *("fig1", "fig4", "fig5", "fig6b", "fig6c", "fig7"),
+    *("center-map", "targets", "stride", "scales", "context"),
+)
 
 
 @click.command()
