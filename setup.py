@@ -21,6 +21,11 @@ EXTRAS = {
     "vis": ["tf-keras-vis>=0.8.7"],
     # predicts photographs by the million
     "bulk": ["ray[data]>=2.50", "pyarrow>=17"],
+    # the forests of the Pose Machine; the wheel for Linux without NVIDIA's library
+    "forest": [
+        "xgboost-cpu>=3; sys_platform == 'linux'",
+        "xgboost>=3; sys_platform != 'linux'",
+    ],
     # trains
     "jax": ["jax>=0.4.30"],
 }

@@ -17,7 +17,10 @@ ROOMS = (
 )
 # package -> modules or whole rooms that may import it
 HEAVY = {
-    "cv2": ("images.transcode", "inference.frames", "visualization", "data.synthetic.draw"),
+    "cv2": (
+        *("images.transcode", "inference.frames", "visualization", "data.synthetic.draw"),
+        *("paper.hand_features", "paper.context_features", "paper.pose_machine"),
+    ),
     "scipy": ("data.formats.matlab", "data.placement", "inference.crowd"),
     "h5py": ("data.formats.matlab",),
     "click": ("cli",),
@@ -28,6 +31,7 @@ HEAVY = {
     "ai_edge_quantizer": ("export.quantize",),
     "jax": ("training.processes", "training.joining", "training.throughput"),
     "grpc": ("serving.over_grpc",),
+    "xgboost": ("paper.forests",),
     "ray": ("inference.bulk",),
     "pyarrow": ("inference.bulk", "inference.blocks", "inference.looking"),
     "tensorflow_serving": ("serving.over_grpc", "export.saved_model"),

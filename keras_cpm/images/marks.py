@@ -18,7 +18,8 @@ MARK = b"keras_cpm"
 TABLES = (
     *(("frame", "seconds", "part", "x", "y", "score"), ("row", "column")),
     *(("receptive_field_pixels", "parameters"), ("epoch", "layer", "std_with")),
-    *(("threshold", "joint"), ("threshold", "stage1"), ("image", "part", "stage")),
+    *(("threshold", "joint"), ("threshold", "stage1"), ("threshold", "machine_stage1")),
+    ("image", "part", "stage"),
 )
 # what stands at the two ends of a file tells whose it is
 _HEAD, _TAIL = 128, 64

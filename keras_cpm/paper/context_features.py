@@ -58,6 +58,17 @@ def peaks(maps):
     return np.stack(np.divmod(order.T, side), axis=-1)
 
 
+def num_features_of(maps):
+    """How many features `Context` gives for so many maps.
+
+    Example:
+        >>> from keras_cpm.paper.context_features import num_features_of
+        >>> num_features_of(15)
+        825
+    """
+    return maps * (PATCH**2 + 2 * PEAKS)
+
+
 class Context:
     """The maps of one photograph, ready to be read at any cell.
 

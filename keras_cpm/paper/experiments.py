@@ -22,6 +22,7 @@ from ..training.train import compile_cpm
 from . import ablations, gradients, showing, verdicts
 from .dilated import DILATIONS, build_dilated
 from .plots import plot_gradients, plot_receptive_fields
+from .predecessor import compare, side_by_side, train_machine
 from .trial import LIGHT, Trial, last_stages
 
 SPEC = PoseSpec(box_size=96, person_height=70.0, part_sigma=8.0, center_sigma=9.0)
@@ -133,7 +134,8 @@ def files(figure, out, *, people=None, seed=0):
     drawn = {2 * seed + 1: people or EXPERIMENTS[figure].people, 2 * seed + 2: TESTED}
     names = [picture_name(PERSON, of, i) for of, count in drawn.items() for i in range(count)]
     pictures = [Path(out) / "people" / name for name in names]
-    return [Path(out) / f"{figure}.png", Path(out) / f"{figure}.csv", *pictures]
+    extensions = ("png", "csv", *(["zip"] if figure == "fig6a" else []))
+    return [*(Path(out) / f"{figure}.{extension}" for extension in extensions), *pictures]
 
 
 def _check(figure, records, test_records, model):
@@ -210,6 +212,14 @@ def _track_gradients(trial, scheme):
     return found
 
 
+def _fig6a(trial):
+    machine = train_machine(trial)
+    network = trial.train(trial.build(3, LIGHT), "CPM")
+    result = side_by_side(machine, network)
+    trial.write_curves(result, {row: row.replace("_", " ") for row in result.predicted})
+    return compare(machine, network)
+
+
 def _fig6b(trial):
     def run(trial):
         results = {}
@@ -249,6 +259,7 @@ EXPERIMENTS = {
     "fig1": _Experiment(showing.fig1, _THREE, 1600, 6, shows=True),
     "fig4": _Experiment(_fig4, "2 stages of equal size and another receptive field", 1200, 6),
     "fig5": _Experiment(_fig5, "the paper's network of 3 stages, width 16", 400, 3, box=64),
+    "fig6a": _Experiment(_fig6a, "boosted forests; 3 light stages of width 32", 300, 30, box=144),
     "fig6b": _Experiment(_fig6b, "light tower, 3 of the paper's stages, width 32", 1200, 6),
     "fig6c": _Experiment(_fig6c, "6 light stages of width 32", 1600, 6),
     "center-map": _Experiment(ablations.center_map, _THREE, 1600, 6),

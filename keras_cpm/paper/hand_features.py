@@ -1,8 +1,8 @@
 """Hand-made features of a network box: what the Pose Machine sees instead of learnt ones.
 
-A cell of the belief grid is described by its gradients' orientations and strength and by its colour,
-and by those of the cells around it, near ones singly, far ones averaged. All of it is bytes: trees
-only compare, and a hundred thousand cells stay small.
+A cell of the belief grid is described by the directions and strength of its gradients and by its
+colour, and by those of the cells around it, near ones singly, far ones averaged. All of it is
+bytes: trees only compare, and a hundred thousand cells stay small.
 """
 
 import cv2

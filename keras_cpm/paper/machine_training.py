@@ -42,7 +42,7 @@ class MachineSpec:
     composites: tuple[tuple[tuple[str, ...], ...], ...] = COMPOSITES
     folds: int = 2
     rounds: int = 4
-    trees: int = 6
+    trees: int = 5
     depth: int = 10
     rate: float = 0.7
     background: int = 60
@@ -73,7 +73,7 @@ def fit_pose_machine(records, spec, recipe=None, say=lambda line: None):
 
     Raises:
         ValueError: too few records, a spec without background.
-        ModuleNotFoundError: the extra `forest` is not installed.
+        ImportError: the extra `forest` is not installed.
 
     Example:
         >>> import tempfile
@@ -181,9 +181,7 @@ def _chosen(trainee, groups, level, hard, count, random):
     middles = np.stack([trainee.cells[group].mean(axis=0) for group in groups])
     known = np.array([trainee.labelled[group].all() for group in groups])
     grid = np.arange(side)
-    distance = np.hypot(
-        grid[None, :, None] - middles[:, 0], grid[:, None, None] - middles[:, 1]
-    )
+    distance = np.hypot(grid[None, :, None] - middles[:, 0], grid[:, None, None] - middles[:, 1])
     distance[..., ~known] = np.inf
     nearest, least = distance.argmin(axis=-1), distance.min(axis=-1)
     near, far = (at + level * more for at, more in (_NEAR, _FAR))
@@ -199,6 +197,5 @@ def _chosen(trainee, groups, level, hard, count, random):
 
 def _fit(samples, count, recipe, seed):
     settings = {name: getattr(recipe, name) for name in ("rounds", "trees", "depth", "rate")}
-    weights = np.ones(len(samples.classes), np.float32)
     seed += 1000 * recipe.seed
-    return fit_forest(samples.features, samples.classes, weights, count, seed=seed, **settings)
+    return fit_forest(samples.features, samples.classes, count, seed=seed, **settings)

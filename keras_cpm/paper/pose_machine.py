@@ -7,19 +7,20 @@ probability for each part; from stage 2 on it is told what all levels believed b
 """
 
 import dataclasses
-import hashlib
-import json
 import types
+import zipfile
+import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from ..pose import output, schema
+from ..images import limits, marks
+from ..pose import output
 from ..pose.spec import PoseSpec
-from .context_features import Context, as_bytes
-from .forests import load_forest, predict_forest
-from .hand_features import cell_features, hand_features, pyramid
+from .context_features import Context, as_bytes, num_features_of
+from .forests import load_forest, nodes_of, num_classes, predict_forest
+from .hand_features import CHANNELS, POOLS, WINDOW, cell_features, hand_features, pyramid
 
 _ARMS_AND_LEGS = tuple(
     tuple(f"{side}_{part}" for part in limb)
@@ -29,10 +30,10 @@ _ARMS_AND_LEGS = tuple(
 _TRUNK = ("right_shoulder", "left_shoulder", "right_hip", "left_hip")
 # what stands between single parts and the whole body
 COMPOSITES = ((("head", "neck"), _TRUNK, *_ARMS_AND_LEGS), (_TRUNK,))
-_MACHINE_FILE, _SPEC_FILE = "machine.json", "spec.json"
+_SPEC_FILE = "spec.json"
 # cells
 _BLUR = 1.0
-_MOST_STAGES = 8
+_MOST_STAGES, _MOST_LEVELS = 8, 8
 
 
 class Look:
@@ -160,70 +161,82 @@ class PoseMachine:
             maps = as_maps(beliefs)
         return stages
 
-    def save(self, directory):
-        """Writes the machine into a folder, whole or not at all: its spec, and forests as .ubj."""
-        with output.whole(directory) as partial:
-            partial.mkdir()
-            self.spec.save(partial / _SPEC_FILE)
-            stages = []
+    def save(self, path):
+        """Writes the machine into one file, whole or not at all.
+
+        Args:
+            path: of a .zip file; its members are the spec, and the nodes of a forest a stage and
+                level.
+        """
+        with (
+            output.whole(path) as partial,
+            zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as file,
+        ):
+            # by which it is known as ours
+            file.comment = marks.MARK
+            file.writestr(_SPEC_FILE, self.spec.to_json())
             for t, forests in enumerate(self.forests, 1):
-                data = [bytes(forest.save_raw("ubj")) for forest in forests]
-                for level, content in enumerate(data, 1):
-                    (partial / _name(t, level)).write_bytes(content)
-                stages.append([hashlib.sha256(content).hexdigest() for content in data])
-            (partial / _MACHINE_FILE).write_text(json.dumps({"sha256": stages}, indent=2) + "\n")
+                for level, forest in enumerate(forests, 1):
+                    file.writestr(_member(t, level), nodes_of(forest))
 
     @classmethod
-    def load(cls, directory):
-        """Reads what `save` wrote; nothing of it is run.
+    def load(cls, path):
+        """Reads what `save` wrote; nothing in it is run.
+
+        Args:
+            path: of the file.
+
+        Returns:
+            `PoseMachine`.
 
         Raises:
-            FileNotFoundError, ValueError: naming the file that is missing or damaged.
-            ModuleNotFoundError: the extra `forest` is not installed.
+            FileNotFoundError, ValueError: one sentence that names the file, and what is wrong.
+            ImportError: the extra `forest` is not installed.
         """
-        directory = Path(directory)
-        spec = PoseSpec.load(directory / _SPEC_FILE)
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"There is no Pose Machine at {path}; check the path.")
         try:
-            described = schema.parse(_read(directory / _MACHINE_FILE))
-            stages = schema.check(described, {"sha256": _STAGES})["sha256"]
-        except ValueError as error:
+            with zipfile.ZipFile(path) as file:
+                spec = PoseSpec.from_json(_read(file, _SPEC_FILE).decode())
+                return cls(_read_stages(file, spec), spec)
+        # what `zipfile` says of damaged files
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
             raise ValueError(
-                f"{directory / _MACHINE_FILE} is damaged; copy the folder again. {error!s:.300}"
+                f"{path} is no Pose Machine, or damaged; copy it again. {error!s:.300}"
             ) from None
-        forests = []
-        for t, digests in enumerate(stages, 1):
-            forests.append([])
-            for level, digest in enumerate(digests, 1):
-                path = directory / _name(t, level)
-                data = _read(path)
-                if hashlib.sha256(data).hexdigest() != digest:
-                    raise ValueError(f"{path} is damaged; copy the folder again.")
-                forests[-1].append(load_forest(data, path))
-        return cls(forests, spec)
 
 
-_STAGES = schema.Field(
-    f"a list of 1 to {_MOST_STAGES} stages, each a list of SHA-256 sums of its levels",
-    lambda v: (
-        isinstance(v, list)
-        and 1 <= len(v) <= _MOST_STAGES
-        and all(
-            isinstance(stage, list)
-            and 1 <= len(stage) <= 1 + len(COMPOSITES)
-            and all(isinstance(digest, str) for digest in stage)
-            for stage in v
-        )
-    ),
-)
+def _read_stages(file, spec):
+    """The forests, of which XGBoost would not see that they are not each other's, or the spec's."""
+    names, stages = set(file.namelist()), []
+    features = before = len(POOLS) * WINDOW**2 * CHANNELS
+    while _member(len(stages) + 1, 1) in names and len(stages) < _MOST_STAGES:
+        t, forests = len(stages) + 1, []
+        while (name := _member(t, len(forests) + 1)) in names and len(forests) < _MOST_LEVELS:
+            try:
+                forests.append(load_forest(_read(file, name), features))
+            except ValueError as error:
+                raise ValueError(f"Of {name}: {error}.") from None
+        counts = [num_classes(forest) for forest in forests]
+        if counts[0] != spec.num_channels:
+            raise ValueError(
+                f"Its spec has {spec.num_channels} channels, and {_member(t, 1)} has {counts[0]}."
+            )
+        stages.append(forests)
+        features = before + num_features_of(sum(counts))
+    if not stages:
+        raise ValueError(f"It holds no {_member(1, 1)}.")
+    return stages
 
 
-def _name(stage, level):
-    return f"stage{stage}_level{level}.ubj"
+def _read(file, name):
+    if name not in file.namelist():
+        raise ValueError(f"It holds no {name}.")
+    # before anything is unpacked
+    if file.getinfo(name).file_size > limits.MAX_BYTES:
+        raise ValueError(f"Its member {name} has more than {limits.MAX_BYTES:,} bytes.")
+    return file.read(name)
 
 
-def _read(path):
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no file {path}; name a folder that `PoseMachine.save` wrote."
-        )
-    return path.read_bytes()
+def _member(stage, level):
+    return f"stage{stage}_level{level}.nodes"

@@ -105,6 +105,28 @@ def test_of_stages(scores, expected):
     check(verdicts.of_stages(scores, noise=1.0), expected)
 
 
+@pytest.mark.parametrize(
+    "scores, noise, expected",
+    [
+        (
+            {0.1: (20.0, 45.0), 0.2: (45.0, 70.0)},
+            2.0,
+            r"As in the paper: the network leads the Pose Machine by 25\.0 at 0\.1 \(45\.0 against "
+            r"20\.0\) and 25\.0 at 0\.2",
+        ),
+        # at one threshold by no more than the noise
+        (
+            {0.1: (20.0, 22.0), 0.2: (45.0, 70.0)},
+            2.0,
+            r"Not as in the paper: the network does not lead the Pose Machine at both thresholds: ",
+        ),
+        ({0.1: (20.0, 50.0), 0.2: (70.0, 60.0)}, 1.0, r"Not as in the paper: .* -10\.0 at 0\.2"),
+    ],
+)
+def test_of_predecessor(scores, noise, expected):
+    check(verdicts.of_predecessor(scores, noise), expected)
+
+
 def test_of_beliefs():
     shown = ("right_elbow", [0.8, 0.05])
     more = verdicts.of_beliefs(["right_elbow"], 31, 4, shown)

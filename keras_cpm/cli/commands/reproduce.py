@@ -9,7 +9,7 @@ from ..options import COUNT, PATH
 from ..outputs import guard, overwrite
 
 _FIGURES = (
-    *("fig1", "fig4", "fig5", "fig6b", "fig6c", "fig7"),
+    *("fig1", "fig4", "fig5", "fig6a", "fig6b", "fig6c", "fig7"),
     *("center-map", "targets", "stride", "scales", "context"),
 )
 
@@ -50,6 +50,7 @@ def reproduce(figure, data, test, overwrite, **options):
     fig1    one part's beliefs, stage by stage
     fig4    PCK over the receptive field
     fig5    gradients with and without intermediate supervision
+    fig6a   PCK of the network and of the Pose Machine (extra `forest`)
     fig6b   PCK of the four training schemes
     fig6c   PCK of the stages
     fig7    beliefs of elbows and wrists, stage by stage
