@@ -23,8 +23,8 @@ EXTRAS = {
     "bulk": ["ray[data]>=2.50", "pyarrow>=17"],
     # the forests of the Pose Machine; the wheel for Linux without NVIDIA's library
     "forest": [
-        "xgboost-cpu>=3; sys_platform == 'linux'",
-        "xgboost>=3; sys_platform != 'linux'",
+        "xgboost-cpu>=3.2; sys_platform == 'linux'",
+        "xgboost>=3.2; sys_platform != 'linux'",
     ],
     # trains
     "jax": ["jax>=0.4.30"],

@@ -18,7 +18,7 @@ RECIPE = MachineSpec(stages=2, rounds=1, trees=1, depth=3, mirror=False)
 def test_the_machine_is_kept(tmp_path, drawn_records):
     lines, spec = [], SPEC.replace(box_size=64)
     people, tests = drawn_records[:4], drawn_records[4:]
-    trial = Trial("fig6a", tmp_path, people, tests, spec, DRAWN, 1, 0, None, lines.append)
+    trial = Trial("fig6a", tmp_path, people, tests, spec, DRAWN, 1, 0, 1, None, lines.append)
     result = train_machine(trial, RECIPE)
     machine = PoseMachine.load(tmp_path / "fig6a.zip")
     assert machine.spec == spec.replace(stride=4)
