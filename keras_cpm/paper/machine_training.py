@@ -10,15 +10,34 @@ import numpy as np
 
 from ..data import placement
 from ..images import decode, sampling
-from ..pose import codec, geometry
+from ..pose import codec, geometry, schema
 from .forests import fit_forest
-from .pose_machine import COMPOSITES, Look, PoseMachine, as_maps, stage_beliefs
+from .pose_machine import (
+    COMPOSITES,
+    MOST_LEVELS,
+    MOST_STAGES,
+    Look,
+    PoseMachine,
+    as_maps,
+    stage_beliefs,
+)
 
 # cells within which a label makes a sample its part, beyond which it is background; and how much
 # more for every level
 _NEAR, _FAR = (1.0, 0.5), (2.5, 1.0)
 # what every background cell has of a chance, beside the share of its belief in parts
 _EVERYWHERE = 0.02
+_NUMBERS = {
+    "stages": schema.whole(1, MOST_STAGES),
+    "folds": schema.whole(2, 100),
+    "rounds": schema.whole(1, 1000),
+    "trees": schema.whole(1, 1000),
+    "depth": schema.whole(1, 16),
+    "rate": schema.number(0.001, 1),
+    "background": schema.whole(1, 10**6),
+    "mirror": schema.FLAG,
+    "seed": schema.whole(0, 10**6),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +55,15 @@ class MachineSpec:
         background: samples of it from every photograph.
         mirror: also trains on the mirrored people.
         seed: of all that is drawn.
+
+    Raises:
+        ValueError: a number that no machine could have, naming it and what it must be.
+
+    Example:
+        >>> from keras_cpm.paper.machine_training import MachineSpec
+        >>> MachineSpec(folds=1)
+        Traceback (most recent call last):
+        ValueError: `folds` must be a whole number, 2 to 100. Received: folds=1
     """
 
     stages: int = 3
@@ -48,6 +76,14 @@ class MachineSpec:
     background: int = 60
     mirror: bool = True
     seed: int = 0
+
+    def __post_init__(self):
+        schema.check({name: getattr(self, name) for name in _NUMBERS}, _NUMBERS)
+        if len(self.composites) >= MOST_LEVELS:
+            raise ValueError(
+                f"`composites` must be fewer than {MOST_LEVELS} levels. "
+                f"Received: {len(self.composites)}"
+            )
 
 
 class _Trainee(NamedTuple):

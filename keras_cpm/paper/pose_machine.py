@@ -33,7 +33,7 @@ COMPOSITES = ((("head", "neck"), _TRUNK, *_ARMS_AND_LEGS), (_TRUNK,))
 _SPEC_FILE = "spec.json"
 # cells
 _BLUR = 1.0
-_MOST_STAGES, _MOST_LEVELS = 8, 8
+MOST_STAGES, MOST_LEVELS = 8, 8
 
 
 class Look:
@@ -210,9 +210,9 @@ def _read_stages(file, spec):
     """The forests, of which XGBoost would not see that they are not each other's, or the spec's."""
     names, stages = set(file.namelist()), []
     features = before = len(POOLS) * WINDOW**2 * CHANNELS
-    while _member(len(stages) + 1, 1) in names and len(stages) < _MOST_STAGES:
+    while _member(len(stages) + 1, 1) in names and len(stages) < MOST_STAGES:
         t, forests = len(stages) + 1, []
-        while (name := _member(t, len(forests) + 1)) in names and len(forests) < _MOST_LEVELS:
+        while (name := _member(t, len(forests) + 1)) in names and len(forests) < MOST_LEVELS:
             try:
                 forests.append(load_forest(_read(file, name), features))
             except ValueError as error:

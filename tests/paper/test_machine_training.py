@@ -47,6 +47,20 @@ def test_levels_with_parts_that_there_are(drawn_records):
 
 
 @pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"stages": 9}, "`stages` must be a whole number, 1 to 8. Received: stages=9"),
+        ({"folds": 1}, "`folds` must be .*Received: folds=1"),
+        ({"rate": float("nan")}, "`rate` must be .*Received: rate=nan"),
+        ({"composites": ((("neck",),),) * 8}, "`composites` must be fewer than 8 levels"),
+    ],
+)
+def test_what_no_machine_has(changes, message):
+    with pytest.raises(ValueError, match=message):
+        MachineSpec(**changes)
+
+
+@pytest.mark.parametrize(
     "changes, people, message",
     [
         ({}, 3, "`records` must be 4 people or more.*Received: 3"),
