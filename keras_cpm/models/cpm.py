@@ -122,7 +122,7 @@ def initialize_release(model: keras.Model, seed: int = 0) -> None:
         draw = keras.initializers.RandomNormal(stddev=0.01, seed=seed + i)
         layer.kernel.assign(draw(layer.kernel.shape))
         if layer.bias is not None:
-            layer.bias.assign(keras.ops.zeros_like(layer.bias))
+            layer.bias.assign(keras.ops.zeros(layer.bias.shape))
 
 
 def _resolve(argument, value, known, kind):

@@ -138,7 +138,7 @@ def of_stages(scores, noise):
 
     Example:
         >>> from keras_cpm.paper.verdicts import of_stages
-        >>> of_stages([68.5, 79.9, 81.2], noise=0.5)[:49]
+        >>> of_stages([68.5, 79.9, 81.2], noise=0.5)[:50]
         'As in the paper: PCK@0.2 grows from stage to stage'
         >>> of_stages([68.5, 79.9, 81.2, 81.0], noise=0.5)[:73]
         'Too small a run to judge: PCK@0.2 grows from stage to stage up to stage 3'

@@ -123,7 +123,7 @@ def test_weights_of_the_start_and_of_the_recipe(pose_bundle):
     for ours, theirs in zip(started.get_weights(), source.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     by_recipe = keras_cpm.plan_training(PEOPLE, recipe="release", width=8, box_size=64).build()
-    kernel = by_recipe.get_layer("conv1").kernel.numpy()
+    kernel = by_recipe.get_layer("conv1_stage1").kernel.numpy()
     assert 0.005 < kernel.std() < 0.015
 
 

@@ -21,4 +21,4 @@ def test_fig1_and_fig7_of_a_bundle(tmp_path, tiny_model, tiny_spec, monkeypatch)
 
 def test_it_knows_every_experiment():
     figure = main.commands["reproduce"].params[0]
-    assert list(figure.type.choices) == sorted(experiments.EXPERIMENTS)
+    assert sorted(figure.type.choices) == sorted(experiments.EXPERIMENTS)
