@@ -140,8 +140,8 @@ def torso_angle(keypoints, visible, skeleton):
     pelvis, thorax = skeleton.index("pelvis"), skeleton.index("thorax")
     if not visible[pelvis] or not visible[thorax]:
         return {}
-    right, down = np.subtract(keypoints[thorax], keypoints[pelvis])
-    return {"torso_angle": round(float(np.degrees(np.arctan2(down, right))) + 90, 4)}
+    angle = geometry.angle_from_up(keypoints[pelvis], keypoints[thorax])
+    return {"torso_angle": round(float(angle), 4)}
 
 
 def is_placed(record):

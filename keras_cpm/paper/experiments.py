@@ -94,7 +94,7 @@ def reproduce(
     start, experiment = time.monotonic(), EXPERIMENTS[figure]
     if experiment.shows and test_records and not records:
         model = model or bundle.default_bundle()
-    _check(figure, records, test_records, model)
+    _check(figure, records, test_records, model, seeds)
     folder = Path(out) / "people"
     if model:
         records = ()
@@ -138,7 +138,9 @@ def files(figure, out, *, people=None, seed=0):
     return [*(Path(out) / f"{figure}.{extension}" for extension in extensions), *pictures]
 
 
-def _check(figure, records, test_records, model):
+def _check(figure, records, test_records, model, seeds):
+    if seeds != 1 and not EXPERIMENTS[figure].repeats:
+        raise ValueError(f"{figure} is not repeated; leave `seeds` out. Received: seeds={seeds}")
     if model and not EXPERIMENTS[figure].shows:
         raise ValueError(
             f"{figure} trains its own networks; leave `model` out. Received: {model!r}"
@@ -244,7 +246,8 @@ def _fig6c(trial):
 
 @dataclasses.dataclass(frozen=True)
 class _Experiment:
-    """How an experiment runs unless told otherwise; `shows` those that look at a given model."""
+    """How an experiment runs unless told otherwise; `shows` those that look at a given model,
+    `repeats` those that several seeds can train."""
 
     run: Callable
     network: str
@@ -252,19 +255,24 @@ class _Experiment:
     epochs: int
     box: int = 96
     shows: bool = False
+    repeats: bool = False
 
 
 _THREE = "3 light stages of width 32"
 EXPERIMENTS = {
     "fig1": _Experiment(showing.fig1, _THREE, 1600, 6, shows=True),
-    "fig4": _Experiment(_fig4, "2 stages of equal size and another receptive field", 1200, 6),
+    "fig4": _Experiment(
+        _fig4, "2 stages of equal size and another receptive field", 1200, 6, repeats=True
+    ),
     "fig5": _Experiment(_fig5, "the paper's network of 3 stages, width 16", 400, 3, box=64),
     "fig6a": _Experiment(_fig6a, "boosted forests; 3 light stages of width 32", 300, 30, box=144),
-    "fig6b": _Experiment(_fig6b, "light tower, 3 of the paper's stages, width 32", 1200, 6),
-    "fig6c": _Experiment(_fig6c, "6 light stages of width 32", 1600, 6),
-    "center-map": _Experiment(ablations.center_map, _THREE, 1600, 6),
-    "targets": _Experiment(ablations.targets, _THREE, 1600, 6),
-    "stride": _Experiment(ablations.stride, _THREE, 1600, 6),
+    "fig6b": _Experiment(
+        _fig6b, "light tower, 3 of the paper's stages, width 32", 1200, 6, repeats=True
+    ),
+    "fig6c": _Experiment(_fig6c, "6 light stages of width 32", 1600, 6, repeats=True),
+    "center-map": _Experiment(ablations.center_map, _THREE, 1600, 6, repeats=True),
+    "targets": _Experiment(ablations.targets, _THREE, 1600, 6, repeats=True),
+    "stride": _Experiment(ablations.stride, _THREE, 1600, 6, repeats=True),
     "scales": _Experiment(ablations.scales, _THREE, 1600, 6, shows=True),
     "context": _Experiment(ablations.context, _THREE, 1600, 6, shows=True),
     "fig7": _Experiment(showing.fig7, _THREE, 1600, 6, shows=True),

@@ -8,6 +8,8 @@ bytes: trees only compare, and a hundred thousand cells stay small.
 import cv2
 import numpy as np
 
+from ..pose import geometry
+
 ORIENTATIONS = 6
 # LUV and the strength of the gradient
 CHANNELS = ORIENTATIONS + 4
@@ -44,52 +46,53 @@ def photograph_within(box, fill):
     return tuple(slices)
 
 
-def covered_cells(rows, columns, side, stride):
+def covered_cells(rows, columns, spec):
     """Cells whose middle lies in the photograph.
 
     Args:
         rows, columns: what `photograph_within` gives.
-        side: cells along a side.
-        stride: pixels a cell.
+        spec: `PoseSpec`.
 
     Returns:
-        (side, side) bool.
+        (N, N) bool, N = `spec.grid_size`.
 
     Example:
+        >>> from keras_cpm import PoseSpec
         >>> from keras_cpm.paper.hand_features import covered_cells
-        >>> covered_cells(slice(0, 16), slice(4, 16), 4, 4)[0].tolist()
+        >>> spec = PoseSpec(box_size=16, stride=4)
+        >>> covered_cells(slice(0, 16), slice(4, 16), spec)[0].tolist()
         [False, True, True, True]
     """
-    middle = stride * np.arange(side) + (stride - 1) / 2
+    middle = geometry.belief_axis(spec).numpy()
     inside = [(part.start <= middle) & (middle <= part.stop - 1) for part in (rows, columns)]
     return inside[0][:, None] & inside[1]
 
 
-def cell_features(box, stride, fill):
+def cell_features(box, spec):
     """Orientations, strength of the gradient and colour, cell by cell.
 
     The photograph's edge is repeated outside it, so that where it ends is no edge.
 
     Args:
         box: (H, H, 3) RGB 0..255.
-        stride: pixels a cell.
-        fill: grey level outside the photograph.
+        spec: `PoseSpec` of the box: its cells, and the grey level outside the photograph.
 
     Returns:
-        features (N, N, CHANNELS) uint8, N = H / stride, and (N, N) bool, the cells that the
+        features (N, N, CHANNELS) uint8, N = `spec.grid_size`, and (N, N) bool, the cells that the
         photograph covers.
 
     Example:
         >>> import numpy as np
+        >>> from keras_cpm import PoseSpec
         >>> from keras_cpm.paper.hand_features import cell_features
         >>> box = np.zeros((64, 64, 3), np.uint8)
         >>> box[:, 32:] = 255
-        >>> features, covered = cell_features(box, 4, fill=128)
+        >>> features, covered = cell_features(box, PoseSpec(box_size=64, stride=4))
         >>> features.shape, covered.all().item(), features[8, 8, :6].tolist()
         ((16, 16, 10), True, [255, 0, 0, 0, 0, 0])
     """
-    size, side = box.shape[0], box.shape[0] // stride
-    rows, columns = photograph_within(box, fill)
+    size, stride = spec.box_size, spec.stride
+    rows, columns = photograph_within(box, spec.pad_value)
     around = [(part.start, size - part.stop) for part in (rows, columns)]
     image = np.pad(box[rows, columns].astype(np.float32) / 255, (*around, (0, 0)), mode="edge")
     strength, angle = _gradients(image)
@@ -109,7 +112,7 @@ def cell_features(box, stride, fill):
     colour = _by_cell(luv, stride) / np.float32([100, 354, 262])
     found = np.concatenate([histogram, 4 * _by_cell(strength[..., None], stride), colour], -1)
     features = np.rint(255 * np.clip(found, 0, 1)).astype(np.uint8)
-    return features, covered_cells(rows, columns, side, stride)
+    return features, covered_cells(rows, columns, spec)
 
 
 def pyramid(features):

@@ -53,7 +53,7 @@ class Look:
     """
 
     def __init__(self, box, spec):
-        features, self.covered = cell_features(np.asarray(box), spec.stride, spec.pad_value)
+        features, self.covered = cell_features(np.asarray(box), spec)
         self._levels = pyramid(features)
 
     def at(self, rows, columns, maps=None):

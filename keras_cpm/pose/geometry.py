@@ -281,11 +281,8 @@ def apply_along(matrix: Array, axis: int, positions: Array) -> Array:
 
 
 def apply_to_grid(matrix: Array, size: Array) -> tuple[Array, Array]:
-    """All pixels of an image through a matrix: `apply`, but x and y apart, as samplers want them.
-
-    Args:
-        matrix: (3, 3).
-        size: (height, width) of the image, as of both results, x and y, float32.
+    """All pixels of an image of `size` (height, width) through a (3, 3) matrix: `apply`, but x
+    and y apart, as samplers want them, each float32 of that size.
 
     Example:
         >>> from keras_cpm import geometry
@@ -299,13 +296,18 @@ def apply_to_grid(matrix: Array, size: Array) -> tuple[Array, Array]:
 
 def box_corners(spec: PoseSpec) -> Array:
     """(4, 2) float32 the pixels in the corners of the box, network frame: the last 367, 367."""
-    last = spec.box_size - 1.0
-    return tf.constant([[0.0, 0.0], [last, 0.0], [0.0, last], [last, last]])
+    return (spec.box_size - 1.0) * tf.constant([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
 
 
 def belief_axis(spec: PoseSpec) -> Array:
     """(w,) float32 network-frame position of the cells along one axis: 3.5, 11.5, ..."""
     return network_from_cells(tf.range(spec.grid_size, dtype=tf.float32), spec)
+
+
+def angle_from_up(start: Array, end: Array) -> Array:
+    """(...,) float64 degrees, -90 to 270, from up to the way between points, to the right: 90."""
+    right, down = np.moveaxis(np.subtract(end, start), -1, 0)
+    return np.degrees(np.arctan2(down, right)) + 90
 
 
 def inside_box(points: Array, spec: PoseSpec, *, margin: float = 0.0) -> Array:

@@ -86,6 +86,7 @@ def test_fig7_trains_where_nothing_is_given(tmp_path, few, untrained):
     [
         ("fig2", {}, "`figure` must be one of .*Received: figure=.fig2"),
         ("fig6c", {"model": "mine"}, "fig6c trains its own networks"),
+        ("fig5", {"seeds": 2}, "fig5 is not repeated; leave `seeds` out. Received: seeds=2"),
         ("fig6c", {"records": [1]}, "`records` and `test_records` must be given together"),
         ("fig6c", {"test_records": [1]}, "must be given together. Received: 0 and 1"),
         ("fig7", {"records": [1]}, "must be given together. Received: 1 and 0"),

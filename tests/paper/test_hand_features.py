@@ -4,7 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
+from keras_cpm import PoseSpec
 from keras_cpm.paper import hand_features
+
+SPEC, SMALL = PoseSpec(box_size=64, stride=4), PoseSpec(box_size=16, stride=4)
 
 
 def stripes(degrees, size=64, period=16.0):
@@ -17,14 +20,14 @@ def stripes(degrees, size=64, period=16.0):
 
 @pytest.mark.parametrize("number", range(hand_features.ORIENTATIONS))
 def test_orientation_is_the_gradients(number):
-    features, _ = hand_features.cell_features(stripes(30 * number), 4, fill=128)
+    features, _ = hand_features.cell_features(stripes(30 * number), SPEC)
     votes = features[4:12, 4:12, : hand_features.ORIENTATIONS].astype(float).mean(axis=(0, 1))
     assert votes.argmax() == number and votes[number] > 0.6 * votes.sum()
 
 
 def test_contrast_hardly_counts():
     strong, weak = (
-        hand_features.cell_features(127 + factor * (stripes(60) - 127), 4, fill=128)[0]
+        hand_features.cell_features(127 + factor * (stripes(60) - 127), SPEC)[0]
         for factor in (1.0, 0.5)
     )
     histograms = [found[2:-2, 2:-2, :6].astype(float) for found in (strong, weak)]
@@ -35,7 +38,7 @@ def test_contrast_hardly_counts():
 
 def test_colour_is_opencvs():
     colour = np.float32([200, 40, 90])
-    features, _ = hand_features.cell_features(np.tile(colour, (16, 16, 1)), 4, fill=128)
+    features, _ = hand_features.cell_features(np.tile(colour, (16, 16, 1)), SMALL)
     luv = cv2.cvtColor((colour / 255).reshape(1, 1, 3), cv2.COLOR_RGB2LUV)[0, 0]
     expected = 255 * (luv + [0, 134, 140]) / [100, 354, 262]
     # a byte is rounded
@@ -46,7 +49,7 @@ def test_colour_is_opencvs():
 def test_the_end_of_the_photograph_is_no_edge():
     box = np.full((64, 64, 3), 128.0)
     box[10:50, 20:] = 30
-    features, covered = hand_features.cell_features(box, 4, fill=128)
+    features, covered = hand_features.cell_features(box, SPEC)
     assert not features[..., :7].any()
     # the middle of cell i is pixel 4 i + 1.5
     rows, columns = np.nonzero(covered)
@@ -54,7 +57,7 @@ def test_the_end_of_the_photograph_is_no_edge():
 
 
 def test_an_empty_box_is_covered():
-    _, covered = hand_features.cell_features(np.full((16, 16, 3), 128.0), 4, fill=128)
+    _, covered = hand_features.cell_features(np.full((16, 16, 3), 128.0), SMALL)
     assert covered.all()
 
 

@@ -31,7 +31,9 @@ _FIGURES = (
     "otherwise.",
 )
 @click.option("--test", type=PATH, multiple=True, help="Records of other people, for --data.")
-@click.option("--model", help="MODEL whose beliefs fig1 and fig7 show, instead of training one.")
+@click.option(
+    "--model", help="MODEL for fig1, fig7, scales and context, instead of one trained for it."
+)
 @click.option("--people", type=COUNT, help="How many to draw, or of --data to take.")
 @click.option("--epochs", type=COUNT, help="Of each training.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
@@ -40,7 +42,8 @@ _FIGURES = (
     type=COUNT,
     default=1,
     show_default=True,
-    help="Trainings of each network, from --seed on; what they differ by is noise.",
+    help="Trainings of each network, from --seed on; what they differ by is noise. Not for "
+    "figures that show beliefs, gradients or forests, nor for scales and context.",
 )
 @overwrite
 def reproduce(figure, data, test, overwrite, **options):
