@@ -18,6 +18,8 @@ _CLOSE = 0.25
 _STAGES_THAT_HELP = 5
 # Two are as good as each other only where a difference of so many points would be seen.
 _FINE = 2.0
+# A map helps where so much of a belief, 0 to 1, is lost without it.
+_HELPS = 0.02
 _UNDECIDED = "Too small a run to judge"
 
 
@@ -265,8 +267,9 @@ def of_context(hard, rows):
     """
     others = [row for row in rows if row[0] not in hard]
     most = max(others, key=lambda row: row[1] - row[2])
-    helped = [name for name, lost, noise in others if lost > noise]
-    claim = "As in the paper" if helped else _UNDECIDED
+    helped = [name for name, lost, noise in others if lost > max(noise, _HELPS)]
+    large = any(noise > _HELPS for *_, noise in others)
+    claim = _UNDECIDED if large and not helped else _verdict(bool(helped))
     return (
         f"{claim}: the belief in {' and '.join(hard)} falls most without the map of {most[0]}, by "
         f"{most[1]:.3f} (noise {most[2]:.3f}); {len(helped)} of {len(others)} other maps help."

@@ -127,6 +127,23 @@ def test_of_predecessor(scores, noise, expected):
     check(verdicts.of_predecessor(scores, noise), expected)
 
 
+@pytest.mark.parametrize(
+    "lost, noise, expected",
+    [
+        (
+            0.2,
+            0.05,
+            "As in the paper: .* without the map of neck, by 0.200 .* 1 of 2 other maps help",
+        ),
+        (0.002, 0.001, "Not as in the paper: .* 0 of 2 other maps help"),
+        (0.03, 0.05, "Too small a run to judge: .* 0 of 2 other maps help"),
+    ],
+)
+def test_of_context(lost, noise, expected):
+    rows = [("elbow", 0.5, 0.01), ("neck", lost, noise), ("knee", -0.1, noise)]
+    check(verdicts.of_context(["elbow"], rows), expected)
+
+
 def test_of_beliefs():
     shown = ("right_elbow", [0.8, 0.05])
     more = verdicts.of_beliefs(["right_elbow"], 31, 4, shown)
