@@ -24,6 +24,8 @@ from .looking import Looker
 
 # Parquet's readers pass over files whose names begin like this
 _SETTINGS, _LOCK = "_settings.json", "_lock"
+# So many workers may die one after the other as they start.
+_STARTS = 3
 Tell = Callable[[int, int, int], None]
 
 
@@ -256,6 +258,9 @@ def _looked_at(todo, arguments, workers, cluster):
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    # a worker that dies as it starts is replaced, as one is that dies at work; Ray counts one as
+    # dead, too, that it no longer wanted before it ran
+    context.max_consecutive_actor_init_deaths = _STARTS
     # a block of ours is one of Ray's, so that workers are given one after the other
     items = [{"block": json.dumps(vars(block))} for block in todo()]
     looked = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(

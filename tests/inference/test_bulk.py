@@ -11,10 +11,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 
 import keras_cpm
+from keras_cpm.inference import bulk
 from keras_cpm.inference.blocks import blocks_of
 from keras_cpm.inference.looking import Looker
 
@@ -130,6 +132,24 @@ def cluster():
     head.kill()
     head.communicate()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+class Newcomer(Looker):
+    """A worker that dies as it starts, where none did before."""
+
+    def __init__(self, folder, *settings, **more):
+        super().__init__(folder, *settings, **more)
+        if not os.path.exists(f"{folder}/.died"):
+            Path(folder, ".died").touch()
+            raise RuntimeError("died")
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_as_it_starts_is_replaced(album, tiny, tmp_path, cluster, monkeypatch):
+    monkeypatch.setattr(bulk, "Looker", Newcomer)
+    folder, out = album(3), tmp_path / "out"
+    counts = keras_cpm.predict_many(folder, out, model=tiny, workers=1, cluster=cluster)
+    assert (out / ".died").exists() and counts["photographs"] == len(once(out, folder)) == 3
 
 
 @pytest.mark.slow
