@@ -218,6 +218,7 @@ def _train(job, verbose, extra):
                 checkpoints.restore_optimizer(model, arrays)
             arrays, first_step = None, state["epoch"] * steps
             dataset = pipeline.make_dataset(job.records, spec, first_step=first_step, **shared)
+            _build_variables(model, dataset)
             callbacks = _callbacks(job, state)
             if verbose and processes.is_first():
                 callbacks.append(Throughput(model, recipe.batch_size))
@@ -235,6 +236,19 @@ def _train(job, verbose, extra):
             )
             _extend(history, more)
     return history
+
+
+def _build_variables(model, dataset):
+    """Those of optimiser, losses and metrics: TensorFlow traces a step that makes any twice."""
+    if keras.backend.backend() != "tensorflow" or tf.distribute.has_strategy():
+        return
+    model.optimizer.build(model.trainable_variables)
+    _, beliefs, *weights = tf.nest.map_structure(
+        lambda of: tf.zeros([side or 1 for side in of.shape], of.dtype), dataset.element_spec
+    )
+    model.compute_loss(None, beliefs, beliefs, *weights)
+    model.compute_metrics(None, beliefs, beliefs, *weights)
+    model.reset_metrics()
 
 
 def _extend(history, more):
