@@ -27,7 +27,7 @@ _BINS = 32
 _ROWS, _FEATURES = 0.7, 0.15
 
 
-def fit_forest(features, classes, count, *, rounds, trees, depth, rate, seed):
+def fit_forest(features, classes, count, *, rounds, trees, depth, rate, seed, seen=None):
     """Learns which class a sample has.
 
     Args:
@@ -39,6 +39,7 @@ def fit_forest(features, classes, count, *, rounds, trees, depth, rate, seed):
         depth: of a tree.
         rate: share of what is left that a round takes.
         seed: of samples and features drawn.
+        seen: (F,) bool, the features that it may ask for; `None` for all.
 
     Returns:
         `xgboost.Booster`; equal for equal arguments on the same machine.
@@ -56,7 +57,8 @@ def fit_forest(features, classes, count, *, rounds, trees, depth, rate, seed):
         [0, 1]
     """
     xgboost = _xgboost()
-    data = xgboost.QuantileDMatrix(features, label=classes, max_bin=_BINS)
+    weights = None if seen is None else seen.astype(np.float32)
+    data = xgboost.QuantileDMatrix(features, label=classes, max_bin=_BINS, feature_weights=weights)
     settings = _OBJECTIVE | {
         "num_class": count,
         "tree_method": "hist",

@@ -16,6 +16,7 @@ CHANNELS = ORIENTATIONS + 4
 # cells averaged before a window is read, which then has as many cells between its places
 POOLS = (1, 3, 5)
 WINDOW = 5
+FEATURES = len(POOLS) * WINDOW**2 * CHANNELS
 # what of a cell's gradient counts as none, of levels 0..1
 _FAINT = 0.02
 
@@ -210,3 +211,26 @@ def _averaged(values, pool):
     """(N, N, C), each the mean of pool x pool cells around it."""
     blurred = cv2.blur(values, (pool, pool), borderType=cv2.BORDER_REPLICATE)
     return blurred.reshape(values.shape)
+
+
+def seen_at(level, count):
+    """Which features the forest of a level may ask for: windows grow from level to level.
+
+    Single parts are looked for in the smallest window, each level after that has one more.
+
+    Args:
+        level: 0 for single parts.
+        count: of features; those after `FEATURES`, of the maps of the stage before, are for all.
+
+    Returns:
+        (count,) bool.
+
+    Example:
+        >>> from keras_cpm.paper.hand_features import seen_at
+        >>> [int(seen_at(level, 750).sum()) for level in range(4)]
+        [250, 500, 750, 750]
+        >>> int(seen_at(0, 751).sum())
+        251
+    """
+    number = np.arange(count)
+    return (number < (level + 1) * WINDOW**2 * CHANNELS) | (number >= FEATURES)

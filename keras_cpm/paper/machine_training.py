@@ -12,6 +12,7 @@ from ..data import placement
 from ..images import decode, sampling
 from ..pose import codec, geometry, schema
 from .forests import fit_forest
+from .hand_features import seen_at
 from .pose_machine import (
     COMPOSITES,
     MOST_LEVELS,
@@ -141,7 +142,7 @@ def fit_pose_machine(records, spec, recipe=None, say=lambda line: None):
         forests, copies = [], [[] for _ in range(recipe.folds)]
         for level, groups in enumerate(levels[:1] if last else levels):
             samples = _samples(trainees, maps, groups, level, recipe, _width(levels, level))
-            settings = (len(groups) + 1, recipe, 100 * t + 10 * level)
+            settings = (level, len(groups) + 1, recipe, 100 * t + 10 * level)
             forests.append(_fit(samples, *settings))
             for fold, fitted in enumerate([] if last else copies):
                 fitted.append(_fit(samples.without(fold), *settings))
@@ -231,7 +232,8 @@ def _chosen(trainee, groups, level, hard, count, random):
     return np.append(rows, drawn[0]), np.append(columns, drawn[1]), classes
 
 
-def _fit(samples, count, recipe, seed):
+def _fit(samples, level, count, recipe, seed):
     settings = {name: getattr(recipe, name) for name in ("rounds", "trees", "depth", "rate")}
     seed += 1000 * recipe.seed
-    return fit_forest(samples.features, samples.classes, count, seed=seed, **settings)
+    seen = seen_at(level, samples.features.shape[1])
+    return fit_forest(samples.features, samples.classes, count, seed=seed, seen=seen, **settings)

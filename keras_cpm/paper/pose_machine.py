@@ -20,7 +20,7 @@ from ..pose import output
 from ..pose.spec import PoseSpec
 from .context_features import Context, as_bytes, num_features_of
 from .forests import load_forest, nodes_of, num_classes, predict_forest
-from .hand_features import CHANNELS, POOLS, WINDOW, cell_features, hand_features, pyramid
+from .hand_features import FEATURES, cell_features, hand_features, pyramid
 
 _ARMS_AND_LEGS = tuple(
     tuple(f"{side}_{part}" for part in limb)
@@ -209,7 +209,7 @@ class PoseMachine:
 def _read_stages(file, spec):
     """The forests, of which XGBoost would not see that they are not each other's, or the spec's."""
     names, stages = set(file.namelist()), []
-    features = before = len(POOLS) * WINDOW**2 * CHANNELS
+    features = before = FEATURES
     while _member(len(stages) + 1, 1) in names and len(stages) < MOST_STAGES:
         t, forests = len(stages) + 1, []
         while (name := _member(t, len(forests) + 1)) in names and len(forests) < MOST_LEVELS:

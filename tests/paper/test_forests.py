@@ -41,6 +41,18 @@ def test_a_round_is_a_forest(samples):
     assert len(fit(samples).get_dump()) == 3 * 4 * 4
 
 
+def asked(forest):
+    """The features that any of its nodes asks for."""
+    nodes = np.frombuffer(nodes_of(forest), NODE)
+    return set(nodes["feature"][nodes["left"] >= 0].tolist())
+
+
+def test_it_asks_for_what_it_may_see(samples):
+    assert 7 in asked(fit(samples))
+    seen = np.arange(20) != 7
+    assert asked(fit(samples, seen=seen)) <= set(np.flatnonzero(seen))
+
+
 def test_the_seed_decides(samples):
     one, same, other = (predict_forest(fit(samples, seed), samples[0]) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)

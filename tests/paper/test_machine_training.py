@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import keras_cpm
+from keras_cpm.paper.forests import NODE, nodes_of
 from keras_cpm.paper.machine_training import MachineSpec, fit_pose_machine
 
 SPEC = keras_cpm.PoseSpec(box_size=64, stride=4)
@@ -29,13 +30,19 @@ def test_same_seed_same_machine(drawn_records):
     assert not np.array_equal(found[0][1], found[2][1])
 
 
+def asked(forest):
+    """The features that its nodes ask for."""
+    nodes = np.frombuffer(nodes_of(forest), NODE)
+    return nodes["feature"][nodes["left"] >= 0].tolist()
+
+
 def test_levels_with_parts_that_there_are(drawn_records):
     recipe = MachineSpec(
         stages=2,
         composites=((("neck", "head"),), (("nose",),)),
         rounds=1,
-        trees=1,
-        depth=2,
+        trees=2,
+        depth=3,
         mirror=False,
     )
     lines = []
@@ -43,6 +50,10 @@ def test_levels_with_parts_that_there_are(drawn_records):
     assert [len(stage) for stage in machine.forests] == [2, 1]
     # 14 parts and one group, each level with background: 49 maxima and 3 offsets a map
     assert machine.forests[1][0].num_features() == 750 + (15 + 2) * (49 + 6)
+    # single parts are looked for in 5x5 cells, groups in 15x15 too, both in all maps
+    furthest = [asked(forest) for forest in (*machine.forests[0], *machine.forests[1])]
+    assert max(furthest[0]) < 250 <= max(furthest[1]) < 500
+    assert not any(250 <= number < 750 for number in furthest[2]) and max(furthest[2]) >= 750
     assert len(lines) == 2 and lines[0].startswith("stage 1 of the Pose Machine: 2 levels")
 
 
