@@ -54,7 +54,7 @@ class MachineSpec:
             trained on the other folds; two at least.
         rounds, trees, depth, rate: of a forest, see `fit_forest`.
         background: samples of it from every photograph.
-        mirror: also trains on the mirrored people.
+        mirror: also trains on the mirrored people, in twice the time.
         seed: of all that is drawn.
 
     Raises:
@@ -75,7 +75,7 @@ class MachineSpec:
     depth: int = 10
     rate: float = 0.7
     background: int = 60
-    mirror: bool = True
+    mirror: bool = False
     seed: int = 0
 
     def __post_init__(self):

@@ -17,8 +17,7 @@ def train_machine(trial, recipe=None):
 
     Args:
         trial: `Trial`.
-        recipe: `MachineSpec`; `None` for its defaults, with mirrored people where the network has
-            them.
+        recipe: `MachineSpec`; `None` for its defaults.
 
     Returns:
         `Evaluation` of what it finds in the trial's tests, a row a stage.
@@ -27,8 +26,7 @@ def train_machine(trial, recipe=None):
         ImportError: the extra `forest` is not installed.
     """
     start = time.monotonic()
-    mirror = trial.augment.flip_probability > 0
-    recipe = recipe or MachineSpec(mirror=mirror, seed=trial.seed)
+    recipe = recipe or MachineSpec(seed=trial.seed)
     spec = trial.spec.replace(stride=STRIDE)
     machine = fit_pose_machine(trial.people, spec, recipe, trial.say)
     machine.save(trial.path("zip"))

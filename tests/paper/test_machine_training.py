@@ -8,11 +8,11 @@ from keras_cpm.paper.forests import NODE, nodes_of
 from keras_cpm.paper.machine_training import MachineSpec, fit_pose_machine
 
 SPEC = keras_cpm.PoseSpec(box_size=64, stride=4)
-SMALL = MachineSpec(stages=2, rounds=2, trees=1, depth=4, mirror=False)
+SMALL = MachineSpec(stages=2, rounds=2, trees=1, depth=4)
 
 
 def test_it_finds_who_it_has_seen(drawn_records):
-    recipe = MachineSpec(stages=1, rounds=4, trees=4, depth=8, mirror=False)
+    recipe = MachineSpec(stages=1, rounds=4, trees=4, depth=8)
     spec = SPEC.replace(box_size=96)
     machine = fit_pose_machine(drawn_records, spec, recipe)
     result = keras_cpm.evaluate(machine, drawn_records, spec, baseline_records=drawn_records)
@@ -24,7 +24,7 @@ def test_same_seed_same_machine(drawn_records):
     boxes = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
     found = []
     for seed in (0, 0, 1):
-        recipe = MachineSpec(stages=2, rounds=1, trees=1, depth=3, seed=seed)
+        recipe = MachineSpec(stages=2, rounds=1, trees=1, depth=3, mirror=True, seed=seed)
         found.append(fit_pose_machine(drawn_records[:4], SPEC, recipe).predict_on_batch([boxes]))
     np.testing.assert_array_equal(found[0], found[1])
     assert not np.array_equal(found[0][1], found[2][1])
@@ -43,7 +43,6 @@ def test_levels_with_parts_that_there_are(drawn_records):
         rounds=1,
         trees=2,
         depth=3,
-        mirror=False,
     )
     lines = []
     machine = fit_pose_machine(drawn_records[:4], SPEC, recipe, lines.append)

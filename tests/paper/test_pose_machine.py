@@ -14,7 +14,7 @@ SPEC = keras_cpm.PoseSpec(box_size=64, stride=4)
 
 @pytest.fixture(scope="module")
 def machine(drawn_records):
-    recipe = MachineSpec(stages=2, rounds=2, trees=1, depth=4, mirror=False)
+    recipe = MachineSpec(stages=2, rounds=2, trees=1, depth=4)
     return fit_pose_machine(drawn_records[:4], SPEC, recipe)
 
 

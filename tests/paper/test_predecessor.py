@@ -12,7 +12,7 @@ from keras_cpm.paper.predecessor import compare, side_by_side, train_machine
 from keras_cpm.paper.trial import Trial
 from tests.paper.outputs import VERDICTS, outputs
 
-RECIPE = MachineSpec(stages=2, rounds=1, trees=1, depth=3, mirror=False)
+RECIPE = MachineSpec(stages=2, rounds=1, trees=1, depth=3)
 
 
 def test_the_machine_is_kept(tmp_path, drawn_records):
