@@ -26,6 +26,8 @@ EXTRAS = {
         "xgboost-cpu>=3.2; sys_platform == 'linux'",
         "xgboost>=3.2; sys_platform != 'linux'",
     ],
+    # COCO's metric
+    "coco": ["faster-coco-eval>=1.8"],
     # trains
     "jax": ["jax>=0.4.30"],
 }
@@ -69,6 +71,8 @@ setup(
             "opencv-python>=4.14,<5",
             "pillow>=10",
             "tensorboard>=2.18",
+            # which the tests compare COCO's metric with
+            "pycocotools>=2.0.8",
             # the pods of examples/bulk
             "kubernetes-validate>=1.33",
             # examples/several_hosts

@@ -31,6 +31,7 @@ _HOME = {
         "data.formats.flic": "load_flic",
         "data.formats.coco": "load_coco coco_skeleton",
         "data.formats.coco_writer": "write_coco",
+        "data.formats.coco_results": "read_coco_results",
         "data.formats.release_json": "load_release",
         "data.formats.predictions": "read_predictions write_predictions",
         "data.synthetic.figures": "Figure Bone Panel Color PERSON HAND QUADRUPED",
@@ -51,6 +52,8 @@ _HOME = {
         "data.pack": "pack",
         "evaluation.scores": "Evaluation",
         "evaluation.evaluate": "evaluate evaluate_predictions predict_records mean_pose",
+        "evaluation.coco": "evaluate_coco CocoScores",
+        "evaluation.sigmas": "estimate_sigmas",
         "export.saved_model": "export_saved_model",
         "export.tflite": "export_tflite",
         "export.litert": "LiteRTModel",
@@ -75,6 +78,7 @@ if TYPE_CHECKING:
     from .data.augment import AugmentSpec as AugmentSpec
     from .data.formats.coco import coco_skeleton as coco_skeleton
     from .data.formats.coco import load_coco as load_coco
+    from .data.formats.coco_results import read_coco_results as read_coco_results
     from .data.formats.coco_writer import write_coco as write_coco
     from .data.formats.flic import load_flic as load_flic
     from .data.formats.lsp import load_lsp as load_lsp
@@ -98,6 +102,8 @@ if TYPE_CHECKING:
     from .data.synthetic.figures import Color as Color
     from .data.synthetic.figures import Figure as Figure
     from .data.synthetic.figures import Panel as Panel
+    from .evaluation.coco import CocoScores as CocoScores
+    from .evaluation.coco import evaluate_coco as evaluate_coco
     from .evaluation.evaluate import evaluate as evaluate
     from .evaluation.evaluate import evaluate_predictions as evaluate_predictions
     from .evaluation.evaluate import mean_pose as mean_pose
@@ -108,6 +114,7 @@ if TYPE_CHECKING:
     from .evaluation.metrics import pckh as pckh
     from .evaluation.metrics import reference_length as reference_length
     from .evaluation.scores import Evaluation as Evaluation
+    from .evaluation.sigmas import estimate_sigmas as estimate_sigmas
     from .export.litert import LiteRTModel as LiteRTModel
     from .export.saved_model import export_saved_model as export_saved_model
     from .export.tflite import export_tflite as export_tflite

@@ -27,6 +27,7 @@ HEAVY = {
     "rich": ("cli.console",),
     "tf_keras_vis": ("visualization.saliency",),
     "tensorflow_addons": (),
+    "faster_coco_eval": ("evaluation.coco",),
     "ai_edge_litert": ("export.litert",),
     "ai_edge_quantizer": ("export.quantize",),
     "jax": ("training.processes", "training.joining", "training.throughput"),

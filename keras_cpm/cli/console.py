@@ -111,21 +111,26 @@ def counting(what):
 
 def print_scores(table):
     """Prints what `Evaluation.scores` returns, a row a stage or a file, a column a kind of part."""
+    metric = next(iter(next(iter(table.values()))))
+    rows = {
+        row: {"total": entry[metric]["total"]} | entry[metric]["columns"]
+        for row, entry in table.items()
+    }
+    print_table(f"{metric} in percent", rows)
+
+
+def print_table(title, rows):
+    """Prints {row: {column: number or `None`}}, all rows with the same columns."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    metric = next(iter(next(iter(table.values()))))
-    columns = next(iter(table.values()))[metric]["columns"]
-    view = Table(title=f"{metric} in percent")
+    view = Table(title=escape(clean(title)))
     view.add_column("")
-    for name in ("total", *columns):
+    for name in next(iter(rows.values())):
         view.add_column(escape(clean(name)), justify="right")
-    for row, entry in table.items():
-        cells = [entry[metric]["total"], *entry[metric]["columns"].values()]
-        view.add_row(
-            escape(clean(row)), *("-" if cell is None else f"{cell:.2f}" for cell in cells)
-        )
+    for row, entry in rows.items():
+        view.add_row(escape(clean(row)), *(_cell(value, "{:.2f}") for value in entry.values()))
     Console(width=None if sys.stdout.isatty() else 160).print(view)
 
 

@@ -181,6 +181,8 @@ def _moved(person, matrix):
     def length(value):
         return value and value * float(matrix[0, 0])
 
+    area = person.attributes.get("area")
+    scaled = {"area": length(length(area))} if isinstance(area, int | float) else {}
     # the point of a part without label means nothing and stays
     labelled, points = person.labelled[:, None], person.keypoints
     return dataclasses.replace(
@@ -190,4 +192,5 @@ def _moved(person, matrix):
         height=length(person.height),
         box=person.box and (*point(person.box[:2]), *point(person.box[2:])),
         head_size=length(person.head_size),
+        attributes=person.attributes | scaled,
     )

@@ -112,15 +112,32 @@ def predict_records(
         >>> keras_cpm.predict_records(model, records, spec)["stage2"].shape
         (3, 14, 2)
     """
-    pipeline.check_records(records, spec)
     predictor = predictor_for(model, spec, protocol, scales=scales, flip=flip, refine=refine)
-    poses = []
+    stages = np.stack([pose.stage_keypoints for pose in _poses(predictor, records, progress)], 1)
+    return {name: stages[t] for t, name in enumerate(model.output_names)}
+
+
+def predict_scored(model, records, spec, *, scales=None, flip=False, refine=None, progress=None):
+    """`predict_records` with scores, as `evaluate_coco` takes predictions.
+
+    Returns:
+        {"stage1": (keypoints (S, P, 2), P part names, scores (S,)), ...}; a score is the mean of
+        the parts' scores.
+    """
+    predictor = predictor_for(model, spec, scales=scales, flip=flip, refine=refine)
+    poses = list(_poses(predictor, records, progress))
+    stages = np.stack([pose.stage_keypoints for pose in poses], axis=1)
+    scores = np.stack([pose.stage_scores for pose in poses], axis=1).mean(axis=-1)
+    rows = zip(model.output_names, stages, scores, strict=True)
+    return {name: (points, spec.skeleton.parts, sure) for name, points, sure in rows}
+
+
+def _poses(predictor, records, progress):
+    """The records' primary people, one after the other."""
+    pipeline.check_records(records, predictor.spec)
     for record in progress(records) if progress else records:
         center, height = placement.where_is(record)
-        pose = predictor(record.image, center=center, person_height=height)
-        poses.append(pose.stage_keypoints)
-    stages = np.stack(poses, axis=1)
-    return {name: stages[t] for t, name in enumerate(model.output_names)}
+        yield predictor(record.image, center=center, person_height=height)
 
 
 def predictor_for(model, spec, protocol=None, *, scales=None, flip=False, refine=None):

@@ -7,6 +7,7 @@ import click
 from ...evaluation.protocols import NORMALIZERS, PROTOCOLS
 from ...images import marks
 from ...pose import output
+from ..coco import check_coco, evaluate_coco
 from ..console import echo, load_tensorflow, print_scores, progress, write_json
 from ..options import COUNT, PATH
 from ..outputs import guard, overwrite
@@ -19,14 +20,21 @@ from ..outputs import guard, overwrite
     type=PATH,
     multiple=True,
     help="A file of predictions instead of MODEL: .mat of the release's layout or of MPI's "
-    "benchmark, or records; may be given again. A pattern in quotes, 'rivals/*_pc.mat', names "
-    "several.",
+    "benchmark, or records; with --protocol coco also results (.json); may be given again. A "
+    "pattern in quotes, 'rivals/*_pc.mat', names several.",
 )
 @click.option(
     "--protocol",
-    type=click.Choice(list(PROTOCOLS)),
+    type=click.Choice([*PROTOCOLS, "coco"]),
     help="Test and score as the benchmark does: 7 scales, whole pixels, its normalizer and "
-    "columns.",
+    "columns. coco: average precision and recall over OKS; RECORDS may be a COCO file.",
+)
+@click.option(
+    "--sigmas",
+    type=PATH,
+    multiple=True,
+    help="With --protocol coco: a .json of sigmas by part, of the parts that count; or records of "
+    "the same people labelled again, from which they are estimated. Default: COCO's.",
 )
 @click.option(
     "--alpha",
@@ -50,7 +58,7 @@ from ..outputs import guard, overwrite
 @click.option(
     "--refine",
     type=click.Choice(["none", "quarter", "log"]),
-    help="How peaks are read: log unless given, none under a protocol.",
+    help="How peaks are read: log unless given, none under lsp, flic and mpii.",
 )
 @click.option("--group-by", help="An attribute of the records: adds a table a group.")
 @click.option("--curves", type=PATH, help="PREFIX: writes PREFIX.png and PREFIX.csv.")
@@ -76,9 +84,17 @@ def evaluate(paths, predictions, draw, count, curves, group_by, alpha, json_path
     \b
     keras-cpm evaluate cpm-light-lsp lsp_test.jsonl --flip
     keras-cpm evaluate --predictions FILE.mat lsp_test.jsonl --protocol lsp
+    keras-cpm evaluate --predictions RESULTS.json coco_val.jsonl --protocol coco
     """
     predictions = [file for pattern in predictions for file in _matching(pattern)]
     _check_flags(paths, predictions, draw, curves, alpha, options)
+    if options["protocol"] == "coco":
+        others = {"draw": draw, "curves": curves, "group_by": group_by, "alpha": alpha}
+        check_coco(paths, predictions, options | others)
+        evaluate_coco(paths, predictions, json_path, options)
+        return
+    if options["sigmas"]:
+        raise click.UsageError("--sigmas needs --protocol coco.")
     outputs = _outputs(draw, curves, json_path, options)
     baseline = [options["baseline"]] if options["baseline"] else []
     guard(outputs, [*paths, *predictions, *baseline], options["overwrite"])

@@ -15,7 +15,7 @@ from ...pose.spec import Progress
 from ..photographs import within
 from ..placement import MOST_PEOPLE, with_others
 from ..records import NOT_LABELLED, OCCLUDED, VISIBLE, Person, Record
-from .json_file import as_number, flag_of, id_of, is_id, naming, numbers_of, read_json
+from .json_file import as_number, flag_of, id_of, is_id, naming, numbers_of, positive_of, read_json
 
 _TORSO = ("left_shoulder", "right_hip")
 # why an annotation is not read
@@ -51,7 +51,7 @@ def load_coco(
         y0, x1, y1), from `bbox`, which counts as the place of the figure. Where `bbox` is absent or
         empty, center and height are those of the box around the labelled parts, or `None` where
         that is a single point. `attributes` hold image_id, annotation_id and the plain values in
-        the annotation's own `attributes`. `dataset` is "coco".
+        the annotation's own `attributes`, those of a person its `area`. `dataset` is "coco".
 
     Raises:
         ValueError: naming the file, the annotation and what to do.
@@ -255,7 +255,9 @@ def _person(annotation, parts):
         )
     box = _box(annotation)
     center, height = _place(labelled) if box is None else (None, None)
-    return Person(points, visible, center=center, height=height, box=box)
+    area = positive_of(annotation, "area")
+    own = {} if area is None else {"area": area}
+    return Person(points, visible, center, height, box, attributes=own)
 
 
 def _box(annotation):

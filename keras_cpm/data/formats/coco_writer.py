@@ -11,7 +11,8 @@ from typing import Any
 from ...images import marks
 from ...pose.pose import Pose
 from ...pose.skeleton import COCO17, skeleton_of
-from ..records import Record
+from ..records import Person, Record
+from .json_file import positive_of
 
 
 def write_coco(records: Sequence[Record], path: Path | str, *, category: str = "person") -> str:
@@ -73,7 +74,7 @@ def write_coco(records: Sequence[Record], path: Path | str, *, category: str = "
             name = Path(os.path.relpath(file, folder)).as_posix()
             photograph = {"id": numbers[file], "file_name": name, "height": height, "width": width}
             content["images"].append(photograph)
-        annotation = _annotation(record.people[0], numbers[file], len(content["annotations"]) + 1)
+        annotation = annotation_of(record.people[0], numbers[file], len(content["annotations"]) + 1)
         content["annotations"].append(annotation)
     marks.write_json(path, [json.dumps(content)])
     return folder
@@ -91,8 +92,8 @@ def coco_results(
 
     Returns:
         list of {"image_id", "category_id", "keypoints": [x, y, 1, ...], "score"}, image frame,
-        pixels. Keypoints are COCO's 17 in its order where the pose has any of them, those that it
-        lacks 0, 0, 0; else the pose's own.
+        pixels. Keypoints are COCO's 17 in its order where more than half of the pose's are among
+        them, those that it lacks 0, 0, 0; else the pose's own.
 
     Example:
         >>> import numpy as np, keras_cpm
@@ -104,8 +105,7 @@ def coco_results(
     """
     results = []
     for image, people in found.items():
-        name = Path(image).stem
-        image_id = int(name) if name.isdecimal() else Path(image).name
+        image_id = image_id_of(image)
         for pose, score in people:
             results.append(
                 {
@@ -118,21 +118,63 @@ def coco_results(
     return results
 
 
+def image_id_of(image: Path | str) -> int | str:
+    """The id of an image in results: the number that its file name is, else the file name.
+
+    Example:
+        >>> from keras_cpm.data.formats.coco_writer import image_id_of
+        >>> image_id_of("val/000000000139.jpg"), image_id_of("val/a.jpg")
+        (139, 'a.jpg')
+    """
+    name = Path(image).stem
+    return int(name) if name.isdecimal() else Path(image).name
+
+
+def parts_in_results(parts: Sequence[str]) -> tuple[str, ...]:
+    """The parts, and their order, that results have of a figure with these: COCO's 17 if more than
+    half of them are COCO's, else its own.
+    """
+    shared = set(parts) & set(COCO17.parts)
+    return COCO17.parts if 2 * len(shared) > len(parts) else tuple(parts)
+
+
+def area_of(person: Person) -> float:
+    """A person's area in square pixels: that of the label, `attributes["area"]`, or where there is
+    none that of the box, or of the box around the labelled parts.
+
+    Example:
+        >>> from keras_cpm import Person
+        >>> from keras_cpm.data.formats.coco_writer import area_of
+        >>> area_of(Person([(2, 3)], [2], box=(0, 0, 10, 20)))
+        200.0
+    """
+    area = positive_of(person.attributes, "area")
+    if area is not None:
+        return area
+    x0, y0, x1, y1 = _box(person)
+    return (x1 - x0) * (y1 - y0)
+
+
+def _box(person):
+    labelled = person.keypoints[person.labelled]
+    return person.box or (*labelled.min(0).tolist(), *labelled.max(0).tolist())
+
+
 def _in_order_of_coco(pose):
     points = dict(zip(pose.parts, pose.keypoints.tolist(), strict=True))
-    parts = COCO17.parts if set(pose.parts) & set(COCO17.parts) else pose.parts
+    parts = parts_in_results(pose.parts)
     triples = [(*points[part], 1) if part in points else (0, 0, 0) for part in parts]
     return [round(value, 2) for triple in triples for value in triple]
 
 
-def _annotation(person, image, number):
+def annotation_of(person: Person, image: int, number: int) -> dict[str, Any]:
+    """A `person` with a label or a box as COCO annotates it, in the image of that id."""
     values = [
         value
         for (x, y), visible in zip(person.keypoints.tolist(), person.visible.tolist(), strict=True)
         for value in ((x, y, int(visible)) if visible else (0, 0, 0))
     ]
-    labelled = person.keypoints[person.labelled]
-    x0, y0, x1, y1 = person.box or (*labelled.min(0).tolist(), *labelled.max(0).tolist())
+    x0, y0, x1, y1 = _box(person)
     return {
         "id": number,
         "image_id": image,
@@ -140,6 +182,6 @@ def _annotation(person, image, number):
         "keypoints": values,
         "num_keypoints": int(person.labelled.sum()),
         "bbox": [float(x0), float(y0), float(x1 - x0), float(y1 - y0)],
-        "area": float((x1 - x0) * (y1 - y0)),
+        "area": area_of(person),
         "iscrowd": 0,
     }

@@ -103,3 +103,18 @@ def numbers_of(fields, name):
             f"`{name}` must be a list of numbers; correct it, or leave it out. "
             f"Received: {values!r:.200}"
         ) from None
+
+
+def positive_of(fields, name):
+    """A positive number, also where it is text; `None` where it is absent or no such number.
+
+    Example:
+        >>> from keras_cpm.data.formats.json_file import positive_of
+        >>> positive_of({"area": "12.5"}, "area"), positive_of({"area": 0}, "area")
+        (12.5, None)
+    """
+    try:
+        value = float(fields.get(name))
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return value if 0 < value < float("inf") else None
