@@ -1,5 +1,7 @@
 """`keras-cpm evaluate --protocol coco`: what it takes, and what it prints."""
 
+from pathlib import Path
+
 import click
 
 from .console import echo, load_tensorflow, print_table, progress, write_json
@@ -17,15 +19,16 @@ def check_coco(paths, predictions, given):
     for name, flag in _OTHERS.items():
         if given[name]:
             raise click.UsageError(f"--{flag} does not go with --protocol coco; leave it out.")
-    if not predictions and paths[-1].suffix == ".json":
+    labels = Path(paths[-1])
+    if not predictions and labels.suffix == ".json":
         raise click.UsageError(
-            f"A MODEL is scored on records; make them of {paths[-1]} with keras-cpm prepare coco, "
+            f"A MODEL is scored on records; make them of {labels} with keras-cpm prepare coco, "
             "or give --predictions RESULTS.json of keras-cpm predict --people auto --coco."
         )
     sigmas = given["sigmas"]
     kinds = {path.suffix for path in sigmas}
     one_file = len(sigmas) == 1 and kinds == {".json"}
-    again = kinds == {".jsonl"} and paths[-1].suffix == ".jsonl"
+    again = kinds == {".jsonl"} == {labels.suffix}
     if sigmas and not one_file and not again:
         raise click.UsageError(
             "--sigmas must be one .json of sigmas by part, or for RECORDS the .jsonl of the same "
@@ -42,7 +45,8 @@ def evaluate_coco(paths, predictions, json_path, options):
     from ..evaluation import coco
     from ..evaluation.sigmas import estimate_sigmas, read_sigmas
 
-    labels = paths[-1] if paths[-1].suffix == ".json" else read_records(paths[-1])
+    file = Path(paths[-1])
+    labels = file if file.suffix == ".json" else read_records(file)
     sigmas, origin = None, "COCO's"
     if files and files[0].suffix == ".json":
         sigmas, origin = read_sigmas(files[0]), f"those of {files[0]}"

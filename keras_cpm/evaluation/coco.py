@@ -161,15 +161,13 @@ def _one_a_record(
         )
     triples = np.concatenate([points, np.ones((*points.shape[:2], 1))], axis=-1)
     triples[~np.isfinite(points).all(axis=-1)] = 0
-    asked = [i for i, annotation in enumerate(labels.primary) if annotation is not None]
-    results = [
-        _result(
-            {"keypoints": triples[i].ravel().tolist(), "score": float(scores[i])},
-            labels.primary[i]["image_id"],
-        )
-        for i in asked
-    ]
-    return [labels.primary[i] for i in asked], results, tuple(parts)
+    asked, results = [], []
+    for annotation, values, score in zip(labels.primary, triples, scores.tolist(), strict=True):
+        if annotation is not None:
+            asked.append(annotation)
+            one = {"keypoints": values.ravel().tolist(), "score": score}
+            results.append(_result(one, annotation["image_id"]))
+    return asked, results, tuple(parts)
 
 
 def _dataset(labels, annotations, parts):

@@ -13,10 +13,10 @@ from ..data.records import Record
 from ..pose.skeleton import COCO17
 
 # cocodataset.org/#keypoints-eval, where they were measured on 5,000 photographs labelled twice or
-# more; the numbers as in `Params.setKpParams` of COCO's own cocoeval.py, which divides by 10
-_FACE = (0.26, 0.25, 0.25, 0.35, 0.35)
-_BODY = (0.79, 0.79, 0.72, 0.72, 0.62, 0.62, 1.07, 1.07, 0.87, 0.87, 0.89, 0.89)
-COCO_SIGMAS = {p: s / 10 for p, s in zip(COCO17.parts, _FACE + _BODY, strict=True)}
+# more; the numbers are in `Params.setKpParams` of COCO's own cocoeval.py
+_FACE = (0.026, 0.025, 0.025, 0.035, 0.035)
+_BODY = (0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089)
+COCO_SIGMAS = dict(zip(COCO17.parts, _FACE + _BODY, strict=True))
 # people whom several labelled; of fewer an estimate is off by a sixth and more
 _FEWEST = 10
 # less is the rounding of equal labels

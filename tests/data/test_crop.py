@@ -77,6 +77,9 @@ def test_a_record_in_its_crop():
         )
         np.testing.assert_allclose(after.height, before.height * scale, atol=0.01)
         np.testing.assert_allclose(after.head_size, before.head_size * scale, atol=0.01)
+    marked = dataclasses.replace(record.people[0], attributes={"area": 700.0, "pose": "side"})
+    _, again = crop.crop_record(dataclasses.replace(record, people=(marked,)), SPEC, 2.25)
+    assert again.people[0].attributes == {"area": pytest.approx(700 * scale**2), "pose": "side"}
     box = [10 * scale + x, 20 * scale + y, 300 * scale + x, 280 * scale + y]
     np.testing.assert_allclose(cropped.people[0].box, box, atol=0.01)
     sides = np.array(cropped.size[::-1])

@@ -18,7 +18,7 @@ def annotated(path, *, photographs=20, seed=0, ignored=True):
     for image in draw.permutation(900)[:photographs].tolist():
         name = f"{image:012d}.jpg"
         images.append({"id": image, "file_name": name, "height": 480, "width": 640})
-        for person in range(draw.integers(0, 5)):
+        for _ in range(draw.integers(0, 5)):
             width, height = draw.uniform(25, 220), draw.uniform(25, 300)
             x, y = draw.uniform(0, 400), draw.uniform(0, 200)
             points = np.round(draw.uniform((x, y), (x + width, y + height), (17, 2)))

@@ -84,12 +84,8 @@ def _score(item):
 
 def _finite(item, name, what, multiple):
     values = numbers_of(item, name)
-    if (
-        values is None
-        or values.ndim != 1
-        or len(values) % multiple
-        or not np.isfinite(values).all()
-    ):
+    shaped = values is not None and values.ndim == 1 and len(values) % multiple == 0
+    if not shaped or not np.isfinite(values).all():
         raise ValueError(
             f"`{name}` must be {what}, all of them finite; export it again. "
             f"Received: {item.get(name)!r:.200}"
