@@ -64,20 +64,21 @@ def estimate_sigmas(labellings: Sequence[Sequence[Record]]) -> dict[str, float]:
     usable = (counts > 1) & (areas > 0)[:, None]
     shares = squares / np.maximum(counts - 1, 1) / np.where(areas > 0, areas, 1)[:, None]
     seen = usable.sum(axis=0)
-    few = [part for part, n in zip(parts, seen, strict=True) if n < _FEWEST]
-    if few:
-        raise ValueError(
-            f"An estimate of `sigmas` takes {_FEWEST} people or more whom two labelled; give "
-            f"sigmas by name, or label more of {few}."
-        )
-    sigmas = np.sqrt(np.where(usable, shares, 0).sum(axis=0) / seen)
-    same = [part for part, sigma in zip(parts, sigmas, strict=True) if sigma < _SAME]
+    sigmas = np.sqrt(np.where(usable, shares, 0).sum(axis=0) / np.maximum(seen, 1))
+    found = list(zip(parts, sigmas.tolist(), seen.tolist(), strict=True))
+    same = [part for part, sigma, count in found if count and sigma < _SAME]
     if same:
         raise ValueError(
             f"The labellings are equal in {same}: one set of labels cannot say how far people "
             "differ; give `sigmas` by name, or the labels of somebody else for the same people."
         )
-    return dict(zip(parts, sigmas.tolist(), strict=True))
+    few = [part for part, _, count in found if count < _FEWEST]
+    if few:
+        raise ValueError(
+            f"An estimate of `sigmas` takes {_FEWEST} people or more whom two labelled; give "
+            f"sigmas by name, or label more of {few}."
+        )
+    return {part: sigma for part, sigma, _ in found}
 
 
 def _checked(labellings):

@@ -36,11 +36,11 @@ def test_cocos_are_those_of_pycocotools():
 
 @pytest.mark.parametrize("people", [2, 3, 5])
 def test_an_estimate_finds_the_sigmas_that_were_put_in(people):
-    """Of 4,000 people a variance is known to some percent, however many labelled each."""
-    several = [labelled(4000, (0.03, 0.09), seed) for seed in range(1, people + 1)]
+    """Of 1,000 people a sigma is known to 1.6 percent or less, however many labelled each."""
+    several = [labelled(1000, (0.03, 0.09), seed) for seed in range(1, people + 1)]
     sigmas = keras_cpm.estimate_sigmas(several)
-    assert sigmas["eye"] == pytest.approx(0.03, rel=0.04)
-    assert sigmas["tail"] == pytest.approx(0.09, rel=0.04)
+    assert sigmas["eye"] == pytest.approx(0.03, rel=0.06)
+    assert sigmas["tail"] == pytest.approx(0.09, rel=0.06)
 
 
 def test_two_labels_by_hand():
@@ -54,7 +54,7 @@ def test_two_labels_by_hand():
 
 def test_what_cannot_be_estimated_is_refused():
     once, again = labelled(12, (0.1, 0.1), 1), labelled(12, (0.1, 0.1), 2)
-    for one_set in ([once], [], [once, once], [once, once, once]):
+    for one_set in ([once], [], [once, once], [once, once, once], [once[:2], once[:2]]):
         with pytest.raises(ValueError, match=r"[Oo]ne set of labels cannot say how far people"):
             keras_cpm.estimate_sigmas(one_set)
     with pytest.raises(ValueError, match="12 and 11 people"):

@@ -32,7 +32,7 @@ def test_results_on_a_coco_file(coco, tmp_path):
 
 
 def test_results_on_records_that_prepare_made(coco, tmp_path):
-    content, results = coco
+    _, results = coco
     (tmp_path / "images").mkdir()
     run("prepare", "coco", "labels.json", "labels.jsonl", "--images", "images")
     seen = {r.attributes["image_id"] for r in keras_cpm.read_records("labels.jsonl")}
