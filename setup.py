@@ -21,6 +21,8 @@ EXTRAS = {
     "vis": ["tf-keras-vis>=0.8.7"],
     # predicts photographs by the million
     "bulk": ["ray[data]>=2.50", "pyarrow>=17"],
+    # reads what was labelled in SLEAP, DeepLabCut and YOLO
+    "labels": ["sleap-io>=0.9", "pyyaml>=6"],
     # the forests of the Pose Machine; the wheel for Linux without NVIDIA's library
     "forest": [
         "xgboost-cpu>=3.2; sys_platform == 'linux'",

@@ -33,6 +33,7 @@ _HOME = {
         "data.formats.coco_writer": "write_coco",
         "data.formats.coco_results": "read_coco_results",
         "data.formats.release_json": "load_release",
+        "data.formats.labels": "load_labels labels_skeleton",
         "data.formats.predictions": "read_predictions write_predictions",
         "data.synthetic.figures": "Figure Bone Panel Color PERSON HAND QUADRUPED",
         "data.synthetic.draw": "draw_figure draw_records",
@@ -81,6 +82,8 @@ if TYPE_CHECKING:
     from .data.formats.coco_results import read_coco_results as read_coco_results
     from .data.formats.coco_writer import write_coco as write_coco
     from .data.formats.flic import load_flic as load_flic
+    from .data.formats.labels import labels_skeleton as labels_skeleton
+    from .data.formats.labels import load_labels as load_labels
     from .data.formats.lsp import load_lsp as load_lsp
     from .data.formats.mpii import load_mpii as load_mpii
     from .data.formats.predictions import read_predictions as read_predictions

@@ -23,6 +23,8 @@ HEAVY = {
     ),
     "scipy": ("data.formats.matlab", "data.placement", "inference.crowd"),
     "h5py": ("data.formats.matlab",),
+    "sleap_io": ("data.formats.sleap",),
+    "yaml": ("data.formats.yolo",),
     "click": ("cli",),
     "rich": ("cli.console",),
     "tf_keras_vis": ("visualization.saliency",),

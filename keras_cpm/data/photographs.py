@@ -9,6 +9,7 @@ import sys
 import tensorflow as tf
 
 from ..images import decode, limits, shards, transcode
+from ..pose import geometry
 
 # Reading more than this takes a second or more.
 _MANY_BYTES = 500_000_000
@@ -98,6 +99,39 @@ def within(folder, name, field) -> str:
     return path
 
 
+def found(names, folders) -> str:
+    """The path of a photograph that somebody labelled, perhaps on another machine.
+
+    Args:
+        names: what it may be called, with or without folders, as Unix or Windows write them; the
+            first that is there counts.
+        folders: where to look: for the name with as many of its last folders as there are.
+
+    Raises:
+        FileNotFoundError: it is nowhere.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from keras_cpm.data.photographs import found
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> (folder / "fish").mkdir()
+        >>> (folder / "fish" / "a.png").touch()
+        >>> found(["C:\\\\labels\\\\fish\\\\a.png"], [folder]) == str(folder / "fish" / "a.png")
+        True
+    """
+    for name in names:
+        steps = [step for step in str(name).replace("\\", "/").split("/") if step.strip(".")]
+        ends = (os.path.join(*steps[i:]) for i in range(len(steps)))
+        places = [os.path.join(folder, end) for end in ends for folder in folders]
+        for path in (*([name] if os.path.isabs(name) else []), *places):
+            if os.path.isfile(path):
+                return os.path.abspath(path)
+    raise FileNotFoundError(
+        f"There is no {names[0]} in {', '.join(map(str, folders))}; name the folder of the images "
+        "with `images`."
+    )
+
+
 def jpeg_size(path) -> tuple[int, int]:
     """Reads how large a photograph is from its header, without decoding it.
 
@@ -135,6 +169,30 @@ def jpeg_size(path) -> tuple[int, int]:
 
 def _size(paths):
     return sum(os.path.getsize(path) for path in paths if os.path.isfile(path))
+
+
+def upright_size(path) -> tuple[int, int]:
+    """(height, width) of a photograph, pixels, turned upright; where possible from its header.
+
+    Raises:
+        FileNotFoundError, ValueError: as `decode.open_image`.
+
+    Example:
+        >>> import tempfile
+        >>> from keras_cpm import draw_records
+        >>> from keras_cpm.data.photographs import upright_size
+        >>> record, = draw_records(tempfile.mkdtemp(), 1)
+        >>> upright_size(record.image) == record.size
+        True
+    """
+    try:
+        _, size, turn = decode.read_header(tf.constant(decode.encoded(path)))
+        matrix = geometry.upright_from_stored(turn, size)
+    except tf.errors.InvalidArgumentError:
+        pixels, matrix = decode.open_image(path)
+        size = tf.shape(pixels)[:2]
+    height, width = geometry.upright_size(size, matrix).numpy().tolist()
+    return height, width
 
 
 def find_unreadable(records):

@@ -31,6 +31,22 @@ def place_of(person):
     return None
 
 
+def place_around(points):
+    """Centre and height of the box around labelled points (N, 2), image frame, pixels; `None` and
+    `None` where they have no extent.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_cpm.data.placement import place_around
+        >>> center, height = place_around(np.array([[10.0, 20.0], [50.0, 30.0]]))
+        >>> center.tolist(), float(height)
+        ([30.0, 25.0], 40.0)
+    """
+    if not len(points) or not np.ptp(points, axis=0).any():
+        return None, None
+    return geometry.center_and_height([*points.min(axis=0), *points.max(axis=0)])
+
+
 def where_is(record):
     """`place_of` a record's primary person; where nothing says it, the person fills the image, see
     `geometry.network_from_size`.

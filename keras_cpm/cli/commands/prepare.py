@@ -27,6 +27,7 @@ _SPLITS = ("train", "test", "validation", "extended", "all", "tompson")
             "mpii",
             "flic",
             "coco",
+            "sleap-io",
             "release",
             "records",
             "nobody",
@@ -41,10 +42,12 @@ _SPLITS = ("train", "test", "validation", "extended", "all", "tompson")
 @click.option(
     "--split",
     type=click.Choice(_SPLITS),
-    help="Part of lsp, mpii, flic: train unless given. release: all unless given.",
+    help="Part of lsp, mpii, flic: train unless given. release, YOLO: all unless given.",
 )
 @click.option(
-    "--images", type=PATH, help="Folder of the photographs (coco, release); else ROOT's folder."
+    "--images",
+    type=PATH,
+    help="Folder of the photographs (coco, release, sleap-io); else ROOT's folder.",
 )
 @click.option("--category", help="Of a COCO file in which several have keypoints.")
 @click.option(
@@ -102,6 +105,9 @@ def prepare(dataset, root, out, first, last, hold_out, fill, overwrite, **option
                enough for --split validation, and for tompson, the predictions in it.
     flic       ROOT holds examples.mat and images/.
     coco       ROOT is a file of COCO keypoints, of whatever parts its category defines.
+    sleap-io   ROOT is a .slp file of SLEAP, config.yaml or a CollectedData .csv of DeepLabCut,
+               data.yaml of YOLO pose, or Label Studio's JSON (extra `labels`); labelled frames of
+               videos are written into the folder OUT without .jsonl.
     release    ROOT is a file that the release's genJSON.m wrote.
     records    ROOT is a file of records, of which some are kept.
     nobody     ROOT is a folder or .zip of photographs without people: nobody is there to be found.
@@ -112,7 +118,7 @@ def prepare(dataset, root, out, first, last, hold_out, fill, overwrite, **option
                near and far, for a network that finds people.
     """
     skeleton, held_file = out.with_suffix(".skeleton.json"), output.beside(out, "held")
-    outputs = [("OUT", out), *([("OUT", skeleton)] if dataset == "coco" else [])]
+    outputs = [("OUT", out), *([("OUT", skeleton)] if dataset in _WITH_SKELETON else [])]
     outputs += [("OUT", held_file)] if hold_out else []
     inputs = [root, *(root / name for name in _OF_DATASETS), options["observer_labels"] or root]
     guard(outputs, inputs, overwrite)
@@ -135,8 +141,8 @@ def prepare(dataset, root, out, first, last, hold_out, fill, overwrite, **option
         echo(f"{len(held)} records in {held_file}")
     write_records(records, out)
     echo(f"{len(records)} records in {out}")
-    if dataset == "coco":
-        _keep_skeleton(root, skeleton, options["category"])
+    if dataset in _WITH_SKELETON:
+        _keep_skeleton(_WITH_SKELETON[dataset](root, options), skeleton)
     if dataset == "synthetic":
         echo("Train on them with --flip-probability 0: shade, not shape, tells left from right.")
 
@@ -177,12 +183,34 @@ def _coco(root, options):
     )
 
 
-def _keep_skeleton(root, path, category):
-    """Limbs and mirror pairs, which records do not carry, where no built-in skeleton has them."""
+def _coco_skeleton(root, options):
     from ...data.formats.coco import coco_skeleton
+
+    return coco_skeleton(root, options["category"])
+
+
+def _labels(root, options):
+    from ...data.formats.labels import load_labels
+
+    return load_labels(
+        root,
+        images=options["images"],
+        frames=options["out"].with_suffix(""),
+        split=options["split"],
+        progress=progress("reading people"),
+    )
+
+
+def _labels_skeleton(root, options):
+    from ...data.formats.labels import labels_skeleton
+
+    return labels_skeleton(root)
+
+
+def _keep_skeleton(skeleton, path):
+    """Limbs and mirror pairs, which records do not carry, where no built-in skeleton has them."""
     from ...pose.skeleton import skeleton_of
 
-    skeleton = coco_skeleton(root, category)
     if skeleton_of(skeleton.parts) != skeleton:
         marks.write_json(path, [json.dumps(skeleton.to_dict(), indent=2)])
         echo(f"Its limbs and mirror pairs: --skeleton {path}")
@@ -242,6 +270,7 @@ _READERS = {
     "mpii": _mpii,
     "flic": _flic,
     "coco": _coco,
+    "sleap-io": _labels,
     "release": _release,
     "records": _records,
     "nobody": _nobody,
@@ -249,3 +278,6 @@ _READERS = {
     "groups": _groups,
     "scenes": _scenes,
 }
+
+# these define their figure
+_WITH_SKELETON = {"coco": _coco_skeleton, "sleap-io": _labels_skeleton}

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ...pose import geometry
 from ...pose.skeleton import BUILT_IN, Skeleton, mirror_pairs
 from ...pose.spec import Progress
 from ..photographs import within
-from ..placement import MOST_PEOPLE, with_others
+from ..placement import MOST_PEOPLE, place_around, with_others
 from ..records import NOT_LABELLED, OCCLUDED, VISIBLE, Person, Record
 from .json_file import as_number, flag_of, id_of, is_id, naming, numbers_of, positive_of, read_json
 
@@ -254,7 +253,7 @@ def _person(annotation, parts):
             f"Received: {labelled.tolist()!r:.200}"
         )
     box = _box(annotation)
-    center, height = _place(labelled) if box is None else (None, None)
+    center, height = place_around(labelled) if box is None else (None, None)
     area = positive_of(annotation, "area")
     own = {} if area is None else {"area": area}
     return Person(points, visible, center, height, box, attributes=own)
@@ -271,14 +270,6 @@ def _box(annotation):
             f"Received: {annotation['bbox']!r:.200}"
         )
     return [*box[:2], *(box[:2] + box[2:])] if (box[2:] > 0).all() else None
-
-
-def _place(labelled):
-    """Center and height of the box around labelled points (N, 2); `None` without an extent."""
-    if not len(labelled) or not np.ptp(labelled, axis=0).any():
-        return None, None
-    center, height = geometry.center_and_height([*labelled.min(axis=0), *labelled.max(axis=0)])
-    return center, height
 
 
 def _photographs(images, path):
