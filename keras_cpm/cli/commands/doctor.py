@@ -28,6 +28,7 @@ _PACKAGES = (
     ("jax", "0.4.30", "trains under KERAS_BACKEND=jax: pip install 'keras-cpm[jax]'"),
     ("ray", "2.50", "predicts photographs by the million: pip install 'keras-cpm[bulk]'"),
     ("faster-coco-eval", "1.8", "scores as COCO does: pip install 'keras-cpm[coco]'"),
+    ("sleap-io", "0.9", "reads labels of SLEAP and DeepLabCut: pip install 'keras-cpm[labels]'"),
     ("tf-keras-vis", "0.8.7", "looks inside a network: pip install 'keras-cpm[vis]'"),
 )
 

@@ -153,7 +153,7 @@ def _image(frame, videos, folders, frames, path):
         raise ValueError(f"{image} is there, and no frame of ours; name another folder.")
     pixels = arrays.as_rgb(_pixels(frame.video, number, folders))
     image.parent.mkdir(parents=True, exist_ok=True)
-    marks.write_marked(image, tf.io.encode_png(pixels).numpy())
+    marks.write_marked(image, tf.io.encode_png(pixels, compression=3).numpy())
     return str(image)
 
 

@@ -91,7 +91,7 @@ def test_what_is_wrong_is_said(tmp_path, results, more, words):
 def test_other_json(tmp_path, content):
     path = tmp_path / "a.json"
     path.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match="JSON-MIN|no keypoints"):
+    with pytest.raises(ValueError, match=r"JSON-MIN|no keypoints"):
         load_labels(path)
     path.write_text(json.dumps({"annotations": [], "images": [], "categories": []}))
     with pytest.raises(ValueError, match="`prepare coco` read"):

@@ -11,7 +11,7 @@ from tests.data.formats.tools import make_labels, sio, write_photographs
 def test_no_labels(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"There are no labels at .*a.slp; name SLEAP's"):
         load_labels(tmp_path / "a.slp")
-    with pytest.raises(FileNotFoundError, match="neither data.yaml of YOLO nor config.yaml"):
+    with pytest.raises(FileNotFoundError, match=r"neither data.yaml of YOLO nor config.yaml"):
         load_labels(tmp_path)
     (tmp_path / "a.xml").touch()
     (tmp_path / "config.yaml").write_text("port: 80\n")
