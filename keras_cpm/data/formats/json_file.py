@@ -54,6 +54,10 @@ def naming(where):
         yield
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{where}: {error!s:.1000}") from None
+    except LookupError as error:
+        raise ValueError(
+            f"{where} is incomplete ({type(error).__name__}: {error!s:.200}); export it again."
+        ) from None
 
 
 def as_number(value):

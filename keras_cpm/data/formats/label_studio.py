@@ -34,11 +34,12 @@ def read_label_studio(path, *, images, frames, split):
         )
     if any("categories" in task for task in tasks):
         raise ValueError(f"{path} is a file of COCO, which `load_coco` and `prepare coco` read.")
-    items = []
+    items, names = [], []
     for number, task in enumerate(tasks, 1):
         with naming(f"{path}, task {number}"):
-            items.append((number, task, _results(task)))
-    names = [_name(r) for _, _, results in items for r in results if r["type"] == _POINT]
+            results = _results(task)
+            items.append((number, task, results))
+            names += [_name(one) for one in results if one["type"] == _POINT]
     if not names:
         raise ValueError(f"{path} has no keypoints (`{_POINT}`); label some, and export it again.")
     parts = tuple(dict.fromkeys(names))
@@ -60,11 +61,11 @@ def _name(point):
 
 def _read(item, *, path, parts, folders):
     number, task, results = item
-    groups = _groups(results)
-    if not groups:
-        return None, None, [], None
-    of_sleap_io = (task.get("meta") or {}).get("video")
     with naming(f"{path}, task {number}"):
+        groups = _groups(results)
+        if not groups:
+            return None, None, [], None
+        of_sleap_io = (task.get("meta") or {}).get("video")
         image = found(_names_of_image(task, of_sleap_io), folders)
         size = upright_size(image)
         scale = None if of_sleap_io else size[::-1]

@@ -74,13 +74,17 @@ def read_yaml(path):
 
 def _figure(config):
     shape = config["kpt_shape"]
-    if not isinstance(shape, list) or len(shape) != 2 or shape[1] not in (2, 3):
+    if not _whole(shape) or len(shape) != 2 or shape[0] < 1 or shape[1] not in (2, 3):
         raise ValueError(
             f"`kpt_shape` must be [parts, 2] or [parts, 3]; correct it. Received: {shape!r:.200}"
         )
-    count = int(shape[0])
+    count = shape[0]
     order = config.get("flip_idx") or list(range(count))
-    if sorted(order) != list(range(count)) or any(order[order[i]] != i for i in range(count)):
+    if (
+        not _whole(order)
+        or sorted(order) != list(range(count))
+        or any(order[order[i]] != i for i in range(count))
+    ):
         raise ValueError(
             f"`flip_idx` must hold the mirror image of each of {count} parts, from 0; correct it. "
             f"Received: {order!r:.200}"
@@ -93,13 +97,28 @@ def _figure(config):
     names = tuple(map(str, names or [f"point_{i}" for i in range(count)]))
     if len(names) != count:
         raise ValueError(f"`kpt_names` must be {count} names. Received: {list(names)!r:.200}")
-    limbs = [(names[a], names[b]) for a, b in config.get("skeleton") or []]
+    limbs = _limbs(config.get("skeleton") or [], names)
     pairs = [(names[i], names[j]) for i, j in enumerate(order) if i < j]
     classes = config.get("names") or {}
     name = next(iter(classes.values() if isinstance(classes, dict) else classes), None)
-    return {"name": name and str(name), "parts": names, "limbs": limbs, "flip_pairs": pairs}, shape[
-        1
-    ]
+    figure = {"name": name and str(name), "parts": names, "limbs": limbs, "flip_pairs": pairs}
+    return figure, shape[1]
+
+
+def _whole(values):
+    return isinstance(values, list) and all(type(value) is int for value in values)
+
+
+def _limbs(pairs, names):
+    if not isinstance(pairs, list) or not all(
+        _whole(pair) and len(pair) == 2 and 0 <= min(pair) <= max(pair) < len(names)
+        for pair in pairs
+    ):
+        raise ValueError(
+            f"`skeleton` must hold pairs of numbers of the {len(names)} parts, from 0; correct it. "
+            f"Received: {pairs!r:.200}"
+        )
+    return [(names[a], names[b]) for a, b in pairs]
 
 
 def _items(path, config, asked, folders):

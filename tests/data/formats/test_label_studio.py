@@ -78,6 +78,8 @@ def test_one_figure_needs_no_ties(tmp_path):
         ),
         ([point("mouth", 1, 1, "1", image_rotation=90)], {}, "rotate the file itself"),
         ([box("A", 1, 1, 5, 5)], {}, "has no keypoints"),
+        ([{"id": "1", "type": "keypointlabels"}], {}, "task 1 is incomplete .KeyError: 'value'"),
+        ([{"type": "relation"}, point("mouth", 1, 1, "1")], {}, "task 1 is incomplete"),
         ([point("mouth", 1, 1, "1")], {"image": "a.mp4"}, "it names no photograph"),
         ([point("mouth", 1, 1, "1")], {"image": "b.png"}, "There is no b.png in .*`images`"),
     ],

@@ -84,7 +84,11 @@ def test_other_layouts(project):
     "changes, words",
     [
         ({"kpt_shape": [3]}, r"fish.yaml: `kpt_shape` must be \[parts, 2\]"),
+        ({"kpt_shape": ["a", 3]}, "`kpt_shape` must be .* Received: .'a', 3"),
         ({"flip_idx": [1, 2, 0]}, "`flip_idx` must hold the mirror image"),
+        ({"flip_idx": ["x", 1, 2]}, "`flip_idx` must hold the mirror image"),
+        ({"skeleton": [[1, 3]]}, "`skeleton` must hold pairs of numbers of the 3 parts, from 0"),
+        ({"skeleton": 7}, "`skeleton` must hold pairs"),
         ({"kpt_names": ["a"]}, "`kpt_names` must be 3 names"),
         ({"kpt_shape": [4, 3], "flip_idx": None}, r"img000.txt, line 1: a figure is 17 numbers"),
         ({"train": "images/none"}, "There is no images/none of .*`images`"),
