@@ -93,15 +93,25 @@ def _row_colors(curves):
 def _curve_plot(curves, name, alphas, metric, colors):
     axes = ticks(alphas[0], alphas[-1]), ticks(0, 100)
     image = draw_axes(*axes, name, f"share of the normalizer; {metric} in percent")
+    points = {row: place_on_axes(*axes, alphas, of[name]) for row, of in curves.items()}
+    first = _first_line(points.values())
     for number, (row, columns) in enumerate(curves.items()):
-        draw_curve(image, place_on_axes(*axes, alphas, columns[name]), colors[row], 2)
+        draw_curve(image, points[row], colors[row], 2)
         if len(curves) <= _NAMES:
-            # where the curves leave room
-            line = BOTTOM - _LINE * (len(curves) - number)
+            line = first + _LINE * number
             last = columns[name][-1]
             text = f"{_short(row)}  {last:.1f}" if np.isfinite(last) else f"{_short(row)}  -"
             _draw_name(image, text, line, colors[row])
     return image
+
+
+def _first_line(curves):
+    """Where the names begin: below the right half of the curves, or above if there is more room."""
+    rows = np.concatenate([points[points[:, 0] > (LEFT + RIGHT) / 2, 1] for points in curves])
+    rows, needed = rows[np.isfinite(rows)], _LINE * len(curves)
+    below = BOTTOM - rows.max(initial=TOP)
+    above = rows.min(initial=BOTTOM) - TOP
+    return TOP if below < needed and above > below else BOTTOM - needed
 
 
 def _names_plot(colors, image):

@@ -67,3 +67,14 @@ def test_the_names_of_many_rows_have_a_plot_of_their_own(tmp_path):
     assert (few[225:345, 400:].min(-1) < 100).any()
     assert not (many[225:345, 400:640].min(-1) < 100).any()
     assert (many[56:200, 1000:].min(-1) < 100).any()
+
+
+def test_names_stand_above_low_curves(tmp_path):
+    def drawn(highest):
+        rows = {f"row {i}": {"total": np.array([0.0, highest - 5 * i])} for i in range(4)}
+        return plot_curves(rows, [0, 0.2], tmp_path / "a.png")
+
+    high, low = (drawn(highest).min(-1) < 100 for highest in (90.0, 30.0))
+    # letters, left of the ends of the curves
+    assert high[290:345, 480:580].any() and not high[50:100, 480:580].any()
+    assert low[50:100, 480:580].any() and not low[330:345, 480:580].any()
