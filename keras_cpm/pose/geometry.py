@@ -127,6 +127,11 @@ def image_center(size: Array) -> Array:
     return (tf.cast(size, tf.float32)[::-1] - 1) / 2
 
 
+def from_shares(shares: Array, size: Array) -> Array:
+    """(..., 2) points of an image of `size` (height, width): 0 and 1 are the edges, not pixels."""
+    return np.multiply(shares, size[::-1]) - 0.5
+
+
 def mirrored(points: Array, size: Array) -> Array:
     """Points of an image of `size` (height, width), mirrored left-right; the caller swaps parts."""
     return points * (-1.0, 1.0) + (size[1] - 1.0, 0.0)
@@ -270,13 +275,7 @@ def apply(matrix: Array, points: Array) -> Array:
 
 
 def apply_along(matrix: Array, axis: int, positions: Array) -> Array:
-    """(...,) float32 positions along an axis, 0 for x and 1 for y; (3, 3) `matrix` must not turn.
-
-    Example:
-        >>> from keras_cpm import geometry
-        >>> geometry.apply_along(geometry.resize_matrix(2.0), 1, 3.0).numpy().item()
-        6.5
-    """
+    """(...,) float32 positions along an axis, 0 for x, 1 for y; (3, 3) `matrix` must not turn."""
     return matrix[axis, axis] * positions + matrix[axis, 2]
 
 

@@ -197,3 +197,9 @@ def test_an_image_ends_half_a_pixel_beyond_its_outer_pixels():
     inside = geometry.inside_image(np.float32(points), (60, 100)).numpy()
     assert inside.tolist() == [True, False, True, False, False, True]
     assert geometry.inside_image(np.float32([-3, 62]), (60, 100), margin=3.0).numpy()
+
+
+def test_shares_count_from_edge_to_edge():
+    corners = geometry.from_shares([[0.0, 0.0], [1.0, 1.0], [0.5, 0.25]], (4, 10))
+    np.testing.assert_array_equal(corners, [[-0.5, -0.5], [9.5, 3.5], [4.5, 0.5]])
+    np.testing.assert_array_equal(corners[2] * (1, 0) + (0, 1.5), geometry.image_center((4, 10)))

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from ...images import formats
+from ...pose import geometry
 from ..photographs import found, upright_size
 from ..placement import place_around
 from ..records import NOT_LABELLED, VISIBLE, Person
@@ -68,8 +69,8 @@ def _read(item, *, path, parts, folders):
         of_sleap_io = (task.get("meta") or {}).get("video")
         image = found(_names_of_image(task, of_sleap_io), folders)
         size = upright_size(image)
-        scale = None if of_sleap_io else size[::-1]
-        people = [_person(box, points, parts, scale) for box, points in groups]
+        own = None if of_sleap_io else size
+        people = [_person(box, points, parts, own) for box, points in groups]
     return image, size, people, None
 
 
@@ -110,8 +111,8 @@ def _names_of_image(task, of_sleap_io):
     return [names[0], names[0].replace("\\", "/").rpartition("/")[2].partition("-")[2] or names[0]]
 
 
-def _person(box, points, parts, scale):
-    """`scale` (width, height) of the photograph, pixels; `None`: as sleap-io wrote it."""
+def _person(box, points, parts, size):
+    """`size` (height, width) of the photograph, pixels; `None`: as sleap-io wrote it."""
     keypoints, visible = np.zeros((len(parts), 2)), np.full(len(parts), NOT_LABELLED)
     for point in points:
         part = parts.index(_name(point))
@@ -122,14 +123,22 @@ def _person(box, points, parts, scale):
             )
         if point.get("image_rotation"):
             raise ValueError("a photograph is rotated; rotate the file itself, and label it again.")
-        own = np.array([point["original_width"], point["original_height"]], np.float64)
         share = np.array([point["value"]["x"], point["value"]["y"]], np.float64) / 100
         if np.isfinite(share).all():
-            keypoints[part], visible[part] = share * (own if scale is None else scale), VISIBLE
+            keypoints[part], visible[part] = _pixels(share, point, size), VISIBLE
     # what sleap-io writes as rectangles are none
-    if box is None or scale is None:
+    if box is None or size is None:
         center, height = place_around(keypoints[visible > NOT_LABELLED])
         return Person(keypoints, visible, center=center, height=height)
-    sides = np.array([[box["value"][name] for name in pair] for pair in (("x", "y"), _SIDES)])
-    corner, extent = sides / 100 * scale
-    return Person(keypoints, visible, box=(*corner, *(corner + extent)))
+    corner, extent = (
+        np.array([box["value"][name] for name in pair]) / 100 for pair in (("x", "y"), _SIDES)
+    )
+    corners = geometry.from_shares([corner, corner + extent], size)
+    return Person(keypoints, visible, box=tuple(corners.ravel()))
+
+
+def _pixels(share, point, size):
+    """(2,); Label Studio counts from edge to edge, sleap-io divides what SLEAP counts by pixels."""
+    if size is None:
+        return share * (point["original_width"], point["original_height"])
+    return geometry.from_shares(share, size)
