@@ -94,12 +94,17 @@ def context(trial):
     first, second = _two_stages(model)
     given = [inputs[one.name] for one in model.inputs]
     maps, peaks = np.asarray(first(given)), np.maximum(truth["stage2"], 0)[..., hard]
-    seen = _belief_in(second([keras.ops.convert_to_tensor(maps), *given]), peaks, hard)
+
+    def belief_without(hidden):
+        shown = maps.copy()
+        shown[..., hidden] = 0
+        return _belief_in(second([keras.ops.convert_to_tensor(shown), *given]), peaks, hard)
+
+    seen, nothing = belief_without([]), belief_without(slice(None))
+    trial.say(f"belief {np.nanmean(seen):.3f}, without any map {np.nanmean(nothing):.3f}")
     rows = []
     for part, name in enumerate(parts):
-        hidden = maps.copy()
-        hidden[..., part] = 0
-        lost = seen - _belief_in(second([keras.ops.convert_to_tensor(hidden), *given]), peaks, hard)
+        lost = seen - belief_without(part)
         lost = lost[np.isfinite(lost)]
         rows.append((name, float(lost.mean()), float(2 * lost.std() / len(lost) ** 0.5)))
     trial.write_csv(("hidden", "belief_lost", "noise"), rows)
