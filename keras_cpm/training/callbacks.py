@@ -1,23 +1,17 @@
 """What happens between the steps and epochs of a training: Keras callbacks."""
 
 import contextlib
-import importlib.util
 import time
 import warnings
-from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from ..data import pipeline
-from ..data.crop import network_box
 from ..evaluation.metrics import belief_response
 from ..models import bundle
-from ..models.forward import StageBeliefs, stages_of
+from ..models.forward import stages_of
 from ..pose.codec import IGNORE
-from ..pose.pose import Pose
-from ..visualization.beliefs import draw_stages
 from . import checkpoints, processes
 
 
@@ -248,72 +242,3 @@ def computing_in(model, name):
     finally:
         for layer, policy in zip(inner, before, strict=True):
             layer.dtype_policy = policy
-
-
-def tensorboard_callbacks(directory, records, spec, *, parts=None, every=5):
-    """A training in TensorBoard: losses and PCK of every stage, and pictures of belief maps.
-
-    Callbacks for `train` or `fit`. They need `pip install tensorboard`, which TensorFlow does not
-    bring from 2.21 on.
-
-    Args:
-        directory: of the logs; `tensorboard --logdir` shows them.
-        records: list of `Record` whose first three are drawn; people held out, best.
-        spec: `PoseSpec` of the model.
-        parts: names of the parts to draw; the last three of the skeleton unless given.
-        every: epochs between two pictures.
-
-    Raises:
-        ImportError: without tensorboard.
-        ValueError: no records, `every` below 1, or a part that is none.
-
-    Example:
-        >>> import tempfile, keras_cpm
-        >>> from keras_cpm.training.callbacks import tensorboard_callbacks
-        >>> people = keras_cpm.draw_records(tempfile.mkdtemp(), 3)
-        >>> len(tensorboard_callbacks(tempfile.mkdtemp(), people, keras_cpm.PoseSpec()))
-        2
-    """
-    if importlib.util.find_spec("tensorboard") is None:
-        raise ImportError("To log for TensorBoard takes it: pip install tensorboard")
-    if every < 1:
-        raise ValueError(f"`every` must be at least 1. Received: every={every}")
-    if not records:
-        raise ValueError("`records` must hold at least one person to draw. Received: none")
-    parts = list(parts or spec.skeleton.parts[-3:])
-    for part in parts:
-        spec.channel(part)
-    return [
-        keras.callbacks.TensorBoard(directory, write_graph=False),
-        BeliefPictures(directory, records[:3], spec, parts, every),
-    ]
-
-
-class BeliefPictures(keras.callbacks.Callback):
-    """Draws the beliefs of some parts at all stages every few epochs."""
-
-    def __init__(self, directory, records, spec, parts, every):
-        super().__init__()
-        self.spec, self.parts, self.every = spec, parts, every
-        self._boxes = [network_box(record, spec)[0] for record in records]
-        self._writer = tf.summary.create_file_writer(str(Path(directory) / "beliefs"))
-
-    def on_epoch_end(self, epoch, logs=None):
-        if epoch % self.every:
-            return
-        with self._writer.as_default(step=epoch):
-            for number, box in enumerate(self._boxes, 1):
-                tf.summary.image(f"person {number}", self._draw(box)[None])
-        self._writer.flush()
-
-    def on_train_end(self, logs=None):
-        self._writer.close()
-
-    def _draw(self, box):
-        model = processes.local(self.model)
-        stages = StageBeliefs(model, self.spec)(box[None].astype(np.float32))
-        beliefs = [np.asarray(keras.ops.convert_to_numpy(stage), np.float32)[0] for stage in stages]
-        names = self.spec.skeleton.parts
-        points = np.zeros((len(names), 2), np.float32)
-        pose = Pose(points, points[:, 0], names, None, None, beliefs, np.eye(3), self.spec)
-        return draw_stages(box, pose, self.parts)

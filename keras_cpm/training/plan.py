@@ -116,6 +116,7 @@ class TrainingPlan:
         directory: Path | str,
         verbose: int | str = "auto",
         callbacks: Sequence[keras.callbacks.Callback] = (),
+        tracker: str | None = None,
     ) -> keras.callbacks.History:
         """`keras_cpm.train` by this plan; the bundle also says what `network` is.
 
@@ -123,7 +124,7 @@ class TrainingPlan:
             model: of `build`.
             records: list of `Record`, those of `plan_training`.
             validation_records: list of `Record` of other people.
-            directory, verbose, callbacks: see `keras_cpm.train`.
+            directory, verbose, callbacks, tracker: see `keras_cpm.train`.
 
         Returns:
             `keras.callbacks.History`, see `keras_cpm.train`.
@@ -139,6 +140,7 @@ class TrainingPlan:
             network=self.network,
             verbose=verbose,
             callbacks=callbacks,
+            tracker=tracker,
         )
 
 

@@ -17,7 +17,7 @@ from ..evaluation.metrics import BeliefPCK
 from ..models import bundle
 from ..models.forward import takes_center_map
 from ..pose.spec import PoseSpec
-from . import checkpoints, processes, resume, schemes
+from . import checkpoints, processes, resume, schemes, trackers
 from .callbacks import (
     Checkpoint,
     SaveBest,
@@ -102,6 +102,7 @@ def train(
     network: dict[str, Any] | None = None,
     verbose: int | str = "auto",
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    tracker: str | None = None,
 ) -> keras.callbacks.History:
     """Trains `model` on `records` and leaves a bundle in `directory`.
 
@@ -126,8 +127,11 @@ def train(
         network: dict of the arguments of `build_cpm` that made the model, kept in the bundle, see
             `save_bundle`; `TrainingPlan.train` gives them.
         verbose: as in `fit`.
-        callbacks: of `fit`, besides those that this needs, such as
-            `tensorboard.tensorboard_callbacks`.
+        callbacks: of `fit`, besides those that this needs.
+        tracker: "tensorboard", "wandb" or "mlflow" is given the settings, losses and PCK of every
+            stage after each epoch, and pictures of the belief maps of three people held out. A
+            training that goes on does so in the same run; where the tracker fails, the training
+            goes on without it, with a warning.
 
     Returns:
         `keras.callbacks.History` of this call; empty where the folder's training has finished
@@ -139,6 +143,7 @@ def train(
             in `directory`; a layer that no bundle can hold; a callback and a schedule that both set
             the rate; a `batch_size` that the devices cannot share.
         RuntimeError: another process was lost.
+        ImportError: the library of `tracker` is not installed.
         OSError: a checkpoint cannot be written; those before stay.
 
     Example:
@@ -153,6 +158,7 @@ def train(
         >>> sorted(history.history)
         ['loss', 'stage1_loss', 'stage2_loss', 'stage2_pck']
     """
+    trackers.check(tracker)
     check_rates(callbacks, recipe)
     bundle.check_model(model, spec)
     bundle.check_layers(model)
@@ -162,7 +168,8 @@ def train(
             processes.check_batch(recipe.batch_size)
             people = records, validation_records
             job = _Job(learner, *people, recipe, spec, augment, folder, network)
-            history = _train(job, verbose, callbacks)
+            with trackers.tracked(tracker, job) as tracking:
+                history = _train(job, verbose, tracking, callbacks)
         _take_bundle_weights(model, folder)
     return history
 
@@ -185,7 +192,7 @@ class _Job(NamedTuple):
         return pipeline.num_steps(len(self.records), self.recipe.batch_size, shuffle=True)
 
 
-def _train(job, verbose, extra):
+def _train(job, verbose, tracking, extra):
     model, recipe, spec, steps = job.model, job.recipe, job.spec, job.steps
     state, arrays = resume.found(job)
     if arrays is not None:
@@ -219,7 +226,7 @@ def _train(job, verbose, extra):
             arrays, first_step = None, state["epoch"] * steps
             dataset = pipeline.make_dataset(job.records, spec, first_step=first_step, **shared)
             _build_variables(model, dataset)
-            callbacks = _callbacks(job, state)
+            callbacks = _callbacks(job, state, tracking)
             if verbose and processes.is_first():
                 callbacks.append(Throughput(model, recipe.batch_size))
             if state["epoch"] == phase.first:
@@ -270,13 +277,14 @@ def _take_bundle_weights(model, directory):
     model.set_weights([weights[str(number)] for number in range(len(weights))])
 
 
-def _callbacks(job, state):
+def _callbacks(job, state, tracking):
     averages = job.recipe.ema > 0
     # the order matters: a checkpoint says that all the rest of its epoch is done
     return [
         StopOnBadLoss(job.records, job.recipe, job.steps),
         *([ValidateAverages()] if averages else []),
         *([_log(job, state)] if processes.is_first() else []),
+        *tracking,
         SaveBest(job.directory, job.spec, job.network, state, averages=averages),
         Checkpoint(job.directory, state),
     ]

@@ -61,9 +61,13 @@ from ..outputs import guard
 @fields_as_options(AugmentSpec)
 @fields_as_options(TrainSpec)
 @click.option(
-    "--tensorboard",
-    type=PATH,
-    help="Folder of logs for it: losses and PCK of every stage, pictures of beliefs.",
+    "--tracker",
+    type=click.Choice(["tensorboard", "wandb", "mlflow"]),
+    help="Gets the settings, losses and PCK of every stage, pictures of beliefs; with the extra of "
+    "that name.",
+)
+@click.option(
+    "--tensorboard", type=PATH, help="Folder of logs for it, as of --tracker tensorboard."
 )
 @click.option(
     "--coordinator",
@@ -95,7 +99,7 @@ def _check_outputs(records, out, validation, init, **_):
     guard(files, [*records, *validation, *([init] if init else [])], True)
 
 
-def _train(context, records, out, validation, weights, tensorboard, **options):
+def _train(context, records, out, validation, weights, tracker, tensorboard, **options):
     from ...data.jsonl import read_records
     from ...training.plan import plan_training
     from ...training.processes import is_first
@@ -113,13 +117,12 @@ def _train(context, records, out, validation, weights, tensorboard, **options):
     say(f"{model.count_params():,} parameters, {len(people)} people, {len(held_out)} held out")
     callbacks = ()
     if tensorboard and is_first():
-        from ...training.callbacks import tensorboard_callbacks
+        from ...training.trackers import tensorboard_callbacks
 
         callbacks = tensorboard_callbacks(tensorboard, held_out or people, plan.spec)
     verbose = 1 if sys.stdout.isatty() else 2
-    history = plan.train(
-        model, people, held_out, directory=out, verbose=verbose, callbacks=callbacks
-    )
+    logging = {"verbose": verbose, "callbacks": callbacks, "tracker": tracker}
+    history = plan.train(model, people, held_out, directory=out, **logging)
     if is_first():
         plot_training(out / LOG_FILE, out / "curves.png")
     if not history.epoch:
