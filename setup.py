@@ -30,6 +30,10 @@ EXTRAS = {
     ],
     # COCO's metric
     "coco": ["faster-coco-eval>=1.8"],
+    # trackers of experiments; pillow for their pictures
+    "tensorboard": ["tensorboard>=2.18"],
+    "wandb": ["wandb>=0.31", "pillow>=10"],
+    "mlflow": ["mlflow>=3.17", "pillow>=10"],
     # trains
     "jax": ["jax>=0.4.30"],
 }
@@ -60,6 +64,8 @@ setup(
         "rich>=13",
         # one training a folder
         "filelock>=3.13",
+        # doctor reads the bounds of all these
+        "packaging>=22",
         # .mat files of the data sets; those of version 7.3 are HDF5
         "scipy>=1.11",
         "h5py>=3.10",
@@ -72,13 +78,12 @@ setup(
             "pytest-xdist>=3",
             "opencv-python>=4.14,<5",
             "pillow>=10",
-            "tensorboard>=2.18",
             # which the tests compare COCO's metric with
             "pycocotools>=2.0.8",
             # the pods of examples/bulk
             "kubernetes-validate>=1.33",
-            # examples/several_hosts
-            "ray[train]>=2.50",
+            # examples/several_hosts and examples/tuning
+            *("ray[train]>=2.50", "optuna>=5"),
             # notebooks
             *("jupytext>=1.16", "nbclient>=0.10", "ipykernel>=6", "matplotlib>=3.8"),
         ],

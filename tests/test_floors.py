@@ -29,6 +29,8 @@ HEAVY = {
     "rich": ("cli.console",),
     "tf_keras_vis": ("visualization.saliency",),
     "tensorflow_addons": (),
+    "wandb": ("training.trackers",),
+    "mlflow": ("training.trackers",),
     "faster_coco_eval": ("evaluation.coco",),
     "ai_edge_litert": ("export.litert",),
     "ai_edge_quantizer": ("export.quantize",),

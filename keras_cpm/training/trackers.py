@@ -157,9 +157,6 @@ class _WandbRun:
         self._run = wandb.run or self._open(folder, known)
         self.id = self._run.id
         self._run.config.update(settings, allow_val_change=True)
-        if self._own:
-            self._run.define_metric("epoch")
-            self._run.define_metric("*", step_metric="epoch")
 
     def _open(self, folder, known):
         """A run of the server, or where it cannot be reached one of files."""
@@ -176,7 +173,9 @@ class _WandbRun:
 
     def log(self, epoch, values, pictures):
         images = {name: self._wandb.Image(picture) for name, picture in pictures.items()}
-        self._run.log({"epoch": epoch, **values, **images})
+        # an epoch that is repeated after a kill is there once; a run of others has its own steps
+        step = epoch if self._own else None
+        self._run.log({"epoch": epoch, **values, **images}, step=step)
 
     def close(self, failed):
         if self._own:
