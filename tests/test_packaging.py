@@ -3,38 +3,107 @@
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+from packaging.requirements import Requirement
+
 import keras_cpm
-from keras_cpm.cli.commands import doctor
+from keras_cpm.cli.main import main
 from keras_cpm.models import bundle
 
 ROOT = Path(__file__).parents[1]
 SETUP = (ROOT / "setup.py").read_text("utf-8")
 
 
-def test_doctor_asks_for_what_setup_asks_for():
-    # the first bound of a package is what users need, those of the tests may be higher
-    bounds = dict(reversed(re.findall(r'"([\w-]+)(?:\[\w+\])?>=([\d.]+)', SETUP)))
-    for name, lowest, _ in doctor._PACKAGES:
-        assert bounds[name] == lowest, name
+def lines_of_doctor():
+    lines = CliRunner().invoke(main, ["doctor"]).output.splitlines()
+    return {line[8:]: line[:8].strip() for line in lines}
 
 
-def test_doctor_knows_old_versions_and_names_the_remedy(monkeypatch):
-    monkeypatch.setattr(doctor, "_version", lambda name: "3.9.2" if name == "keras" else "99.1")
-    lines = dict(doctor.diagnose())
-    (line,) = [line for line in lines if line.startswith("keras 3.9.2")]
-    assert not lines[line] and "pip install 'keras>=" in line
+@pytest.fixture
+def versions(monkeypatch):
+    """Function: lets packages have versions, `None` = not installed."""
+
+    def have(**changed):
+        of_installed = metadata.version
+        there = {name.replace("_", "-"): version for name, version in changed.items()}
+
+        def version(name):
+            found = there[name] if name in there else of_installed(name)
+            if found is None:
+                raise metadata.PackageNotFoundError(name)
+            return found
+
+        monkeypatch.setattr(metadata, "version", version)
+
+    return have
 
 
-def test_doctor_accepts_what_is_optional_and_refuses_two_builds_of_opencv(monkeypatch):
-    monkeypatch.setattr(doctor, "_version", lambda name: None if name == "jax" else "99.1")
-    lines = dict(doctor.diagnose())
-    assert any(
-        fine is None and line.startswith("jax is not installed (optional")
-        for line, fine in lines.items()
-    )
-    assert any(fine is False and "overwrite each other" in line for line, fine in lines.items())
+@pytest.fixture
+def installed():
+    """Lines of the metadata; they must be those of setup.py."""
+    try:
+        lines = metadata.requires("keras-cpm")
+    except metadata.PackageNotFoundError:
+        pytest.skip("the package is not installed")
+    for name, bound in re.findall(r'"([\w-]+)(?:\[\w+\])?(>=[\d.]+)', SETUP):
+        found = [line for line in lines if re.match(rf"{name}\b", line)]
+        if not any(bound in line for line in found):
+            pytest.skip(f"setup.py asks for {name}{bound} since the package was installed")
+    return lines
+
+
+def test_doctor_knows_every_package_that_users_may_need(installed):
+    lines = lines_of_doctor()
+    others = ("test", "dev", "docs")
+    for line in installed:
+        needed = Requirement(line)
+        extra = re.search(r"extra == ['\"](\w+)", line)
+        here = needed.marker is None or needed.marker.evaluate({"extra": extra[1]})
+        if not here or (extra and extra[1] in others):
+            continue
+        told = [text for text in lines if text.startswith(f"{needed.name} ")]
+        assert told, line
+
+
+def test_doctor_knows_old_versions_and_those_that_are_too_new(installed, versions):
+    versions(keras="3.9.2", opencv_python="5.0.1", mlflow="2.9")
+    lines = lines_of_doctor()
+    for begins, remedy in (
+        ("keras 3.9.2 is not keras>=", "pip install 'keras>="),
+        ("opencv-python 5.0.1 is not opencv-python<5,>=", "pip install 'opencv-python<5,>="),
+        ("mlflow 2.9 is not mlflow>=", "pip install 'keras-cpm[mlflow]'"),
+    ):
+        (line,) = [line for line in lines if line.startswith(begins)]
+        assert lines[line] == "mend" and remedy in line
+
+
+def test_doctor_accepts_what_is_optional_and_refuses_two_builds_of_opencv(installed, versions):
+    versions(jax=None, opencv_python_headless="4.14", click=None)
+    lines = lines_of_doctor()
+    (optional,) = [line for line in lines if line.startswith("jax is not installed (optional")]
+    assert lines[optional] == "-" and "pip install 'keras-cpm[jax]'" in optional
+    (needed,) = [line for line in lines if line.startswith("click is not installed; pip install")]
+    assert lines[needed] == "mend"
+    (twice,) = [line for line in lines if "overwrite each other" in line]
+    assert lines[twice] == "mend"
+
+
+def test_doctor_says_that_the_package_is_not_installed(monkeypatch):
+    monkeypatch.setattr(metadata, "requires", lambda name: metadata.version("no-such-package"))
+    (line,) = [line for line in lines_of_doctor() if line.startswith("keras-cpm is not installed")]
+    assert line.endswith("pip install .")
+
+
+def test_the_page_of_installation_has_every_extra():
+    page = (ROOT / "docs/get-started.md").read_text("utf-8")
+    block = SETUP[SETUP.index("EXTRAS = {") : SETUP.index("\n}\n")]
+    extras = re.findall(r'^    "(\w+)": \[', block, re.M)
+    rows = " ".join(re.findall(r"^\| (`.+?`) \|", page, re.M))
+    assert extras and not {*extras} - {*re.findall(r"\w+", rows)}
 
 
 def test_importing_the_package_loads_nothing_heavy():

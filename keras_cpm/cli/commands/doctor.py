@@ -2,35 +2,31 @@
 
 import importlib
 import platform
-import re
 import shutil
 import sys
 from importlib import metadata
 
 import click
+from packaging.requirements import Requirement
 
 from ...models import keras_settings
 from ..console import echo
 
-# package, lowest version that is tested, what it is for; None = the package needs it
-_PACKAGES = (
-    ("tensorflow", "2.18", None),
-    ("keras", "3.15.1", None),
-    ("numpy", "1.26", None),
-    ("opencv-python", "4.9", None),
-    ("scipy", "1.11", None),
-    ("h5py", "3.10", None),
-    (
-        "ai-edge-litert",
-        "1.2",
-        "runs .tflite files without TensorFlow: pip install 'keras-cpm[mobile]'",
-    ),
-    ("jax", "0.4.30", "trains under KERAS_BACKEND=jax: pip install 'keras-cpm[jax]'"),
-    ("ray", "2.50", "predicts photographs by the million: pip install 'keras-cpm[bulk]'"),
-    ("faster-coco-eval", "1.8", "scores as COCO does: pip install 'keras-cpm[coco]'"),
-    ("sleap-io", "0.9", "reads labels of SLEAP and DeepLabCut: pip install 'keras-cpm[labels]'"),
-    ("tf-keras-vis", "0.8.7", "looks inside a network: pip install 'keras-cpm[vis]'"),
-)
+# what the extras of setup.py are for; what they ask for is in the package's metadata
+_EXTRAS = {
+    "mobile": "runs .tflite files without TensorFlow",
+    "quantize": "halves and quarters .tflite files",
+    "serving": "asks TensorFlow Serving over gRPC",
+    "vis": "looks inside a network",
+    "bulk": "predicts photographs by the million",
+    "labels": "reads labels of SLEAP, DeepLabCut and YOLO",
+    "forest": "grows the Pose Machine",
+    "coco": "scores as COCO does",
+    "tensorboard": "follows a training in TensorBoard",
+    "wandb": "follows a training in W&B",
+    "mlflow": "follows a training in MLflow",
+    "jax": "trains under KERAS_BACKEND=jax",
+}
 
 
 @click.command()
@@ -46,8 +42,18 @@ def doctor():
 def diagnose():
     """Yields (line, fine) for each thing that matters; `None` for what is optional and absent."""
     yield _python()
-    for name, lowest, purpose in _PACKAGES:
-        yield _package(name, lowest, purpose)
+    try:
+        needed = [Requirement(line) for line in metadata.requires("keras-cpm") or ()]
+    except metadata.PackageNotFoundError:
+        needed = []
+        yield "keras-cpm is not installed, and what it needs is not known; pip install .", False
+    told = set()
+    for extra in ("", *_EXTRAS):
+        for requirement in needed:
+            here = requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+            if here and requirement.name not in told:
+                told.add(requirement.name)
+                yield _package(requirement, extra)
     yield _one_opencv()
     yield _backend()
     yield _disk()
@@ -62,17 +68,16 @@ def _python():
     )
 
 
-def _package(name, lowest, purpose):
+def _package(requirement, extra):
+    name, bounds = requirement.name, requirement.specifier
     found = _version(name)
+    remedy = f"pip install 'keras-cpm[{extra}]'" if extra else f"pip install '{name}{bounds}'"
+    if found is None and extra:
+        return f"{name} is not installed (optional; {_EXTRAS[extra]}: {remedy})", None
     if found is None:
-        if purpose:
-            return f"{name} is not installed (optional; {purpose})", None
-        return f"{name} is not installed; pip install '{name}>={lowest}'", False
-    if _numbers(found) < _numbers(lowest):
-        return (
-            f"{name} {found} is older than the tested {lowest}; pip install '{name}>={lowest}'",
-            False,
-        )
+        return f"{name} is not installed; {remedy}", False
+    if not bounds.contains(found, prereleases=True):
+        return f"{name} {found} is not {name}{bounds}, which is tested; {remedy}", False
     return f"{name} {found}", True
 
 
@@ -115,7 +120,3 @@ def _version(name):
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _numbers(version):
-    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
