@@ -125,11 +125,13 @@ def records_of_wandb(folder):
 
 @pytest.mark.slow
 def test_wandb_has_one_run_of_a_training_that_goes_on(epochs, monkeypatch):
-    pytest.importorskip("wandb")
+    wandb = pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
     folder = epochs("wandb", [0, 1])
     epochs("wandb", [2], epochs=3)
+    # only then all is in the files
+    wandb.teardown()
     first, second = (
         [*records_of_wandb(path)] for path in sorted(folder.glob("wandb/offline-run-*"))
     )
