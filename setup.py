@@ -15,6 +15,8 @@ EXTRAS = {
     "mobile": ["ai-edge-litert>=1.2"],
     # halves and quarters them
     "quantize": ["ai-edge-quantizer>=0.10"],
+    # writes .onnx files, and runs them
+    "onnx": ["tf2onnx>=1.17", "onnxruntime>=1.20"],
     # a client of TensorFlow Serving over gRPC
     "serving": ["tensorflow-serving-api>=2.18"],
     # looks inside

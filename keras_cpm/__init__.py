@@ -58,6 +58,8 @@ _HOME = {
         "export.saved_model": "export_saved_model",
         "export.tflite": "export_tflite",
         "export.litert": "LiteRTModel",
+        "export.onnx_file": "export_onnx",
+        "export.onnx_runtime": "ONNXModel",
         "export.verify": "verify",
         "serving.client": "Client",
         "inference.video": "predict_video follow_poses",
@@ -119,6 +121,8 @@ if TYPE_CHECKING:
     from .evaluation.scores import Evaluation as Evaluation
     from .evaluation.sigmas import estimate_sigmas as estimate_sigmas
     from .export.litert import LiteRTModel as LiteRTModel
+    from .export.onnx_file import export_onnx as export_onnx
+    from .export.onnx_runtime import ONNXModel as ONNXModel
     from .export.saved_model import export_saved_model as export_saved_model
     from .export.tflite import export_tflite as export_tflite
     from .export.verify import verify as verify

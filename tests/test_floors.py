@@ -34,6 +34,8 @@ HEAVY = {
     "faster_coco_eval": ("evaluation.coco",),
     "ai_edge_litert": ("export.litert",),
     "ai_edge_quantizer": ("export.quantize",),
+    "onnxruntime": ("export.onnx_runtime", "export.onnx_file"),
+    "tf2onnx": ("export.onnx_file",),
     "jax": ("training.processes", "training.joining", "training.throughput"),
     "grpc": ("serving.over_grpc",),
     "xgboost": ("paper.forests",),

@@ -91,6 +91,10 @@ follow_imports = silent
 [mypy-ai_edge_litert.*,ai_edge_quantizer.*,cv2.*,grpc.*,keras.*,scipy.*,tensorflow.*]
 follow_imports = skip
 ignore_missing_imports = True
+
+[mypy-onnxruntime.*,tf2onnx.*]
+follow_imports = skip
+ignore_missing_imports = True
 """
 
 

@@ -1,6 +1,7 @@
 """What belongs to an export and how it reads, in a file beside it; needs no TensorFlow.
 
 NAME.tflite    NAME.spec.json  NAME.golden.npz  NAME.manifest.json
+NAME.onnx      NAME.spec.json  NAME.golden.npz  NAME.manifest.json
 FOLDER/1/...   spec.json       golden.npz       manifest.json        (SavedModel)
 """
 
@@ -13,7 +14,9 @@ from pathlib import Path
 from .. import __version__
 from ..pose import output, schema
 
-LITERT, SAVED_MODEL = "litert", "savedmodel"
+LITERT, ONNX, SAVED_MODEL = "litert", "onnx", "savedmodel"
+# by the ending of the file; a SavedModel is a folder
+FILES = {".tflite": LITERT, ".onnx": ONNX}
 # of a SavedModel, perhaps written later: requests with which a server warms up
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 # A request to a server is answered in one piece, so this bounds the memory that one can ask for.
@@ -24,7 +27,8 @@ class Artefact:
     """The files of one export.
 
     Args:
-        path: of a .tflite file, of the folder of a SavedModel, or of the version folder in it.
+        path: of a .tflite or .onnx file, of the folder of a SavedModel, or of the version folder in
+            it.
         exists: whether it must be there already.
 
     Raises:
@@ -41,25 +45,30 @@ class Artefact:
         if (path / "saved_model.pb").is_file():
             path = path.resolve().parent
         self.path = path
-        self.kind = LITERT if path.suffix == ".tflite" else SAVED_MODEL
-        self.model = path if self.kind == LITERT else path / "1"
-        graph = path if self.kind == LITERT else self.model / "saved_model.pb"
+        self.kind = FILES.get(path.suffix, SAVED_MODEL)
+        self.model = path if self.is_file else path / "1"
+        graph = path if self.is_file else self.model / "saved_model.pb"
         if exists and not graph.is_file():
             raise FileNotFoundError(
-                f"There is no export at {path}; name a .tflite file or the folder of a SavedModel, "
-                "as `keras-cpm export` writes them."
+                f"There is no export at {path}; name a .tflite or .onnx file or the folder of a "
+                "SavedModel, as `keras-cpm export` writes them."
             )
         self.spec, self.golden, self.manifest = map(
             self._beside, ("spec.json", "golden.npz", "manifest.json")
         )
 
+    @property
+    def is_file(self):
+        """Whether the model is one file, which takes a network box; a SavedModel is a folder."""
+        return self.kind in FILES.values()
+
     def _beside(self, name):
-        return self.path.with_suffix(f".{name}") if self.kind == LITERT else self.path / name
+        return self.path.with_suffix(f".{name}") if self.is_file else self.path / name
 
     @property
     def folder(self):
         """That all its files are in."""
-        return self.path.parent if self.kind == LITERT else self.path
+        return self.path.parent if self.is_file else self.path
 
     def files(self):
         """All files but the manifest, sorted."""
@@ -131,7 +140,7 @@ class Artefact:
         """Call it last.
 
         Args:
-            quantize: as in `export_tflite`.
+            quantize: as in `export_tflite` and `export_onnx`.
             signatures: dict of name -> {"inputs": ..., "outputs": ...}, each name -> [shape, type].
         """
         content = {
@@ -180,7 +189,7 @@ def _is_tensor(value):
 
 
 _MANIFEST = {
-    "kind": schema.one_of((LITERT, SAVED_MODEL)),
+    "kind": schema.one_of((*FILES.values(), SAVED_MODEL)),
     "quantize": schema.one_of(("none", "float16", "dynamic", "int8")),
     "keras_cpm": schema.TEXT,
     "signatures": schema.Field("an object of inputs and outputs by name", _are_signatures),

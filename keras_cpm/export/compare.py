@@ -14,12 +14,16 @@ from ..evaluation import evaluate
 from ..images import decode, sampling
 from ..inference.predictor import Predictor
 from ..pose import geometry
-from . import quantize, saved_model, tflite
-from .artefact import LITERT, Artefact
+from . import onnx_file, quantize, saved_model, tflite
+from .artefact import Artefact
 from .displacement import BOUNDS, MEDIAN_BOUND, displacements
-from .litert import LiteRTModel
+from .verify import RUNTIMES
 
 COUNT, CALIBRATED = 100, 100
+_FILES = (
+    ("LiteRT", ".tflite", quantize.KINDS, tflite.export_tflite),
+    ("ONNX", ".onnx", onnx_file.KINDS, onnx_file.export_onnx),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +32,7 @@ class Comparison:
 
     Args:
         name: of the export, for tables.
-        quantize: as in `export_tflite`; says which displacement is allowed.
+        quantize: as in `export_tflite`, `export_onnx`; says which displacement is allowed.
         expected, found: (N, P, 2).
         scores: (N, P) of the Keras model.
         milliseconds: of one image, the median.
@@ -91,7 +95,8 @@ class Comparison:
 def compare(model, spec, records, path):
     """Compares an export with the predictor.
 
-    A SavedModel is fed the encoded bytes, by "serving_default"; a LiteRT file the network box.
+    A SavedModel is fed the encoded bytes, by "serving_default"; a LiteRT or ONNX file the
+    network box.
 
     Args:
         model: `keras.Model`.
@@ -115,7 +120,8 @@ def compare(model, spec, records, path):
 
 
 def compare_all(model, spec, out, *, records=(), calibration=(), say=print):
-    """Exports a model in every way and compares each with the Keras model.
+    """Exports a model in every way and compares each with the Keras model; a way whose library is
+    missing is left out.
 
     Args:
         model: `keras.Model`.
@@ -124,13 +130,13 @@ def compare_all(model, spec, out, *, records=(), calibration=(), say=print):
         records: list of `Record` to compare on, people who fill their images; 100 drawn people
             without.
         calibration: list of `Record` for int8, other people; 100 drawn ones without.
-        say: takes a line before each export.
+        say: takes a line before each export, and one where it is left out.
 
     Returns:
         list of `Comparison`, `baseline` first.
 
     Raises:
-        ValueError, ImportError: as the exports do.
+        ValueError: as the exports do.
     """
     out = Path(out)
     with tempfile.TemporaryDirectory() as folder:
@@ -142,11 +148,16 @@ def compare_all(model, spec, out, *, records=(), calibration=(), say=print):
         path = out / "savedmodel"
         saved_model.export_saved_model(model, spec, path)
         rows.append(_compare(rows[0], spec, records, path))
-        for kind in quantize.KINDS:
-            say(f"LiteRT, {kind}")
-            path = out / f"{kind}.tflite"
-            tflite.export_tflite(model, spec, path, quantize=kind, calibration=calibration)
-            rows.append(_compare(rows[0], spec, records, path))
+        for name, suffix, kinds, export in _FILES:
+            for kind in kinds:
+                say(f"{name}, {kind}")
+                path = out / f"{kind}{suffix}"
+                try:
+                    export(model, spec, path, quantize=kind, calibration=calibration)
+                except ImportError as error:
+                    say(f"is left out: {error}")
+                    continue
+                rows.append(_compare(rows[0], spec, records, path))
     return rows
 
 
@@ -206,7 +217,7 @@ def parts_table(rows, records, parts):
 
 def _compare(keras, spec, records, path):
     artefact = Artefact(path)
-    prepare = _litert(artefact, spec) if artefact.kind == LITERT else _saved_model(artefact)
+    prepare = _file(artefact, spec) if artefact.is_file else _saved_model(artefact)
     found, milliseconds = _timed(prepare(record.image) for record in records)
     return Comparison(
         artefact.path.name,
@@ -239,8 +250,8 @@ def _saved_model(artefact):
     return prepare
 
 
-def _litert(artefact, spec):
-    model = LiteRTModel(artefact.path)
+def _file(artefact, spec):
+    model = RUNTIMES[artefact.kind](artefact.path)
 
     def prepare(image):
         pixels, upright_from_stored = decode.open_image(image)

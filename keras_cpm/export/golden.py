@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..models.person import MOST_PEOPLE
-from .artefact import LITERT
 
 COUNT = 3
 
@@ -41,8 +40,8 @@ def read(artefact):
         artefact: `Artefact`.
 
     Returns:
-        list of `Golden`: one for a LiteRT file, two for a SavedModel, without boxes and with them,
-        and a third for one that finds people.
+        list of `Golden`: one for a LiteRT or ONNX file, two for a SavedModel, without boxes and
+        with them, and a third for one that finds people.
 
     Raises:
         FileNotFoundError, ValueError: no golden file beside it, or a damaged one.
@@ -63,7 +62,7 @@ def read(artefact):
 def _read(artefact):
     with np.load(artefact.golden, allow_pickle=False) as file:
         arrays = dict(file)
-    if artefact.kind == LITERT:
+    if artefact.is_file:
         outputs = arrays["keypoints"], arrays["scores"]
         return [Golden("serving_default", {"image": arrays["image"]}, *outputs)]
     data, ends = arrays["encoded"].tobytes(), np.cumsum(arrays["lengths"])
@@ -78,7 +77,7 @@ def _read(artefact):
 
 
 def read_keras(artefact):
-    """What the Keras model answered to the golden boxes of a LiteRT file, as `Golden`."""
+    """What the Keras model answered to the golden boxes of a LiteRT or ONNX file, as `Golden`."""
     with (
         _damaged_unless_read(artefact.golden),
         np.load(artefact.golden, allow_pickle=False) as file,
@@ -98,7 +97,7 @@ def _damaged_unless_read(path):
 
 
 def write_boxes(path, spec, reference, run):
-    """Writes what a LiteRT file is tested with: drawn people's boxes, whatever the skeleton.
+    """Writes what a LiteRT or ONNX file is tested with: drawn people's boxes, of any skeleton.
 
     Args:
         path: of the .npz file.

@@ -68,8 +68,8 @@ def of_saved_model(model, spec, person=None):
     return functions
 
 
-def of_tflite(model, spec):
-    """The function of a LiteRT file; arguments and errors are those of `of_saved_model`.
+def of_box(model, spec):
+    """The function of a LiteRT or ONNX file; arguments and errors are those of `of_saved_model`.
 
     Returns:
         function of a network box (1, H, W, 3) to a dict of "keypoints", "scores", "beliefs".

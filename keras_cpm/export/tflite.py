@@ -9,16 +9,11 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from ..data.crop import network_box
 from ..data.records import Record
-from ..models.forward import at_box_size
-from ..models.fourier.layer import direct, float32_copy
 from ..pose import output
 from ..pose.spec import PoseSpec
-from . import golden, signatures
+from . import one_box
 from . import quantize as quantizing
-from .artefact import Artefact
-from .litert import LiteRTModel
 from .saved_model import disk_errors
 
 
@@ -66,50 +61,31 @@ def export_tflite(
         >>> sorted(os.listdir(folder))
         ['cpm.golden.npz', 'cpm.manifest.json', 'cpm.spec.json', 'cpm.tflite']
     """
-    model = at_box_size(float32_copy(model), spec)
-    predict = signatures.of_tflite(model, spec)
-    path = Path(path)
-    _check_arguments(path, quantize, calibration, input_type)
-    artefact = Artefact(path, exists=False)
-    artefact.check_replaceable()
-    box = tf.TensorSpec([1, spec.box_size, spec.box_size, 3], input_type, name="image")
-    flat = _flat(model, predict, box)
-    if quantize != "none":
-        seen = (network_box(record, spec)[0][None] for record in calibration)
-        boxes = [pixels.astype(input_type) for pixels in seen] if quantize == "int8" else []
-        flat = quantizing.quantize(flat, quantize, boxes)
-    with artefact.replaced() as new:
-        new.path.write_bytes(flat)
-        spec.save(new.spec)
-        run = LiteRTModel(new.path)
-        golden.write_boxes(new.golden, spec, predict, run)
-        new.write_manifest(quantize, {"serving_default": run.signature()})
 
+    def convert(model, predict, box, boxes):
+        flat = _flat(model, predict, box)
+        return flat if quantize == "none" else quantizing.quantize(flat, quantize, boxes)
 
-def _check_arguments(path, quantize, calibration, input_type):
-    if path.suffix != ".tflite":
-        raise ValueError(f"`path` must end in .tflite. Received: {path}")
-    for name, value, known in (
-        ("quantize", quantize, quantizing.KINDS),
-        ("input_type", input_type, ("float32", "uint8")),
-    ):
-        if value not in known:
-            raise ValueError(f"`{name}` must be one of {known}. Received: {value!r}")
-    if quantize == "int8" and not calibration:
-        raise ValueError(
-            '`calibration` must hold records of people for quantize="int8", to know the ranges of '
-            "features. Received: none"
-        )
+    one_box.write(
+        convert,
+        model,
+        spec,
+        path,
+        ".tflite",
+        kinds=quantizing.KINDS,
+        quantize=quantize,
+        calibration=calibration,
+        input_type=input_type,
+    )
 
 
 def _flat(model, predict, box):
     """The bytes of a float32 LiteRT file."""
     with tempfile.TemporaryDirectory() as folder:
-        with direct(model):
-            archive = keras.export.ExportArchive()
-            archive.track(model)
-            archive.add_endpoint("serving_default", predict, [box])
-            with output.naming(folder), disk_errors():
-                archive.write_out(folder, verbose=False)
+        archive = keras.export.ExportArchive()
+        archive.track(model)
+        archive.add_endpoint("serving_default", predict, [box])
+        with output.naming(folder), disk_errors():
+            archive.write_out(folder, verbose=False)
         keys = ["serving_default"]
         return tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=keys).convert()

@@ -1,7 +1,7 @@
 """Whether an export is right on the machine where it runs: its files, its signatures, and what it
 makes of golden vectors.
 
-A LiteRT file needs its runtime and numpy for that, no TensorFlow.
+A LiteRT or ONNX file needs its runtime and numpy for that, no TensorFlow.
 """
 
 from __future__ import annotations
@@ -13,9 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from . import golden
-from .artefact import LITERT, Artefact
+from .artefact import LITERT, ONNX, Artefact
 from .displacement import ELSEWHERE, SURE, displacements
 from .litert import LiteRTModel
+from .onnx_runtime import ONNXModel
+
+# by kind of file; each takes its path
+RUNTIMES = {LITERT: LiteRTModel, ONNX: ONNXModel}
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,9 @@ def verify(path: Path | str, *, trust: bool = False) -> list[Check]:
     """Tests an export against the files that lie beside it.
 
     Args:
-        path: a .tflite file or the folder of a SavedModel, as `export_tflite` and
-            `export_saved_model` write. A SavedModel is a program, which is run here.
+        path: a .tflite or .onnx file or the folder of a SavedModel, as `export_tflite`,
+            `export_onnx` and `export_saved_model` write. A SavedModel is a program, which is run
+            here.
         trust: runs a SavedModel whatever operations it has; else only one that has none but those
             of our exports, which touch no file.
 
@@ -125,11 +130,11 @@ def _from_keras(artefact):
 
 def _open(artefact, trust):
     """Signatures, and a function from `Golden` to keypoints (N, P, 2) and scores (N, P)."""
-    return _open_litert(artefact) if artefact.kind == LITERT else _open_saved_model(artefact, trust)
+    return _open_file(artefact) if artefact.is_file else _open_saved_model(artefact, trust)
 
 
-def _open_litert(artefact):
-    model = LiteRTModel(artefact.path)
+def _open_file(artefact):
+    model = RUNTIMES[artefact.kind](artefact.path)
 
     def run(asked):
         found = [model(box[None]) for box in asked.inputs["image"]]

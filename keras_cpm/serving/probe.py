@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from ..export import golden
-from ..export.artefact import LITERT, Artefact
+from ..export.artefact import Artefact
 from ..export.displacement import BOUNDS, displacements
 
 CONCURRENT = (1, 2, 4, 8, 16, 32, 64)
@@ -25,10 +25,10 @@ def displacement(client, path):
         ConnectionError: see `Client`.
     """
     artefact = Artefact(path)
-    if artefact.kind == LITERT:
+    if artefact.is_file:
         raise ValueError(
             "`path` must be the folder of the SavedModel that the server was given. Received: "
-            f"{path}, a file for phones"
+            f"{path}, a file that no server of TensorFlow takes"
         )
     worst = 0.0
     for asked in golden.read(artefact):

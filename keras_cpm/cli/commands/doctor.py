@@ -16,6 +16,7 @@ from ..console import echo
 _EXTRAS = {
     "mobile": "runs .tflite files without TensorFlow",
     "quantize": "halves and quarters .tflite files",
+    "onnx": "writes and runs .onnx files",
     "serving": "asks TensorFlow Serving over gRPC",
     "vis": "looks inside a network",
     "bulk": "predicts photographs by the million",

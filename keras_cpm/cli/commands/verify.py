@@ -24,7 +24,7 @@ from ..outputs import guard, overwrite
     "--all",
     "everything",
     is_flag=True,
-    help="ARTEFACT is a MODEL: makes and compares every export.",
+    help="ARTEFACT is a MODEL: makes and compares every export whose library is here.",
 )
 @click.option(
     "--records",
@@ -43,11 +43,12 @@ from ..outputs import guard, overwrite
 )
 @overwrite
 def verify(artefact, everything, records, calibrate, out, json_path, trust, overwrite):
-    """Tests the export ARTEFACT, a .tflite file or the folder of a SavedModel, on this machine.
+    """Tests the export ARTEFACT on this machine: a .tflite or .onnx file, or a SavedModel's folder.
 
-    Checksums, signatures, and golden vectors that lie beside it. Exits with 1 where one fails. For
-    a .tflite file any LiteRT runtime is enough. A SavedModel is a program, and is run: one with
-    operations that no export of ours has is refused, unless --trust says that you know who made it.
+    Checksums, signatures, and golden vectors that lie beside it. Exits with 1 where one fails. A
+    .tflite file takes any LiteRT runtime, an .onnx file ONNX Runtime; neither needs TensorFlow. A
+    SavedModel is a program, and is run: one with operations that no export of ours has is refused,
+    unless --trust says that you know who made it.
     """
     if everything:
         read = [path for path in (artefact, records, calibrate) if path]

@@ -13,7 +13,7 @@ def run(*arguments):
 
 def test_flags_of_a_phone_belong_to_a_phone(tmp_path):
     served = run("no-such-model", "--to", "savedmodel", "--out", tmp_path, "--quantize", "int8")
-    assert served.exit_code == 2 and "need --to tflite" in served.output
+    assert served.exit_code == 2 and "need --to tflite or onnx" in served.output
     int8 = run("no-such-model", "--to", "tflite", "--out", tmp_path, "--quantize", "int8")
     assert int8.exit_code == 2 and "needs --calibrate" in int8.output
 
