@@ -231,6 +231,7 @@ def _keras(convolution=None, precision="float32"):
 
 _OWN = {"tensorflow": "tensorflow"}
 _TORCH = {"torch": "torch"}
+_CONVERTED = {"tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"}
 
 INFERENCE = {
     "keras_cpm": Engine("keras_cpm", _predictor("auto")),
@@ -238,10 +239,8 @@ INFERENCE = {
     "small-tiles": Engine("keras_cpm, small-tiles", _predictor("small-tiles")),
     "tensorflow": Engine("TensorFlow {}, direct", _plain, _OWN),
     "pytorch": Engine("PyTorch {}, channels last", _pytorch, _TORCH),
-    "onnxruntime": Engine(
-        "ONNX Runtime {}", _onnxruntime, {"onnx": "onnx", "onnxruntime": "onnxruntime"}
-    ),
-    "openvino": Engine("OpenVINO {}", _openvino, {"onnx": "onnx", "openvino": "openvino"}),
+    "onnxruntime": Engine("ONNX Runtime {}", _onnxruntime, _CONVERTED),
+    "openvino": Engine("OpenVINO {}", _openvino, {**_CONVERTED, "openvino": "openvino"}),
 }
 
 _BFLOAT16 = "mixed_bfloat16"

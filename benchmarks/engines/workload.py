@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from .layer_table import layer_table, read_table, write_table
-from .onnx_model import onnx_model
 
 TRAINING_BATCH = 2
 # inputs and targets; facts; one network three times more
@@ -170,8 +169,19 @@ def _write_table(folder, model, spec):
 
 
 def _write_onnx(folder, model, spec):
-    sizes = (1, spec.box_size, spec.box_size)
-    (folder / _ONNX).write_bytes(onnx_model(layer_table(model), sizes))
+    import tensorflow as tf
+
+    from keras_cpm.export.onnx_file import converted
+    from keras_cpm.models.forward import at_box_size, stages_of
+    from keras_cpm.models.fourier.layer import plain_copy
+
+    plain = at_box_size(plain_copy(model), spec)
+    inputs = [tf.TensorSpec([1, *x.shape[1:]], x.dtype, name=x.name) for x in plain.inputs]
+
+    def stages(*images):
+        return stages_of(plain(list(images), training=False))
+
+    (folder / _ONNX).write_bytes(converted(stages, inputs).SerializeToString())
 
 
 def _write_served(folder, model, spec):

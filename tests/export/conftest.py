@@ -31,3 +31,12 @@ def phone_file(model, tiny_spec, tmp_path_factory):
     path = tmp_path_factory.mktemp("phone") / "cpm.tflite"
     keras_cpm.export_tflite(model, tiny_spec, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def onnx_file(model, tiny_spec, tmp_path_factory):
+    """Path of the ONNX file."""
+    pytest.importorskip("tf2onnx")
+    path = tmp_path_factory.mktemp("engines") / "cpm.onnx"
+    keras_cpm.export_onnx(model, tiny_spec, path)
+    return path

@@ -20,6 +20,12 @@ def test_the_files_of_a_litert_file(phone_file):
     assert artefact.read_manifest()["files"] == artefact.checksums()
 
 
+def test_the_files_of_an_onnx_file(onnx_file):
+    artefact = Artefact(onnx_file)
+    assert (artefact.kind, artefact.model) == ("onnx", onnx_file)
+    assert sorted(artefact.checksums()) == ["cpm.golden.npz", "cpm.onnx", "cpm.spec.json"]
+
+
 def test_the_files_of_a_saved_model(served):
     artefact = Artefact(served)
     assert (artefact.kind, artefact.model) == ("savedmodel", served / "1")

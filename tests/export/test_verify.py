@@ -14,7 +14,7 @@ from keras_cpm.cli.main import main
 from keras_cpm.export.artefact import Artefact
 
 
-@pytest.fixture(params=["phone_file", "served"])
+@pytest.fixture(params=["phone_file", "onnx_file", "served"])
 def made(request):
     return request.getfixturevalue(request.param)
 
@@ -39,7 +39,7 @@ def test_a_moved_export_passes(artefact):
     ]
     count = int(output.split("golden: ")[1].split()[0])
     # three people, all parts; a SavedModel has two signatures that find them
-    assert count == (42 if artefact.kind == "litert" else 84)
+    assert count == (42 if artefact.is_file else 84)
 
 
 def test_the_version_folder_will_do(served):
@@ -95,7 +95,7 @@ def test_another_signature_is_found(artefact, end):
 )
 def test_other_results_are_found(artefact, what, amount):
     golden = dict(np.load(artefact.golden))
-    name = what if artefact.kind == "litert" else f"boxes_{what}"
+    name = what if artefact.is_file else f"boxes_{what}"
     golden[name].flat[5] += amount
     np.savez(artefact.golden, **golden)
     change_manifest(artefact, lambda content: None)
@@ -172,6 +172,7 @@ def test_a_saved_model_says_that_it_needs_tensorflow(served):
 @pytest.mark.slow
 def test_all_exports_of_a_bundle_are_made_and_compared(model, tiny_spec, drawn_records, tmp_path):
     pytest.importorskip("ai_edge_quantizer")
+    pytest.importorskip("tf2onnx")
     keras_cpm.save_bundle(tmp_path / "bundle", model, tiny_spec)
     for name, records in (("seen", drawn_records[:2]), ("others", drawn_records[2:])):
         keras_cpm.write_records(records, tmp_path / f"{name}.jsonl")
@@ -183,7 +184,8 @@ def test_all_exports_of_a_bundle_are_made_and_compared(model, tiny_spec, drawn_r
     tables = json.loads((tmp_path / "tables.json").read_text())
     names = [row["name"] for row in tables["rows"]]
     kinds = ("none", "float16", "dynamic", "int8")
-    assert names == ["Keras", "savedmodel", *(f"{kind}.tflite" for kind in kinds)]
+    files = [*(f"{kind}.tflite" for kind in kinds), "none.onnx", "int8.onnx"]
+    assert names == ["Keras", "savedmodel", *files]
     assert all(row["within"] and row["keypoints"] == 28 for row in tables["rows"][:3])
     assert result.exit_code == (not all(row["within"] for row in tables["rows"])), result.output
     assert "2 photographs of" in result.output and "28 keypoints with a score" in result.output

@@ -14,6 +14,10 @@ def run(*arguments):
 def test_flags_of_a_phone_belong_to_a_phone(tmp_path):
     served = run("no-such-model", "--to", "savedmodel", "--out", tmp_path, "--quantize", "int8")
     assert served.exit_code == 2 and "need --to tflite or onnx" in served.output
+    half = run("no-such-model", "--to", "onnx", "--out", tmp_path, "--quantize", "float16")
+    assert half.exit_code == 2 and "need --to tflite" in half.output
+    person = run("no-such-model", "--to", "onnx", "--out", tmp_path, "--person-model", "m")
+    assert person.exit_code == 2 and "to a second .onnx" in person.output
     int8 = run("no-such-model", "--to", "tflite", "--out", tmp_path, "--quantize", "int8")
     assert int8.exit_code == 2 and "needs --calibrate" in int8.output
 
@@ -29,6 +33,20 @@ def test_a_file_of_8_bits_that_takes_bytes(drawn_records, tiny_spec, tmp_path):
     assert done.exit_code == 0 and "MB" in done.output, done.output
     signature = keras_cpm.LiteRTModel(path).signature()
     assert signature["inputs"] == {"image": [[1, 64, 64, 3], "uint8"]}
+
+
+def test_an_onnx_file_of_8_bits(drawn_records, tiny_spec, tmp_path):
+    pytest.importorskip("tf2onnx")
+    model = keras_cpm.build_cpm(1, tiny_spec, backbone="light", stage_block="light", width=8)
+    # sure of every part
+    model.get_layer("conv7_2_CPM").bias.assign([0.5] * tiny_spec.num_channels)
+    keras_cpm.save_bundle(tmp_path / "bundle", model, tiny_spec)
+    records, path = tmp_path / "people.jsonl", tmp_path / "a.onnx"
+    keras_cpm.write_records(drawn_records, records)
+    options = ["--to", "onnx", "--out", path, "--quantize", "int8", "--calibrate", records]
+    done = run(tmp_path / "bundle", *options, "--input", "uint8", "--check", records)
+    assert done.exit_code == 0 and "6 images: keypoints differ by at most" in done.output
+    assert keras_cpm.ONNXModel(path).signature()["inputs"] == {"image": [[1, 64, 64, 3], "uint8"]}
 
 
 def test_check_says_how_far_keypoints_moved(drawn_records, tiny_spec, tmp_path):
