@@ -74,6 +74,8 @@ setup(
     ],
     extras_require={
         **EXTRAS,
+        # a page in the browser; 150 MB, so that its tests are skipped where it is not
+        "app": ["gradio>=6.31,<7"],
         "test": [
             *chain.from_iterable(EXTRAS.values()),
             "pytest>=8",

@@ -62,6 +62,7 @@ _HOME = {
         "export.onnx_runtime": "ONNXModel",
         "export.verify": "verify",
         "serving.client": "Client",
+        "serving.app": "launch_app",
         "inference.video": "predict_video follow_poses",
         "inference.crowd": "FollowedPerson",
         "inference.bulk": "predict_many",
@@ -154,6 +155,7 @@ if TYPE_CHECKING:
     from .pose.skeleton import QUADRUPED17 as QUADRUPED17
     from .pose.skeleton import Skeleton as Skeleton
     from .pose.spec import PoseSpec as PoseSpec
+    from .serving.app import launch_app as launch_app
     from .serving.client import Client as Client
     from .training.losses import BeliefL2 as BeliefL2
     from .training.losses import belief_l2 as belief_l2

@@ -38,6 +38,7 @@ HEAVY = {
     "tf2onnx": ("export.onnx_file",),
     "jax": ("training.processes", "training.joining", "training.throughput"),
     "grpc": ("serving.over_grpc",),
+    "gradio": ("serving.app",),
     "xgboost": ("paper.forests",),
     "ray": ("inference.bulk",),
     "pyarrow": ("inference.bulk", "inference.blocks", "inference.looking"),

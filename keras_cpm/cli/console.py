@@ -1,8 +1,6 @@
 """What people read on the terminal: tables, progress, and not TensorFlow's start-up messages."""
 
 import contextlib
-import json
-import math
 import os
 import re
 import sys
@@ -179,17 +177,6 @@ def _cell(value, form):
 
 
 def write_json(path, value):
-    """Writes `value` for programs, whole or not at all; nothing where `path` is `None`.
-
-    What is no number is null: JSON has no NaN.
-    """
+    """Writes `value` for programs, see `marks.write_values`; nothing where `path` is `None`."""
     if path is not None:
-        marks.write_json(path, [json.dumps(_finite(value), indent=2, allow_nan=False)])
-
-
-def _finite(value):
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        marks.write_values(path, value)

@@ -12,6 +12,7 @@ import click
 from .. import __version__
 from ..models import keras_settings
 from . import allocator
+from .commands.app import app
 from .commands.check_data import check_data
 from .commands.demo import demo
 from .commands.doctor import doctor
@@ -105,6 +106,7 @@ for command in (
     evaluate,
     predict,
     predict_many,
+    app,
     explain,
     export,
     verify,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..models.person import MOST_PEOPLE, POSSIBLE, THRESHOLD
+from ..models.person import MOST_PEOPLE, THRESHOLD
 from ..pose import schema
 
 _BOXES = 'a list of boxes [x0, y0, x1, y1], of {"box": [...]} or of {"center": [x, y], "height": h}'
@@ -90,18 +90,19 @@ def everybody(predictor, places, *, person_model, **options):
 
     if places is not None:
         return lambda path, photograph: poses_at(photograph, predictor, places[path])
-    find = finder(person_model, possible=True)
+    from ..inference.person_finder import load_finder
+
+    find = load_finder(person_model)
     threshold, most = limits(**options)
     return lambda path, photograph: find_poses(
         photograph, predictor, find, threshold=threshold, most=most
     )
 
 
-def finder(person_model, *, possible=False):
-    """A function from an image to the places of its people, or to all that are worth a look."""
-    from ..inference.person_finder import find_people, zooms_of
+def finder(person_model):
+    """A function from an image to the places of its people."""
+    from ..inference.person_finder import find_people
     from ..models import bundle
 
     network, person_spec = bundle.load(person_model or bundle.default_person_bundle())
-    options = {"threshold": POSSIBLE, "zooms": zooms_of(person_spec)} if possible else {}
-    return lambda image: find_people(image, network, person_spec, **options)
+    return lambda image: find_people(image, network, person_spec)

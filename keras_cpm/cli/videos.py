@@ -28,7 +28,7 @@ def predict_video(images, predictor, *, model, people, person_model, draw, json_
         images: path of the video, in a list; empty for a camera.
         predictor: function that makes the `Predictor`.
     """
-    from ..inference import frames, video
+    from ..inference import frames, person_finder, video
 
     camera, outputs = options["camera"], (draw, json_path, options["csv_path"])
     show = None if camera is None else frames.show_in_window
@@ -42,7 +42,7 @@ def predict_video(images, predictor, *, model, people, person_model, draw, json_
     try:
         with writing(draw, written, failures):
             if people:
-                find = finder(person_model, possible=True)
+                find = person_finder.load_finder(person_model)
                 threshold, most = limits(**options)
                 looks |= {"person_threshold": threshold, "most": most}
                 video.follow_poses(source, predictor(), find, **looks)

@@ -6,6 +6,8 @@ which says its checksum, so that what was changed by hand is ours no longer; tab
 their first line.
 """
 
+import json
+import math
 import os
 import struct
 import zlib
@@ -78,6 +80,19 @@ def write_json(path, pieces):
             check = zlib.crc32(data, check)
             file.write(data)
         file.write(_white(check))
+
+
+def write_values(path, value):
+    """Writes JSON values as `write_json`; what is no number is null: JSON has no NaN."""
+    write_json(path, [json.dumps(_finite(value), indent=2, allow_nan=False)])
+
+
+def _finite(value):
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _white(check):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -174,18 +173,14 @@ def _opened(model, people, person_model, threads):
 def _of_bundle(model, people, person_model):
     from ..images import decode
     from ..models import bundle
-    from ..models.person import POSSIBLE
     from ..pose import search
     from . import people as everybody
-    from .person_finder import find_people, zooms_of
+    from .person_finder import load_finder
     from .predictor import Predictor
 
     predictor = Predictor(*bundle.load(model or bundle.default_bundle()))
     if people == "auto":
-        network, spec = bundle.load(person_model or bundle.default_person_bundle())
-        find = partial(
-            find_people, model=network, spec=spec, threshold=POSSIBLE, zooms=zooms_of(spec)
-        )
+        find = load_finder(person_model)
 
     def persons(source, boxes):
         pixels = decode.upright_array(source)

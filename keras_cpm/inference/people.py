@@ -152,6 +152,22 @@ def poses_at(
     return [_found(pose, size, **place) for pose, place in zip(poses, places, strict=True)]
 
 
+def as_json(people: Sequence[FoundPerson], size: Sequence[int]) -> dict[str, Any]:
+    """JSON values of everybody in a photograph: an entry of `keras-cpm predict --people --json`.
+
+    Args:
+        people: the ids are their order, from 1.
+        size: (height, width) of the upright photograph.
+
+    Example:
+        >>> from keras_cpm.inference.people import as_json
+        >>> as_json([], (60, 80))
+        {'size': [60, 80], 'people': []}
+    """
+    entries = [{"id": i, **one.to_dict()} for i, one in enumerate(people, 1)]
+    return {"size": list(size), "people": entries}
+
+
 def found_person(pose: Pose, score: float) -> FoundPerson:
     """Somebody of whom nothing but the pose and the score is known: where to look is its box."""
     center, height = geometry.center_and_height(FoundPerson(pose, score, (0.0, 0.0), 0.0).box)

@@ -6,7 +6,8 @@ then runs once a person. Boxes or centres of any other detector do as well.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import tensorflow as tf
 from ..images import decode, sampling
 from ..models import bundle
 from ..models.forward import StageBeliefs, takes_center_map
-from ..models.person import ZOOMS
+from ..models.person import POSSIBLE, ZOOMS
 from ..models.released import released_spec
 from ..pose import geometry, search
 from ..pose.spec import Array, PoseSpec
@@ -78,6 +79,23 @@ def find_people(
         {"center": tuple(center), "person_height": height}
         for center, height in zip(*columns, strict=True)
     ]
+
+
+def load_finder(model: str | Path | None = None) -> Callable[[Any], list[dict[str, Any]]]:
+    """A function from an image to all places that are worth a look of `find_poses`.
+
+    Args:
+        model: folder or name of a bundle that finds people; `None` is the shipped one.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_cpm.inference.person_finder import load_finder
+        >>> find = load_finder()
+        >>> find(np.zeros((60, 80, 3)))
+        []
+    """
+    network, spec = bundle.load(model or bundle.default_person_bundle())
+    return partial(find_people, model=network, spec=spec, threshold=POSSIBLE, zooms=zooms_of(spec))
 
 
 def check_person_model(model, spec):

@@ -41,6 +41,20 @@ def draw_prediction(image, poses, path, part=None, **looks):
     return [path, beliefs, stages]
 
 
+def draw_everybody(image, poses, **looks):
+    """Poses on their photograph, as `draw_prediction` writes them.
+
+    Args:
+        image: path of the photograph, bytes of its file, or (H, W, 3) uint8 RGB.
+        poses: list of `Pose`.
+        **looks: `threshold` and `names` as in `draw_pose`.
+
+    Returns:
+        (h, w, 3) uint8 RGB.
+    """
+    return _draw_all(*_enlarged(image, poses), **looks)
+
+
 def draw_predictions(predictor, records, path):
     """Draws the poses of the records' primary persons on one sheet.
 
@@ -56,7 +70,7 @@ def draw_predictions(predictor, records, path):
     for record in records:
         center, height = where_is(record)
         pose = predictor(record.image, center=center, person_height=height)
-        drawn.append(_draw_all(*_enlarged(record.image, [pose])))
+        drawn.append(draw_everybody(record.image, [pose]))
     save_image(path, contact_sheet(drawn))
     return path
 

@@ -26,6 +26,7 @@ _EXTRAS = {
     "tensorboard": "follows a training in TensorBoard",
     "wandb": "follows a training in W&B",
     "mlflow": "follows a training in MLflow",
+    "app": "shows a page to people in a browser",
     "jax": "trains under KERAS_BACKEND=jax",
 }
 

@@ -151,6 +151,7 @@ def _predict_photographs(images, *, people, draw, part, json_path, **options):
     load_tensorflow()
     from ...data.formats.coco_writer import coco_results
     from ...images import decode
+    from ...inference.people import as_json
     from ...visualization import results
 
     predictor = _predictor(**options)
@@ -167,9 +168,7 @@ def _predict_photographs(images, *, people, draw, part, json_path, **options):
                     persons = look(path, photograph)
                     poses = [person.pose for person in persons]
                     everyone[str(path)] = [(person.pose, person.score) for person in persons]
-                    entries = [{"id": i, **one.to_dict()} for i, one in enumerate(persons, 1)]
-                    size = list(photograph.shape[:2])
-                    found[str(path)] = {"size": size, "people": entries}
+                    found[str(path)] = as_json(persons, photograph.shape[:2])
                 else:
                     poses = [predictor(path, person_height=options["height"], **where)]
                     found[str(path)] = poses[0].to_dict()
