@@ -6,7 +6,7 @@ It needs gradio: `pip install 'keras-cpm[app]'`. Nothing is loaded from elsewher
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,10 +29,15 @@ if TYPE_CHECKING:
 # what a visitor may send, and for how many seconds the server keeps it
 _MOST_BYTES = 100_000_000
 _KEPT = 3600
+_FILE = "poses.json"
 
 _ABOUT = (
     "Everybody's pose in a photograph, by a Convolutional Pose Machine. Right is orange, left is "
     "blue; a dot is as full as its part is sure."
+)
+_STAGES = (
+    "### What the stages believe of the surest person\nStage 1 looks at the photograph alone, "
+    "every later stage also at the beliefs before it. Bright is where it believes the part to be."
 )
 _CHOOSE = "Choose a photograph, or take one with the camera."
 _NOBODY = (
@@ -148,22 +153,6 @@ def launch_app(
 
 
 def _page(gradio, predictor, find):
-    # goes with the page
-    folder = tempfile.TemporaryDirectory()
-
-    def answer(upload, threshold):
-        file = Path(folder.name) / "poses.json"
-        if upload is None:
-            seen = Answer(_CHOOSE)
-        else:
-            seen = look(Path(upload["path"]).read_bytes(), predictor, find, threshold)
-        if seen.found is not None:
-            marks.write_values(file, {upload["orig_name"] or "photograph": seen.found})
-        download = gradio.DownloadButton(
-            value=str(file) if seen.found else None, interactive=seen.found is not None
-        )
-        return seen.said, seen.poses, seen.stages, download
-
     with gradio.Blocks(
         title="keras_cpm", analytics_enabled=False, delete_cache=(_KEPT, _KEPT)
     ) as page:
@@ -171,7 +160,7 @@ def _page(gradio, predictor, find):
         with gradio.Row():
             with gradio.Column():
                 photograph = gradio.Image(
-                    label="Photograph",
+                    show_label=False,
                     sources=["upload", "webcam", "clipboard"],
                     # a mirror image would swap left and right
                     webcam_options=gradio.WebcamOptions(mirror=False),
@@ -179,23 +168,42 @@ def _page(gradio, predictor, find):
                 threshold = gradio.Slider(
                     0, 1, THRESHOLD, step=0.05, label="Score from which somebody is a person"
                 )
+            shown = {"show_label": False, "format": "jpeg", "interactive": False}
+            shown["buttons"] = ["download", "fullscreen"]
             with gradio.Column():
                 said = gradio.Markdown(_CHOOSE)
-                poses = gradio.Image(label="Poses", format="jpeg", interactive=False)
+                poses = gradio.Image(alt_text="The poses", **shown)
                 download = gradio.DownloadButton("Download as JSON", interactive=False)
-        stages = gradio.Image(
-            label="What the stages believe of the surest person", format="jpeg", interactive=False
-        )
+        gradio.Markdown(_STAGES)
+        stages = gradio.Image(alt_text="The beliefs of each stage", **shown)
+
+        def answer(upload, threshold):
+            folder = Path(photograph.GRADIO_CACHE).resolve()
+            data, path = _uploaded(upload, folder), None
+            seen = Answer(_CHOOSE) if data is None else look(data, predictor, find, threshold)
+            if seen.found is not None:
+                # there gradio deletes it with the photograph
+                path = folder / secrets.token_hex(16) / _FILE
+                marks.write_values(path, {upload.get("orig_name") or "camera": seen.found})
+            file = {"value": path and str(path), "interactive": path is not None}
+            return seen.said, seen.poses, seen.stages, gradio.DownloadButton(**file)
+
         gradio.on(
             [photograph.change, threshold.change],
             answer,
             [photograph, threshold],
             [said, poses, stages, download],
             api_name="predict",
-            # the file as it is, which this package decodes; that it was uploaded is still checked
+            # the file as it came: which are photographs, and what they hold, this package knows
             preprocess=False,
-            # one at a time: the file for download is one
-            concurrency_limit=1,
+            # moved while the last one is looked at, the slider counts once
             trigger_mode="always_last",
         )
-    return page
+    # nobody passes those who wait
+    return page.queue(api_open=False)
+
+
+def _uploaded(upload, folder):
+    """The bytes of the photograph, or `None`: an hour later, or of a path that was never sent."""
+    path = Path((upload or {}).get("path") or "").resolve()
+    return path.read_bytes() if path.is_relative_to(folder) and path.is_file() else None
