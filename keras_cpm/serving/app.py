@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..pose.spec import Array
 
 # what a visitor may send, and for how many seconds the server keeps it
-_MOST_BYTES = 100_000_000
+_MOST_BYTES = 100 * 2**20
 _KEPT = 3600
 _FILE = "poses.json"
 
