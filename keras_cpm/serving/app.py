@@ -85,7 +85,8 @@ def look(
         if not people:
             return Answer(_NOBODY, found=found)
         surest = people[0].pose
-        part = surest.parts[np.argmax(surest.stage_scores[-1] - surest.stage_scores[0])]
+        first, last = np.asarray(surest.stage_scores)[[0, -1]]
+        part = surest.parts[np.argmax(last - first)]
         poses = draw_everybody(photograph, [person.pose for person in people])
         stages = draw_stages(photograph, surest, part)
     except (MemoryError, tf.errors.ResourceExhaustedError):
