@@ -21,8 +21,13 @@ def served(model, tiny_spec, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def signatures(served):
-    return tf.saved_model.load(str(served / "1")).signatures
+def loaded(served):
+    return tf.saved_model.load(str(served / "1"))
+
+
+@pytest.fixture(scope="session")
+def signatures(loaded):
+    return loaded.signatures
 
 
 @pytest.fixture(scope="session")

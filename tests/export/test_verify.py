@@ -4,9 +4,11 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from click.testing import CliRunner
 
 import keras_cpm
@@ -26,6 +28,21 @@ def artefact(made, tmp_path):
     return Artefact(tmp_path / "copy" / made.name)
 
 
+def contents(folder):
+    """The bytes of its files, by name."""
+    paths = [path for path in Path(folder).rglob("*") if path.is_file()]
+    return {path.relative_to(folder): path.read_bytes() for path in paths}
+
+
+@pytest.fixture
+def loaded_once(served, loaded, monkeypatch):
+    """Copies of `served`, byte by byte, are loaded and traced once, for all tests together."""
+    load, right = tf.saved_model.load, contents(served / "1")
+    monkeypatch.setattr(
+        tf.saved_model, "load", lambda path: loaded if contents(path) == right else load(path)
+    )
+
+
 def run(path):
     result = CliRunner().invoke(main, ["verify", str(path)])
     return result.exit_code, result.output
@@ -42,12 +59,12 @@ def test_a_moved_export_passes(artefact):
     assert count == (42 if artefact.is_file else 84)
 
 
-def test_the_version_folder_will_do(served):
+def test_the_version_folder_will_do(served, loaded_once):
     code, output = run(served / "1")
     assert code == 0 and output == run(served)[1]
 
 
-def test_a_changed_byte_is_found(artefact):
+def test_a_changed_byte_is_found(artefact, loaded_once):
     files = artefact.files()
     for path in files:
         content = path.read_bytes()
@@ -80,7 +97,7 @@ def change_manifest(artefact, change):
 
 
 @pytest.mark.parametrize("end", ["inputs", "outputs"])
-def test_another_signature_is_found(artefact, end):
+def test_another_signature_is_found(artefact, end, loaded_once):
     def change(content):
         tensors = content["signatures"]["serving_default"][end]
         tensors[sorted(tensors)[0]][0][0] = 7
@@ -93,7 +110,7 @@ def test_another_signature_is_found(artefact, end):
 @pytest.mark.parametrize(
     "what, amount", [("keypoints", 0.06), ("scores", 0.002), ("scores", np.nan)]
 )
-def test_other_results_are_found(artefact, what, amount):
+def test_other_results_are_found(artefact, what, amount, loaded_once):
     golden = dict(np.load(artefact.golden))
     name = what if artefact.is_file else f"boxes_{what}"
     golden[name].flat[5] += amount
@@ -109,7 +126,7 @@ def test_other_results_are_found(artefact, what, amount):
         assert run(artefact.path)[0] == 0
 
 
-def test_where_no_place_was_compared_it_is_said(artefact):
+def test_where_no_place_was_compared_it_is_said(artefact, loaded_once):
     arrays = dict(np.load(artefact.golden))
     for name in arrays:
         if name.endswith("scores"):
