@@ -49,9 +49,10 @@ def rename_modules(source, target, moved):
             new.writestr(name, data)
 
 
-@pytest.fixture(params=NETWORKS)
-def old(request, tiny_spec, tmp_path):
+@pytest.fixture(params=NETWORKS, scope="module")
+def old(request, tiny_spec, tmp_path_factory):
     """A folder as of an earlier version, its compiled and trained model, and the optimiser."""
+    folder = tmp_path_factory.mktemp("old")
     recipe, options, optimizers = NETWORKS[request.param]
     keras.utils.set_random_seed(0)
     model = keras_cpm.build_cpm(2, tiny_spec, width=8, **options)
@@ -59,13 +60,13 @@ def old(request, tiny_spec, tmp_path):
     inputs = {one.name: np.ones((2, 64, 64, one.shape[-1]), "float32") for one in model.inputs}
     targets = {name: np.ones((2, 8, 8, 15), "float32") for name in model.output_names}
     model.fit(inputs, targets, verbose=0)
-    model.save(tmp_path / "today.keras")
+    model.save(folder / "today.keras")
     moved = MOVED | {"keras_cpm.training.optimizers": optimizers}
-    rename_modules(tmp_path / "today.keras", tmp_path / bundle.MODEL_FILE, moved)
-    tiny_spec.save(tmp_path / bundle.SPEC_FILE)
-    found = modules_of(tmp_path / bundle.MODEL_FILE)
+    rename_modules(folder / "today.keras", folder / bundle.MODEL_FILE, moved)
+    tiny_spec.save(folder / bundle.SPEC_FILE)
+    found = modules_of(folder / bundle.MODEL_FILE)
     assert set(moved.values()) <= found <= set(moved.values()) | STAYED
-    return tmp_path, model, request.param
+    return folder, model, request.param
 
 
 def same_beliefs(one, other, spec):
@@ -120,12 +121,12 @@ def test_shipped_bundles_load_by_name(name):
     assert all(stage.shape[-1] == spec.num_channels for stage in model.outputs)
 
 
-def test_checkpoints_name_no_module(old):
+def test_checkpoints_name_no_module(old, tmp_path):
     """Weights, averages and moments by number, and settings as JSON."""
     from keras_cpm.training import checkpoints
 
-    folder, model, _ = old
+    _, model, _ = old
     saved = {"epoch": 1, "best": 0.5, "settings": {}}
-    checkpoints.save(folder, model, saved)
-    state, arrays = checkpoints.load(folder)
+    checkpoints.save(tmp_path, model, saved)
+    state, arrays = checkpoints.load(tmp_path)
     assert state == saved and all(re.fullmatch(r"[a-z]+\d+", name) for name in arrays)
