@@ -88,6 +88,8 @@ def one_process(said, **job):
 
 
 def main():
+    # rewriting the graphs would take longer than running them
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     for line in sys.stdin:
         children = []
         for job in json.loads(line):

@@ -40,6 +40,7 @@ class Server:
             # what is compiled once is not compiled again
             "JAX_COMPILATION_CACHE_DIR": str(root / "compiled"),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "XLA_FLAGS": "--xla_backend_optimization_level=0",
             "TMPDIR": str(root),
         }
         self.process = subprocess.Popen(
