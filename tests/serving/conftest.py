@@ -15,10 +15,16 @@ def made(tiny_spec, tmp_path_factory):
     model.get_layer("Mconv6_stage2").bias.assign([0.8] * tiny_spec.num_channels)
     folder = tmp_path_factory.mktemp("served") / "cpm"
     # marks a place in any photograph
-    person = keras_cpm.build_released("person", width=8)
-    next(one for one in reversed(person.layers) if hasattr(one, "bias")).bias.assign([0.5])
-    person = (person, keras_cpm.released_spec("person"))
-    keras_cpm.export_saved_model(model, tiny_spec, folder, person=person)
+    spec = keras_cpm.PoseSpec(
+        keras_cpm.Skeleton("person1", ("center",)),
+        box_size=64,
+        person_height=30.0,
+        background=False,
+    )
+    network = {"backbone": "light", "stage_block": "light", "width": 8, "center_map": False}
+    person = keras_cpm.build_cpm(1, spec, input_size="any", **network)
+    person.get_layer("conv7_2_CPM").bias.assign([0.5])
+    keras_cpm.export_saved_model(model, tiny_spec, folder, person=(person, spec))
     return model, tiny_spec, folder
 
 

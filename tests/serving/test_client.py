@@ -65,11 +65,10 @@ def test_many_images_go_in_batches_and_bad_ones_hurt_themselves_alone(client, ma
         client(images[0], box=(9, 9, 1, 1))
 
 
-def test_everybody_comes_back(client, made, drawn_records):
+def test_everybody_comes_back(client, double, made, drawn_records):
     image = drawn_records[0].image
     found = client.find_poses(image)
-    served = tf.saved_model.load(str(made[2] / "1")).signatures["people"]
-    right = served(image=tf.constant([Path(image).read_bytes()]))
+    right = double[0].signatures["people"](image=tf.constant([Path(image).read_bytes()]))
     assert len(found) == int(right["count"][0]) > 0
     for number, one in enumerate(found):
         pose = keras_cpm.Pose(

@@ -14,7 +14,7 @@ from keras_cpm.serving import probe
 
 @pytest.fixture(params=["grpc", "rest"])
 def client(request, double, made):
-    client = keras_cpm.Client(double[1][request.param], made[1])
+    client = keras_cpm.Client(double[1][request.param], made[1], timeout=300)
     yield client
     client.close()
 
