@@ -11,9 +11,16 @@ import cv2
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_cpm
 from keras_cpm.cli.allocator import is_glibc
+
+
+def pytest_collection_finish():
+    """What was imported stays: no collection of garbage looks through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -25,6 +32,20 @@ def memory_given_back():
     if is_glibc():
         gc.collect()
         ctypes.CDLL(None).malloc_trim(0)
+
+
+# of rooms whose tests trace much and run it a few times
+_AS_TRACED = ("data", "training", "paper")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def graphs_as_traced(request):
+    """Graphs of some rooms run as they are traced, since to rewrite them takes longer than to run
+    them. The other rooms, and trainings by the command line, run what users run.
+    """
+    room = request.path.relative_to(Path(__file__).parent).parts[0]
+    options = {"disable_meta_optimizer": room in _AS_TRACED}
+    tf.config.optimizer.set_experimental_options(options)
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,11 @@ def small_model(spec, stages=2, **options):
     return keras_cpm.build_cpm(stages, spec, **options)
 
 
+def one_stage(spec, **options):
+    """Where stages do not matter, less is traced."""
+    return small_model(spec, 1, **options)
+
+
 def log_of(folder):
     with open(folder / training.LOG_FILE) as file:
         return list(csv.DictReader(file))
@@ -72,11 +77,11 @@ def test_train_leaves_a_bundle_a_log_and_the_best_weights(tiny_spec, drawn_recor
 
 @pytest.mark.slow
 def test_a_second_call_goes_on_where_the_first_stopped(tiny_spec, drawn_records, tmp_path):
-    model = small_model(tiny_spec)
+    model = one_stage(tiny_spec)
     keras_cpm.train(model, drawn_records, (), FAST, tiny_spec, directory=tmp_path, verbose=0)
     longer = dataclasses.replace(FAST, epochs=3)
     history = keras_cpm.train(
-        small_model(tiny_spec), drawn_records, (), longer, tiny_spec, directory=tmp_path, verbose=0
+        one_stage(tiny_spec), drawn_records, (), longer, tiny_spec, directory=tmp_path, verbose=0
     )
     assert history.epoch == [2]
     assert [row["epoch"] for row in log_of(tmp_path)] == ["0", "1", "2"]
@@ -102,26 +107,26 @@ def test_resumed_training_equals_an_uninterrupted_one(tiny_spec, drawn_records, 
 @pytest.mark.slow
 def test_finished_or_foreign_checkpoints_are_refused(tiny_spec, drawn_records, tmp_path):
     keras_cpm.train(
-        small_model(tiny_spec), drawn_records, (), FAST, tiny_spec, directory=tmp_path, verbose=0
+        one_stage(tiny_spec), drawn_records, (), FAST, tiny_spec, directory=tmp_path, verbose=0
     )
-    finished = small_model(tiny_spec)
+    finished = one_stage(tiny_spec)
     history = keras_cpm.train(finished, drawn_records, (), FAST, tiny_spec, directory=tmp_path)
     assert history.epoch == [] and len(log_of(tmp_path)) == 2
     for ours, theirs in zip(
         finished.get_weights(), keras_cpm.load(tmp_path)[0].get_weights(), strict=True
     ):
         np.testing.assert_array_equal(ours, theirs)
-    other = small_model(tiny_spec, width=16)
+    other = one_stage(tiny_spec, width=16)
     longer = dataclasses.replace(FAST, epochs=3)
     for change in ({"batch_size": 2}, {"optimizer": "sgd", "ema": 0.0}):
         with pytest.raises(ValueError, match=f"another `{next(iter(change))}`"):
             changed = dataclasses.replace(longer, **change)
             keras_cpm.train(
-                small_model(tiny_spec), drawn_records, (), changed, tiny_spec, directory=tmp_path
+                one_stage(tiny_spec), drawn_records, (), changed, tiny_spec, directory=tmp_path
             )
     with pytest.raises(ValueError, match="another `rotation_degrees`"):
         keras_cpm.train(
-            small_model(tiny_spec),
+            one_stage(tiny_spec),
             drawn_records,
             (),
             longer,
@@ -131,7 +136,7 @@ def test_finished_or_foreign_checkpoints_are_refused(tiny_spec, drawn_records, t
         )
     with pytest.raises(ValueError, match="another `number of records`"):
         keras_cpm.train(
-            small_model(tiny_spec), drawn_records[:5], (), longer, tiny_spec, directory=tmp_path
+            one_stage(tiny_spec), drawn_records[:5], (), longer, tiny_spec, directory=tmp_path
         )
     with pytest.raises(ValueError, match="of another model"):
         keras_cpm.train(other, drawn_records, (), longer, tiny_spec, directory=tmp_path)
@@ -273,7 +278,7 @@ def test_mixed_precision_trains_and_leaves_a_float32_bundle(tiny_spec, drawn_rec
 def test_the_time_limit_ends_after_an_epoch(tiny_spec, drawn_records, tmp_path):
     recipe = dataclasses.replace(FAST, epochs=50, max_minutes=1e-6)
     history = keras_cpm.train(
-        small_model(tiny_spec), drawn_records, (), recipe, tiny_spec, directory=tmp_path, verbose=0
+        one_stage(tiny_spec), drawn_records, (), recipe, tiny_spec, directory=tmp_path, verbose=0
     )
     assert history.epoch == [0]
     assert (tmp_path / "model.keras").is_file()
@@ -285,7 +290,7 @@ def test_a_loss_that_explodes_ends_the_training_and_names_the_files(
 ):
     good = dataclasses.replace(FAST, epochs=1)
     keras_cpm.train(
-        small_model(tiny_spec), drawn_records, (), good, tiny_spec, directory=tmp_path, verbose=0
+        one_stage(tiny_spec), drawn_records, (), good, tiny_spec, directory=tmp_path, verbose=0
     )
     before = (tmp_path / "checkpoints/000001.npz").read_bytes()
     wild = dataclasses.replace(FAST, learning_rate=1e12, warmup_steps=0, epochs=50)
@@ -293,7 +298,7 @@ def test_a_loss_that_explodes_ends_the_training_and_names_the_files(
         ValueError, match=r"loss became (nan|inf|[\d.e+]+) at step \d+ .*\.jpg, .*\.jpg"
     ):
         keras_cpm.train(
-            small_model(tiny_spec),
+            one_stage(tiny_spec),
             drawn_records,
             (),
             wild,
@@ -308,7 +313,7 @@ def test_a_log_keeps_the_finished_epochs(tiny_spec, drawn_records, tmp_path):
     """Whatever a kill left of it: each call begins with the log that belongs to its checkpoint."""
 
     def call():
-        model = small_model(tiny_spec)
+        model = one_stage(tiny_spec)
         keras_cpm.train(model, drawn_records, (), FAST, tiny_spec, directory=tmp_path, verbose=0)
         return (tmp_path / training.LOG_FILE).read_text()
 
@@ -376,7 +381,7 @@ def test_an_unreadable_image_is_named(tiny_spec, drawn_records, tmp_path):
     people = [*drawn_records[:3], dataclasses.replace(drawn_records[3], image=str(broken))]
     with pytest.raises(ValueError, match=r"broken\.jpg.*cut off or damaged"):
         keras_cpm.train(
-            small_model(tiny_spec),
+            one_stage(tiny_spec),
             people,
             (),
             FAST,
