@@ -40,6 +40,7 @@ _HOME = {
         "data.augment": "AugmentSpec",
         "data.pipeline": "make_dataset num_steps",
         "models.bundle": "save_bundle load",
+        "models.push": "push",
         "training.recipes": "TrainSpec MODERN RELEASE",
         "models.transfer": "transfer_weights",
         "inference.predictor": "Predictor",
@@ -140,6 +141,7 @@ if TYPE_CHECKING:
     from .models.caffe.weights import load_caffe_weights as load_caffe_weights
     from .models.cpm import build_cpm as build_cpm
     from .models.cpm import initialize_release as initialize_release
+    from .models.push import push as push
     from .models.released import build_released as build_released
     from .models.released import released_spec as released_spec
     from .models.transfer import transfer_weights as transfer_weights

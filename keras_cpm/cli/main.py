@@ -25,6 +25,7 @@ from .commands.pack import pack
 from .commands.predict import predict
 from .commands.predict_many import predict_many
 from .commands.prepare import prepare
+from .commands.push import push
 from .commands.reproduce import reproduce
 from .commands.serve_test import serve_test
 from .commands.train import train
@@ -92,8 +93,8 @@ def _show_warning(message, *_):
 def main():
     """Convolutional Pose Machines for Keras: train, evaluate, predict and export pose networks.
 
-    Start with `keras-cpm demo`, which needs no data. MODEL is a bundle's folder or the name of a
-    shipped one. KERAS_CPM_TRACEBACK=1 shows where an error came from.
+    Start with `keras-cpm demo`, which needs no data. MODEL is a bundle's folder, the name of a
+    shipped one, or hf://OWNER/NAME. KERAS_CPM_TRACEBACK=1 shows where an error came from.
     """
 
 
@@ -112,6 +113,7 @@ for command in (
     verify,
     serve_test,
     import_caffe,
+    push,
     inspect,
     reproduce,
     doctor,

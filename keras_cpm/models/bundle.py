@@ -12,6 +12,7 @@ import keras
 from ..pose import output, schema
 from ..pose.spec import PoseSpec
 from . import (
+    hub,
     layers,  # noqa: F401 bundles hold layers of ours
     model_file,
 )
@@ -25,6 +26,10 @@ from .stages import STAGE_BLOCKS
 MODEL_FILE, SPEC_FILE = "model.keras", "spec.json"
 # arguments of `build_cpm`, for those who start from the bundle
 NETWORK_FILE = "network.json"
+# what others write of it
+CARD_FILE = "README.md"
+# all that is taken from the hub
+FILES = (MODEL_FILE, SPEC_FILE, NETWORK_FILE, CARD_FILE)
 _NETWORK = {
     "stages": schema.whole(1, MOST_STAGES),
     "backbone": schema.one_of(BACKBONES),
@@ -85,10 +90,13 @@ def save_bundle(
 def load(
     name_or_directory: Path | str, *, convolution: str = "auto"
 ) -> tuple[keras.Model, PoseSpec]:
-    """Loads a bundle from its folder, or by its name in `saved_models/`.
+    """Loads a bundle from its folder, by its name in `saved_models/`, or from the hub.
 
     Args:
-        name_or_directory: path, or name of a shipped bundle.
+        name_or_directory: path, name of a shipped bundle, or "hf://OWNER/NAME" of Hugging Face's
+            hub, with "@REVISION" a tag, branch or commit of it. Of a repository the files of a
+            bundle are fetched and no others; where the hub is out of reach, the copy that is in
+            the cache is loaded.
         convolution: how large kernels are computed, see `build_cpm`.
 
     Returns:
@@ -98,6 +106,7 @@ def load(
         FileNotFoundError, ValueError: naming the folder, what is missing in it, and the bundles
             there are; or the file and what is wrong with it: a spec that is not the model's,
             layers that ask for more weights than there are, weights that are no numbers.
+        OSError, ImportError: the hub does not give the files; the extra `hub` is not installed.
 
     Example:
         >>> import tempfile, keras_cpm
@@ -156,7 +165,9 @@ def _complete(directory):
 
 
 def bundle_directory(name_or_directory):
-    """The folder of a bundle given by path or by name."""
+    """The folder of a bundle given by path, by name, or by its address on the hub."""
+    if hub.is_address(name_or_directory):
+        return hub.fetched(name_or_directory, FILES)
     directory = Path(name_or_directory)
     if directory.is_dir():
         return directory
