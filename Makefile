@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all lint format notebooks docs web clean
+.PHONY: demo test test-all lint format notebooks docs docs-release dist web clean
 
 demo: .venv/installed
 	$(BIN)/keras-cpm demo --out demo
@@ -32,6 +32,21 @@ notebooks: .venv/installed-test
 # nowhere fails (--quiet would keep it from that)
 docs: .venv/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# the pages of this version, X.Y, beside those of others, as a commit to the local branch gh-pages
+docs-release: .venv/installed-docs
+	version=$$($(BIN)/python -c 'import keras_cpm; print(keras_cpm.__version__.rpartition(".")[0])') && \
+	  NO_MKDOCS_2_WARNING=1 $(BIN)/mike deploy --update-aliases "$$version" latest && \
+	  $(BIN)/mike set-default latest
+
+# the wheel and its source, checked, and the wheel installed and asked where nothing else is
+dist: .venv/installed-test
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m twine check --strict dist/*
+	$(PYTHON) -m venv --clear build/empty
+	build/empty/bin/python -m pip install --quiet --disable-pip-version-check --no-compile dist/*.whl
+	cd build/empty && bin/keras-cpm doctor && bin/keras-cpm inspect cpm-light >/dev/null
 
 # the LiteRT runtime beside the page of examples/web, and what its test drives a browser with
 web:

@@ -36,6 +36,8 @@ EXTRAS = {
     "tensorboard": ["tensorboard>=2.18"],
     "wandb": ["wandb>=0.31", "pillow>=10"],
     "mlflow": ["mlflow>=3.17", "pillow>=10"],
+    # loads models of Hugging Face's hub, and writes them there
+    "hub": ["huggingface_hub>=1.0"],
     # trains
     "jax": ["jax>=0.4.30"],
 }
@@ -84,6 +86,8 @@ setup(
             "pillow>=10",
             # which the tests compare COCO's metric with
             "pycocotools>=2.0.8",
+            # examples/serving
+            "dockerfile-parse>=2",
             # the pods of examples/bulk
             "kubernetes-validate>=1.33",
             # examples/several_hosts and examples/tuning
@@ -91,12 +95,18 @@ setup(
             # notebooks
             *("jupytext>=1.16", "nbclient>=0.10", "ipykernel>=6", "matplotlib>=3.8"),
         ],
-        "dev": ["mypy>=2.3", "pre-commit>=4", "ruff>=0.17,<0.18"],
+        "dev": [
+            *("mypy>=2.3", "pre-commit>=4", "ruff>=0.17,<0.18"),
+            # `make dist`
+            *("build>=1.2", "setuptools>=69", "twine>=6"),
+        ],
         # the pages of docs/
         "docs": [
             "mkdocs>=1.6,<2",
             "mkdocs-material>=9.5,<10",
             "mkdocstrings[python]>=0.26",
+            # one set of pages a version
+            "mike>=2.1",
             "nbconvert>=7.16",
         ],
     },

@@ -32,6 +32,7 @@ HEAVY = {
     "wandb": ("training.trackers",),
     "mlflow": ("training.trackers",),
     "faster_coco_eval": ("evaluation.coco",),
+    "huggingface_hub": ("models.hub",),
     "ai_edge_litert": ("export.litert",),
     "ai_edge_quantizer": ("export.quantize",),
     "onnxruntime": ("export.onnx_runtime", "export.onnx_file"),

@@ -122,3 +122,39 @@ def test_the_folder_of_bundles_is_part_of_the_package():
 def test_unknown_names_are_attribute_errors():
     assert not hasattr(keras_cpm, "build_openpose")
     assert set(keras_cpm.__all__) <= set(dir(keras_cpm))
+
+
+def test_the_version_is_one():
+    (written,) = re.findall(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text("utf-8"), re.M)
+    newest = re.search(r"^## \[(\d.+?)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.M)[1]
+    assert keras_cpm.__version__ == written == newest
+    assert "version=VERSION" in SETUP
+
+
+def test_a_release_is_what_was_checked_and_only_its_publication_may_publish():
+    yaml = pytest.importorskip("yaml")
+    flow = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text("utf-8"))
+    jobs = flow["jobs"]
+    assert flow["permissions"] == {"contents": "read"}
+    assert {name: job.get("permissions") for name, job in jobs.items()} == {
+        "build": None,
+        "publish": {"id-token": "write"},
+        "pages": {"contents": "write"},
+    }
+    assert (jobs["publish"]["needs"], jobs["pages"]["needs"]) == ("build", "publish")
+    # what is published was built and checked in another job; no password is named
+    used = [step.get("uses", "") for step in jobs["publish"]["steps"]]
+    assert [name.split("@")[0] for name in used] == [
+        "actions/download-artifact",
+        "pypa/gh-action-pypi-publish",
+    ]
+    assert all("with" not in step or "password" not in step["with"] for step in flow_steps(jobs))
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M)
+    runs = " ".join(step.get("run", "") for step in flow_steps(jobs))
+    assert {*re.findall(r"\bmake ([\w-]+)", runs)} == {"dist", "docs-release"} <= {*targets}
+    # a tag of another number publishes nothing
+    assert 'test -f "dist/keras_cpm-${GITHUB_REF_NAME#v}.tar.gz"' in runs
+
+
+def flow_steps(jobs):
+    return [step for job in jobs.values() for step in job["steps"]]

@@ -60,9 +60,9 @@ def fetched(address: str | Path, names: Sequence[str]) -> Path:
     repository, revision = parts(address)
     with _said(address, "fetched"):
         return Path(
-            _library().HfApi().snapshot_download(
-                repository, revision=revision, allow_patterns=[*names]
-            )
+            _library()
+            .HfApi()
+            .snapshot_download(repository, revision=revision, allow_patterns=[*names])
         )
 
 
@@ -86,7 +86,9 @@ def send(address: str | Path, files: Mapping[str, Path | bytes], *, private: boo
         api = library.HfApi()
         api.create_repo(repository, private=private, exist_ok=True)
         added = [
-            library.CommitOperationAdd(name, content if isinstance(content, bytes) else str(content))
+            library.CommitOperationAdd(
+                name, content if isinstance(content, bytes) else str(content)
+            )
             for name, content in files.items()
         ]
         commit = api.create_commit(

@@ -72,8 +72,8 @@ def push(
 def _short_card(repository: str, spec: PoseSpec) -> str:
     return (
         f"# {repository.split('/')[1]}\n\n"
-        f"A Convolutional Pose Machine for {spec.num_parts} parts ({spec.skeleton.name}), in network "
-        f"boxes of {spec.box_size} pixels.\n\n"
+        f"A Convolutional Pose Machine for {spec.num_parts} parts ({spec.skeleton.name}), in "
+        f"network boxes of {spec.box_size} pixels.\n\n"
         "```\npip install 'keras-cpm[hub]'\n```\n\n"
         "```python\nimport keras_cpm\n\n"
         f'model, spec = keras_cpm.load("hf://{repository}")\n'

@@ -76,7 +76,7 @@ class Hub:
         if repository in self.repositories:
             return 409, {"url": f"{self.url}/{repository}"}, {}
         self.repositories[repository] = []
-        if wanted.get("private"):
+        if wanted.get("private") or wanted.get("visibility") == "private":
             self.private.add(repository)
         return 200, {"url": f"{self.url}/{repository}"}, {}
 

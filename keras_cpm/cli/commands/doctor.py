@@ -27,6 +27,7 @@ _EXTRAS = {
     "wandb": "follows a training in W&B",
     "mlflow": "follows a training in MLflow",
     "app": "shows a page to people in a browser",
+    "hub": "loads models of the hub, and writes them there",
     "jax": "trains under KERAS_BACKEND=jax",
 }
 
