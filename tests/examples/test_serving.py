@@ -104,7 +104,7 @@ def test_the_service_is_one_to_kserve():
             return [made(one, inner[1]) for one in value]
         model = getattr(kserve, kind, None) or getattr(kubernetes, kind, None)
         if model is None:
-            assert type(value).__name__ == kind.split("(")[0], (value, kind)
+            assert type(value).__name__ == re.split(r"\W", kind)[0].lower(), (value, kind)
             return value
         fields = {model.attribute_map[name]: name for name in model.openapi_types}
         names = {fields[key]: one for key, one in value.items()}
