@@ -1,12 +1,9 @@
 """A bundle goes to the hub with its card, and comes back; a stand-in takes it."""
 
-import json
-
 import numpy as np
 import pytest
 
 import keras_cpm
-from tests.cli.running import failure, run
 
 library = pytest.importorskip("huggingface_hub", reason="needs the extra hub")
 ADDRESS = "hf://somebody/pose"
@@ -86,24 +83,3 @@ def test_a_head_that_is_there_stays(hub_server, folder, tmp_path):
     card = card_of(hub_server.repositories["somebody/pose"][-1][1])
     assert f'keras_cpm.load("{ADDRESS}")' in card.text and card.data.license is None
     assert "14 parts (cpm14), in network boxes of 64 pixels" in card.text
-
-
-def test_the_command_says_where_it_is(hub_server, folder):
-    said = run("push", folder, ADDRESS, "--license", "mit", "--tag", "fish", "--tag", "sea")
-    commit, files = hub_server.repositories["somebody/pose"][-1]
-    assert said.splitlines()[-1] == f"Written: {ADDRESS}@{commit}"
-    assert card_of(files).data.tags[-2:] == ["fish", "sea"]
-
-
-def test_nothing_is_sent_that_nobody_can_load(hub_server, folder, tmp_path):
-    (tmp_path / "model.keras").write_bytes(b"PK")
-    (tmp_path / "spec.json").write_text((folder / "spec.json").read_text())
-    assert "no Keras file" in failure("push", tmp_path, ADDRESS)
-    assert "must be hf://OWNER/NAME" in failure("push", folder, "somebody/pose")
-    assert not hub_server.asked and not hub_server.repositories
-
-
-def test_who_may_not_write_is_told_so(hub_server, folder):
-    hub_server.forbids = True
-    assert "`hf auth login`, with a token that may write" in failure("push", folder, ADDRESS)
-    assert json.dumps(hub_server.repositories) == "{}"
