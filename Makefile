@@ -44,8 +44,9 @@ dist: .venv/installed-test
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
 	$(BIN)/python -m twine check --strict dist/*
-	$(PYTHON) -m venv --clear build/empty
-	build/empty/bin/python -m pip install --quiet --disable-pip-version-check --no-compile dist/*.whl
+	$(PYTHON) -m venv --clear --without-pip build/empty
+	$(BIN)/python -m pip --python build/empty/bin/python install --quiet --disable-pip-version-check \
+	  --no-compile dist/*.whl
 	cd build/empty && bin/keras-cpm doctor && bin/python -c 'import keras_cpm; keras_cpm.load("cpm-light")'
 
 # the LiteRT runtime beside the page of examples/web, and what its test drives a browser with
