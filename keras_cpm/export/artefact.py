@@ -1,8 +1,8 @@
 """What belongs to an export and how it reads, in a file beside it; needs no TensorFlow.
 
-NAME.tflite    NAME.spec.json  NAME.golden.npz  NAME.manifest.json
-NAME.onnx      NAME.spec.json  NAME.golden.npz  NAME.manifest.json
-FOLDER/1/...   spec.json       golden.npz       manifest.json        (SavedModel)
+NAME.tflite    NAME.spec.json       NAME.golden.npz       NAME.manifest.json
+NAME.onnx      NAME.onnx.spec.json  NAME.onnx.golden.npz  NAME.onnx.manifest.json
+FOLDER/1/...   spec.json            golden.npz            manifest.json         (SavedModel)
 """
 
 import contextlib
@@ -63,7 +63,10 @@ class Artefact:
         return self.kind in FILES.values()
 
     def _beside(self, name):
-        return self.path.with_suffix(f".{name}") if self.is_file else self.path / name
+        if self.kind == LITERT:
+            return self.path.with_suffix(f".{name}")
+        # the whole name, so that a .tflite file of the same name keeps what is its own
+        return self.path.with_name(f"{self.path.name}.{name}") if self.is_file else self.path / name
 
     @property
     def folder(self):

@@ -36,9 +36,9 @@ def export_onnx(
     calibration: Sequence[Record] = (),
     input_type: str = "float32",
 ) -> None:
-    """Writes an ONNX file of standard operations only, and beside it `NAME.spec.json`,
-    `NAME.golden.npz` and `NAME.manifest.json`, with which `keras-cpm verify` tests it on any
-    machine.
+    """Writes an ONNX file of standard operations only, and beside it
+    `NAME.onnx.spec.json`, `NAME.onnx.golden.npz` and `NAME.onnx.manifest.json`, with which
+    `keras-cpm verify` tests it on any machine.
 
     Input and outputs are those of `export_tflite`, by the same names: "image" (1, H, W, 3), one
     network box, RGB 0..255; "keypoints" (1, P, 2) network frame, "scores" (1, P), "beliefs"
@@ -68,7 +68,7 @@ def export_onnx(
         >>> model = keras_cpm.build_cpm(1, spec, width=8)
         >>> if importlib.util.find_spec("tf2onnx"):
         ...     keras_cpm.export_onnx(model, spec, f"{folder}/cpm.onnx")
-        ...     assert "cpm.golden.npz" in os.listdir(folder)
+        ...     assert "cpm.onnx.golden.npz" in os.listdir(folder)
     """
 
     def convert(_, predict, box, boxes):

@@ -23,7 +23,14 @@ def test_the_files_of_a_litert_file(phone_file):
 def test_the_files_of_an_onnx_file(onnx_file):
     artefact = Artefact(onnx_file)
     assert (artefact.kind, artefact.model) == ("onnx", onnx_file)
-    assert sorted(artefact.checksums()) == ["cpm.golden.npz", "cpm.onnx", "cpm.spec.json"]
+    assert sorted(artefact.checksums()) == ["cpm.onnx", "cpm.onnx.golden.npz", "cpm.onnx.spec.json"]
+
+
+def test_files_of_one_name_keep_what_is_their_own(tmp_path):
+    """And a SavedModel is a folder of its own."""
+    one, other = (Artefact(tmp_path / name, exists=False) for name in ("cpm.tflite", "cpm.onnx"))
+    ours = {one.path, one.spec, one.golden, one.manifest}
+    assert len(ours | {other.path, other.spec, other.golden, other.manifest}) == 8
 
 
 def test_the_files_of_a_saved_model(served):

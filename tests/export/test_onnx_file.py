@@ -36,7 +36,7 @@ def int8_file(int8_export):
 
 
 def test_it_gives_the_models_answers_on_golden_boxes(onnx_file, model, tiny_spec):
-    golden = np.load(onnx_file.with_suffix(".golden.npz"))
+    golden = np.load(onnx_file.with_suffix(".onnx.golden.npz"))
     run, center = keras_cpm.ONNXModel(onnx_file), centered_map(tiny_spec)
     assert golden["image"].shape == (3, 64, 64, 3) and golden["image"].dtype == np.uint8
     for i, box in enumerate(golden["image"]):
@@ -72,7 +72,7 @@ def test_other_networks(settings, tiny_spec, tmp_path):
 
 
 def test_the_spec_lies_beside_it(onnx_file, tiny_spec):
-    assert keras_cpm.PoseSpec.load(onnx_file.with_suffix(".spec.json")) == tiny_spec
+    assert keras_cpm.PoseSpec.load(onnx_file.with_suffix(".onnx.spec.json")) == tiny_spec
 
 
 def test_standard_operations_only(onnx_file, int8_file):
@@ -112,7 +112,7 @@ def test_8_bits_take_bytes_and_verify(int8_file):
     checks = keras_cpm.verify(int8_file)
     assert [check.passed for check in checks] == [True] * 3
     assert "from what this file gave where it was made" in checks[-1].seen
-    golden = np.load(int8_file.with_suffix(".golden.npz"))
+    golden = np.load(int8_file.with_suffix(".onnx.golden.npz"))
     belief = np.abs(golden["beliefs"] - golden["keras_beliefs"])
     assert 0 < np.median(belief) < 0.05 * np.ptp(golden["keras_beliefs"])
 
