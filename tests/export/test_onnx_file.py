@@ -64,7 +64,7 @@ def test_other_networks(settings, tiny_spec, tmp_path):
     keras.utils.set_random_seed(0)
     model = keras_cpm.build_cpm(1, tiny_spec, width=8, **settings)
     keras_cpm.export_onnx(model, tiny_spec, tmp_path / "m.onnx")
-    golden = np.load(tmp_path / "m.golden.npz")
+    golden = np.load(tmp_path / "m.onnx.golden.npz")
     # belief maps of untrained networks are small
     size = np.ptp(golden["keras_beliefs"])
     assert size > 0
