@@ -92,6 +92,16 @@ def test_doctor_accepts_what_is_optional_and_refuses_two_builds_of_opencv(instal
     assert lines[twice] == "mend"
 
 
+def test_doctor_takes_another_build_of_the_same_modules(installed, versions):
+    opencv = metadata.version("opencv-python")
+    versions(tensorflow=None, tensorflow_cpu="2.21.0")
+    versions(opencv_python=None, opencv_python_headless=opencv)
+    lines = lines_of_doctor()
+    assert lines[f"opencv-python-headless {opencv}"] == "ok"
+    assert lines["tensorflow-cpu 2.21.0"] == "ok"
+    assert not any(line.startswith(("tensorflow ", "opencv-python ")) for line in lines)
+
+
 def test_doctor_says_that_the_package_is_not_installed(monkeypatch):
     monkeypatch.setattr(metadata, "requires", lambda name: metadata.version("no-such-package"))
     (line,) = [line for line in lines_of_doctor() if line.startswith("keras-cpm is not installed")]

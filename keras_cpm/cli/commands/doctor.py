@@ -31,6 +31,16 @@ _EXTRAS = {
     "jax": "trains under KERAS_BACKEND=jax",
 }
 
+# other builds of the same modules: smaller, or without windows
+_BUILDS = {
+    "tensorflow": ("tensorflow-cpu",),
+    "opencv-python": (
+        "opencv-python-headless",
+        "opencv-contrib-python",
+        "opencv-contrib-python-headless",
+    ),
+}
+
 
 @click.command()
 def doctor():
@@ -72,7 +82,8 @@ def _python():
 
 
 def _package(requirement, extra):
-    name, bounds = requirement.name, requirement.specifier
+    bounds = requirement.specifier
+    (name, *_) = [*_builds(requirement.name), requirement.name]
     found = _version(name)
     remedy = f"pip install 'keras-cpm[{extra}]'" if extra else f"pip install '{name}{bounds}'"
     if found is None and extra:
@@ -84,12 +95,13 @@ def _package(requirement, extra):
     return f"{name} {found}", True
 
 
+def _builds(name):
+    """Those of a package that are installed."""
+    return [one for one in (name, *_BUILDS.get(name, ())) if _version(one)]
+
+
 def _one_opencv():
-    builds = [
-        n
-        for n in ("opencv-python", "opencv-python-headless", "opencv-contrib-python")
-        if _version(n)
-    ]
+    builds = _builds("opencv-python")
     if len(builds) > 1:
         return f"{' and '.join(builds)} overwrite each other; pip uninstall all but one", False
     try:
