@@ -83,7 +83,7 @@ def _python():
 
 def _package(requirement, extra):
     bounds = requirement.specifier
-    (name, *_) = [*_builds(requirement.name), requirement.name]
+    name = next(iter(_builds(requirement.name)), requirement.name)
     found = _version(name)
     remedy = f"pip install 'keras-cpm[{extra}]'" if extra else f"pip install '{name}{bounds}'"
     if found is None and extra:
