@@ -10,8 +10,9 @@ from keras_cpm.cli.main import main
 from tests.cli.running import failure, run
 
 COMMANDS = [
-    *("check-data", "demo", "doctor", "evaluate", "explain", "export", "import-caffe", "inspect"),
-    *("pack", "predict", "predict-many", "prepare", "reproduce", "serve-test", "train", "verify"),
+    *("app", "check-data", "demo", "doctor", "evaluate", "explain", "export", "import-caffe"),
+    *("inspect", "pack", "predict", "predict-many", "prepare", "push", "reproduce", "serve-test"),
+    *("train", "verify"),
 ]
 
 

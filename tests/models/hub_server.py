@@ -42,6 +42,9 @@ class Hub:
         if path == "/api/validate-yaml":
             return 200, {"errors": [], "warnings": []}, {}
         found = re.fullmatch(r"/api/models/([^/]+/[^/]+?)(?:/(\w+)/([^/]+))?", path)
+        # such as counts of who uses which library
+        if found is None:
+            return 404, {}, {}
         repository, verb, revision = found[1], found[2] or "revision", found[3] or "main"
         if repository not in self.repositories:
             return 404, {}, {"X-Error-Code": "RepoNotFound"}

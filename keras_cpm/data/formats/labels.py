@@ -66,7 +66,7 @@ def load_labels(
         >>> task = {"data": {"image": "a.png"}, "annotations": [{"result": [result]}]}
         >>> _ = (folder / "tasks.json").write_text(json.dumps([task]))
         >>> load_labels(folder / "tasks.json")[0].people[0].keypoints.tolist()
-        [[25.0, 20.0]]
+        [[24.5, 19.5]]
     """
     path = Path(path)
     kind, reader = _reader(path)
