@@ -76,8 +76,8 @@ setup(
     ],
     extras_require={
         **EXTRAS,
-        # a page in the browser; 190 MB, and a pillow older than the one that images are compared with,
-        # so its tests are skipped where it is not
+        # a page in the browser; 190 MB, and a pillow older than the one that images are compared
+        # with, so its tests are skipped where it is not
         "app": ["gradio>=6.31,<7"],
         "test": [
             *chain.from_iterable(EXTRAS.values()),
