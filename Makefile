@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all lint format notebooks docs docs-release dist web clean
+.PHONY: demo test test-all test-addons lint format notebooks docs docs-release dist web clean
 
 demo: .venv/installed
 	$(BIN)/keras-cpm demo --out demo
@@ -13,6 +13,20 @@ test: .venv/installed-test
 # those of many seconds too, as continuous integration does
 test-all: .venv/installed-test
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# beside tensorflow-addons, which has its last Python in 3.11, and an export in TensorFlow 2.15.1
+ADDONS_PYTHON ?= python3.11
+test-addons: build/addons/installed
+	KERAS_CPM_TENSORFLOW_215=$(CURDIR)/build/addons-2.15/bin/python \
+	  build/addons/bin/python -m pytest tests/addons
+
+build/addons/installed: setup.py
+	$(ADDONS_PYTHON) -m venv --clear build/addons
+	build/addons/bin/python -m pip install --quiet --disable-pip-version-check -e '.[addons]' 'pytest>=8'
+	$(ADDONS_PYTHON) -m venv --clear build/addons-2.15
+	build/addons-2.15/bin/python -m pip install --quiet --disable-pip-version-check \
+	  tensorflow==2.15.1 tensorflow-addons==0.23.0
+	@touch $@
 
 # what the hook of pre-commit and continuous integration check; `make format` mends what it can
 lint: .venv/installed-test

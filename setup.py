@@ -79,6 +79,11 @@ setup(
         # a page in the browser; 190 MB, and a pillow older than the one that images are compared
         # with, so its tests are skipped where it is not
         "app": ["gradio>=6.31,<7"],
+        # an oracle of the tests, at the end of its life; tf-keras holds TensorFlow below 2.22
+        "addons": [
+            "tensorflow-addons==0.23.0; python_version < '3.12'",
+            "tf-keras>=2.18,<2.22; python_version < '3.12'",
+        ],
         "test": [
             *chain.from_iterable(EXTRAS.values()),
             "pytest>=8",

@@ -68,6 +68,7 @@ _HOME = {
         "inference.crowd": "FollowedPerson",
         "inference.bulk": "predict_many",
         "visualization.saliency": "explain effective_receptive_field",
+        "addons.legacy": "load_addons",
     }.items()
     for name in names.split()
 }
@@ -80,6 +81,7 @@ __all__ = sorted([*_HOME, *_MODULES])
 
 # what type checkers and editors see; to them `__getattr__` would be a name for anything
 if TYPE_CHECKING:
+    from .addons.legacy import load_addons as load_addons
     from .data.augment import AugmentSpec as AugmentSpec
     from .data.formats.coco import coco_skeleton as coco_skeleton
     from .data.formats.coco import load_coco as load_coco

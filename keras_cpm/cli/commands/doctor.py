@@ -28,6 +28,7 @@ _EXTRAS = {
     "mlflow": "follows a training in MLflow",
     "app": "shows a page to people in a browser",
     "hub": "loads models of the hub, and writes them there",
+    "addons": "tensorflow-addons, beside which the tests set our numbers",
     "jax": "trains under KERAS_BACKEND=jax",
 }
 
