@@ -55,7 +55,7 @@ def load_addons() -> types.ModuleType:
         tf.__path__.insert(0, folder)
     # a module of Keras 2 for which the library asks by name
     engine = types.ModuleType("keras.src.engine")
-    engine.keras_tensor = keras_tensor
+    vars(engine)["keras_tensor"] = keras_tensor
     with _holding(sys.modules, engine.__name__, engine), warnings.catch_warnings():
         # of the end of life, and of every TensorFlow after 2.15
         warnings.simplefilter("ignore")
