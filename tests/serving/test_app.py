@@ -81,7 +81,7 @@ def networks(folder):
 @pytest.fixture(scope="module")
 def page(networks):
     """The page, and a client of its API."""
-    pytest.importorskip("gradio", reason="needs gradio: pip install 'keras-cpm[app]'")
+    pytest.importorskip("gradio_client", reason="needs gradio: pip install 'keras-cpm[app]'")
     from gradio_client import Client
 
     page = launch_app(*networks)
