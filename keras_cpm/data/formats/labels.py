@@ -39,8 +39,8 @@ def load_labels(
             name, or its folder; a JSON file of Label Studio (not JSON-MIN).
         images: folder of the photographs, where they are not beside the labels.
         frames: folder to write those frames of videos into, as PNG files, that .slp labels.
-        split: of YOLO the one to read, "train", "validation" or "test", all unless given; of the
-            others what to call it, "train" unless given.
+        split: of YOLO the one to read, "train", "validation" or "test", unless given all that are
+            there; of the others what to call it, "train" unless given.
         progress: wraps the list of photographs as it is gone through, for example `tqdm.tqdm`.
 
     Returns:

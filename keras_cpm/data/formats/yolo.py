@@ -2,6 +2,7 @@
 
 import functools
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def read_yolo(path, *, images, frames, split):
     folders = [path.parent / str(config.get("path") or ""), path.parent]
     folders = [Path(images), *folders] if images else folders
     read = functools.partial(_read, count=len(figure["parts"]), dims=dims)
-    return figure, _items(path, config, asked, folders), read
+    return figure, _items(path, config, asked, folders, chosen=split is not None), read
 
 
 def yaml_of(path):
@@ -121,12 +122,35 @@ def _limbs(pairs, names):
     return [(names[a], names[b]) for a, b in pairs]
 
 
-def _items(path, config, asked, folders):
+def _there(path, config, names, folders):
+    """The splits whose places are there: many a data.yaml names a test split that nobody made.
+
+    Raises:
+        FileNotFoundError: a place of "train" is missing, or one of each split.
+    """
+    missing = {}
+    for name in names:
+        try:
+            _places(path, config, name, folders)
+        except FileNotFoundError as error:
+            missing[name] = error
+    if "train" in missing or len(missing) == len(names):
+        raise next(iter(missing.values()))
+    for name, reason in missing.items():
+        warnings.warn(f"{name} is left out: {reason}", stacklevel=4)
+    return [name for name in names if name not in missing]
+
+
+def _places(path, config, split, folders):
+    entries = config[_SPLITS[split]]
+    entries = entries if isinstance(entries, list) else [entries]
+    return [_place(path, str(entry), folders) for entry in entries]
+
+
+def _items(path, config, asked, folders, chosen):
     """Yields (photograph, split) of all; only then the photographs must be there."""
-    for split in asked:
-        entries = config[_SPLITS[split]]
-        for entry in entries if isinstance(entries, list) else [entries]:
-            place = _place(path, str(entry), folders)
+    for split in asked if chosen else _there(path, config, asked, folders):
+        for place in _places(path, config, split, folders):
             if place.is_dir():
                 photographs = sorted(
                     p for p in place.rglob("*") if p.suffix.lower() in formats.PHOTOGRAPHS
@@ -158,7 +182,12 @@ def _read(item, *, count, dims):
         steps[len(steps) - 1 - steps[::-1].index("images")] = "labels"
     text = Path(*steps)
     lines = text.read_text(encoding="utf-8").split("\n") if text.is_file() else []
-    lines = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    # sleap-io, too, passes over comments
+    lines = [
+        (number, line)
+        for number, line in enumerate(lines, 1)
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
     size, people = upright_size(photograph) if lines else None, []
     for number, line in lines:
         with naming(f"{text}, line {number}"):

@@ -80,6 +80,20 @@ def test_other_layouts(project):
     assert record.people[0].visible.tolist() == [2, 0, 2]
 
 
+def test_splits_that_nobody_made_are_left_out_and_comments_passed_over(project):
+    path = write_yaml(project, test="images/test", val="images/none")
+    (project / "labels/train/img000.txt").write_text(f"# class x y ...\n{LINE}\n")
+    with pytest.warns(UserWarning) as said:
+        (record,) = load_labels(path)
+    assert record.split == "train" and record.people[0].visible.tolist() == [2, 1, 0]
+    assert [str(one.message).partition(" of ")[0] for one in said] == [
+        "validation is left out: There is no images/none",
+        "test is left out: There is no images/test",
+    ]
+    with pytest.raises(FileNotFoundError, match=r"There is no images/test of .*`images`"):
+        load_labels(path, split="test")
+
+
 @pytest.mark.parametrize(
     "changes, words",
     [
