@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..pose.spec import Array
+from .box_input import as_box
 
 
 class LiteRTModel:
@@ -77,13 +78,9 @@ class LiteRTModel:
         Raises:
             ValueError: `image` is of another shape than the file's.
         """
-        image = np.asarray(image, self._type)
-        if image.shape != self._shape:
-            raise ValueError(
-                f"`image` must be one network box of shape {self._shape}. Received: {image.shape}"
-            )
+        box = as_box(image, self._shape, self._type)
         with self._lock:
-            return self._run(image=image)
+            return self._run(image=box)
 
 
 def _interpreter():

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..pose.spec import Array
+from .box_input import as_box
 
 # of ONNX Runtime: names of its types, and its level of messages from "error" on
 _TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
@@ -89,12 +90,8 @@ class ONNXModel:
         Raises:
             ValueError: `image` is of another shape than the file's.
         """
-        image = np.asarray(image, self._type)
-        if image.shape != self._shape:
-            raise ValueError(
-                f"`image` must be one network box of shape {self._shape}. Received: {image.shape}"
-            )
-        found = self._session.run(self._names, {"image": image})
+        box = as_box(image, self._shape, self._type)
+        found = self._session.run(self._names, {"image": box})
         return dict(zip(self._names, found, strict=True))
 
 
