@@ -13,7 +13,7 @@ from typing import Any
 from . import output
 
 # What makes a name the right one of a pair, see `mirror_pairs`, and what is there in its left twin.
-_RIGHT = re.compile("[Rr]ight|RIGHT|(?<![A-Za-z0-9])[Rr](?![a-z0-9])|(?<=[a-z])R(?![A-Za-z0-9])")
+_RIGHT = re.compile("[Rr]ight|RIGHT|(?<![A-Za-z0-9])[Rr](?![a-z])|(?<=[a-z])R(?![A-Za-z])")
 _LEFT = {"right": "left", "Right": "Left", "RIGHT": "LEFT", "R": "L", "r": "l"}
 
 
@@ -293,8 +293,8 @@ def mirror_pairs(parts: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """Pairs (right, left) of names that differ in their side only; the one rule for all readers.
 
     The side is the word right or left, in small letters, capitals or with one capital, anywhere in
-    the name; or its initial, on its own (R_Fin, fin.R, r fin), before a capital (RFin) or after a
-    small letter at the end (finR). Each part stands in one pair at most.
+    the name; or its initial, on its own (R_Fin, fin.R, r2), before a capital (RFin) or after a
+    small letter where no letter follows (finR, finR2). Each part stands in one pair at most.
 
     Example:
         >>> from keras_cpm.pose.skeleton import mirror_pairs
