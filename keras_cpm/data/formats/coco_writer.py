@@ -184,4 +184,6 @@ def annotation_of(person: Person, image: int, number: int) -> dict[str, Any]:
         "bbox": [float(x0), float(y0), float(x1 - x0), float(y1 - y0)],
         "area": area_of(person),
         "iscrowd": 0,
+        # none; CVAT refuses an annotation without the field
+        "segmentation": [],
     }

@@ -32,6 +32,29 @@ def test_two_people_of_one_photograph_share_it(tmp_path):
     assert len(load_coco(tmp_path / "two.json", folder)) == 2
 
 
+def test_every_field_of_coco_is_there_as_cvat_demands(tmp_path):
+    drawn = keras_cpm.draw_records(tmp_path, 1)
+    keras_cpm.write_coco(drawn, tmp_path / "a.json")
+    (annotation,) = json.loads((tmp_path / "a.json").read_text())["annotations"]
+    names = "id image_id category_id keypoints num_keypoints bbox area iscrowd segmentation"
+    assert list(annotation) == names.split() and annotation["segmentation"] == []
+
+
+def test_datumaro_reads_it(tmp_path, caplog):
+    datumaro = pytest.importorskip("datumaro")
+    (record,) = keras_cpm.draw_records(tmp_path / "images/train", 1)
+    keras_cpm.write_coco([record], tmp_path / "annotations/person_keypoints_train.json")
+    (item,) = datumaro.Dataset.import_from(str(tmp_path), "coco_person_keypoints")
+    assert not caplog.text  # of missing fields
+    (points,) = (one for one in item.annotations if one.type == datumaro.AnnotationType.points)
+    (person, *_) = record.people
+    found = np.reshape(points.points, (-1, 2))
+    np.testing.assert_allclose(
+        found, np.where(person.labelled[:, None], person.keypoints, 0), atol=0.01
+    )
+    assert [int(one) for one in points.visibility] == person.visible.tolist()
+
+
 def test_records_that_cannot_be_written(tmp_path):
     people = keras_cpm.draw_records(tmp_path / "p", 1)
     hands = keras_cpm.draw_records(tmp_path / "h", 1, figure=keras_cpm.HAND)
