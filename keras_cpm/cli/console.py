@@ -153,7 +153,8 @@ def print_comparisons(rows, where):
         facts = row.to_dict()
         cells = (_cell(facts["median"], "{:.4f}"), _cell(facts["largest"], "{:.4f}"))
         size, time = f"{row.size / 1e6:.2f}", f"{row.milliseconds:.1f}"
-        echo(line.format(row.name, *cells, size, time, "" if row.within else "TOO FAR"))
+        tied = f"{facts['ties']} between equal peaks" if facts["ties"] else ""
+        echo(line.format(row.name, *cells, size, time, tied if row.within else "TOO FAR"))
 
 
 def print_parts(table):

@@ -3,6 +3,7 @@
 import functools
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +14,11 @@ from ..data.synthetic.draw import draw_records
 from ..evaluation import evaluate
 from ..images import decode, sampling
 from ..inference.predictor import Predictor
-from ..pose import geometry
+from ..pose import codec, geometry
+from ..pose.pose import Pose
 from . import onnx_file, quantize, saved_model, tflite
 from .artefact import Artefact
-from .displacement import BOUNDS, MEDIAN_BOUND, displacements
+from .displacement import BOUNDS, MEDIAN_BOUND, SURE, TIES, displacements
 from .verify import RUNTIMES
 
 COUNT, CALIBRATED = 100, 100
@@ -37,6 +39,7 @@ class Comparison:
         scores: (N, P) of the Keras model.
         milliseconds: of one image, the median.
         size: bytes of the export.
+        poses: of the Keras model, N, with its beliefs; without them no two peaks tie.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Comparison:
     scores: np.ndarray
     milliseconds: float
     size: int
+    poses: Sequence[Pose] = ()
 
     @property
     def displacements(self):
@@ -58,17 +62,34 @@ class Comparison:
         return displacements(found[:, number], expected[:, number], scores[:, number])
 
     @property
+    def ties(self):
+        """(K,) of those displacements, whether the Keras model has a peak of the same height where
+        the keypoint was found, see `displacement.TIES`.
+        """
+        lower = np.full(self.scores.shape, np.inf)
+        for number, pose in enumerate(self.poses):
+            found = geometry.apply(pose.network_from_image, self.found[number]).numpy()
+            there = np.isfinite(found).all(axis=-1)
+            heights = codec.heights(
+                pose.beliefs[-1][None], np.where(there[:, None], found, 0)[None], pose.spec
+            )
+            lower[number, there] = (pose.scores - np.asarray(heights)[0])[there]
+        return (lower <= TIES.get(self.quantize, -np.inf))[self.scores >= SURE]
+
+    @property
     def within(self):
-        """Whether they have moved as little as they must: the largest, of 8 bits the median."""
+        """Whether they have moved as little as they must: the largest that is no tie, of 8 bits
+        the median.
+        """
         bound = BOUNDS[self.quantize]
         moved = self.displacements
         if bound is None:
             return bool(np.median(moved) <= MEDIAN_BOUND) if moved.size else True
-        return bool(moved.max(initial=0) <= bound)
+        return bool(((moved <= bound) | self.ties).all())
 
     def to_dict(self):
         """JSON values."""
-        moved = self.displacements
+        moved, bound = self.displacements, BOUNDS[self.quantize]
         return {
             "name": self.name,
             "bytes": self.size,
@@ -76,6 +97,7 @@ class Comparison:
             "keypoints": int(moved.size),
             "median": float(np.median(moved)) if moved.size else None,
             "largest": float(moved.max()) if moved.size else None,
+            "ties": int(self.ties[moved > bound].sum()) if bound else 0,
             "within": self.within,
         }
 
@@ -177,7 +199,7 @@ def baseline(model, spec, records):
     keypoints = np.stack([pose.keypoints for pose in poses])
     scores = np.stack([pose.scores for pose in poses])
     size = 4 * model.count_params()
-    return Comparison("Keras", "none", keypoints, keypoints, scores, milliseconds, size)
+    return Comparison("Keras", "none", keypoints, keypoints, scores, milliseconds, size, poses)
 
 
 def parts_table(rows, records, parts):
@@ -227,6 +249,7 @@ def _compare(keras, spec, records, path):
         keras.scores,
         milliseconds,
         artefact.size(),
+        keras.poses,
     )
 
 

@@ -153,6 +153,37 @@ def decode(beliefs: Array, spec: PoseSpec, *, refine: str = "log") -> tuple[Arra
     return geometry.network_from_cells(cells, spec), scores
 
 
+def heights(beliefs: Array, keypoints: Array, spec: PoseSpec) -> Array:
+    """How sure belief maps are of points that others have found.
+
+    Args:
+        beliefs: (B, h, w, C) of one stage.
+        keypoints: (B, P, 2), one of each part, network frame, pixels.
+        spec: `PoseSpec`.
+
+    Returns:
+        (B, P), each part's belief in the cell nearest to its point.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_cpm import PoseSpec, codec
+        >>> spec, points = PoseSpec(), np.full((1, 14, 2), 99.5, np.float32)
+        >>> beliefs = codec.encode(points, [[2] * 14], spec)[None]
+        >>> round(float(codec.heights(beliefs, points, spec)[0, 3]), 3)
+        1.0
+        >>> round(float(codec.heights(beliefs, points + 8, spec)[0, 3]), 3)
+        0.271
+    """
+    ops = keras.ops
+    parts = ops.transpose(ops.cast(beliefs, "float32")[..., : spec.num_parts], (0, 3, 1, 2))
+    height, width = parts.shape[2], parts.shape[3]
+    cells = ops.round(geometry.cells_from_network(ops.cast(keypoints, "float32"), spec))
+    column, row = ops.clip(cells[..., 0], 0, width - 1), ops.clip(cells[..., 1], 0, height - 1)
+    flat = ops.reshape(parts, (-1, spec.num_parts, height * width))
+    index = ops.cast(row * width + column, "int32")
+    return ops.squeeze(ops.take_along_axis(flat, index[..., None], axis=-1), axis=-1)
+
+
 def neighbourhood(parts: Array, row: Array, column: Array) -> Array:
     """(B, P, h, w) -> (B, P, 3, 3) around each peak; mirrored at the border, so that it pulls
     nowhere.

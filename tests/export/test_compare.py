@@ -61,6 +61,30 @@ def test_what_is_within_bounds(quantize, moved, within):
     assert part.tolist() == [moved[1]] or np.isinf(part).all()
 
 
+@pytest.mark.parametrize(
+    "quantize, other, within",
+    [("float16", 0.795, True), ("float16", 0.78, False), ("none", 0.795, False)],
+)
+def test_between_peaks_of_one_height_either_is_right(tiny_spec, quantize, other, within):
+    """A peak of 0.8, and another, at which an export of fewer bits finds the part."""
+    beliefs = np.zeros((8, 8, 15), np.float32)
+    beliefs[2, 1], beliefs[2, 6] = 0.8, other
+    matrix = np.diag([2, 2, 1]).astype(np.float32)  # the photograph is half the box
+    parts = tiny_spec.skeleton.parts
+    expected, found = (np.tile([x, 9.75], (14, 1)) for x in (5.75, 25.75))
+    pose = keras_cpm.Pose(
+        *(expected, np.full(14, 0.8), parts, None, None, [beliefs], matrix, tiny_spec)
+    )
+    given = expected[None], found[None], pose.scores[None], 1.0, 1
+    row = compare.Comparison("it", quantize, *given, [pose])
+    assert row.displacements.tolist() == [20] * 14 and row.within is within
+    assert row.to_dict()["ties"] == (14 if within else 0)
+    # what is nowhere ties with nothing
+    nowhere = np.where(np.arange(14)[None, :, None] == 3, np.nan, found)
+    given = expected[None], nowhere, pose.scores[None], 1.0, 1
+    assert not compare.Comparison("it", quantize, *given, [pose]).within
+
+
 def test_json_values_say_the_same():
     facts = moved_by([0.25, 0.75], "float16").to_dict()
     assert (facts["keypoints"], facts["median"], facts["largest"]) == (2, 0.5, 0.75)
