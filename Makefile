@@ -1,6 +1,8 @@
 # Every target makes .venv itself from a bare Python >= 3.11. PYTHON=... names another one.
 PYTHON ?= python3
 BIN := .venv/bin
+# setuptools warns of every editable installation, and it would be all that a newcomer reads
+PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test test-all test-addons lint format notebooks docs docs-release dist web clean
 
@@ -71,18 +73,18 @@ web:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(PIP) --upgrade pip
 
 .venv/installed: setup.py .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(PIP) -e .
 	@touch $@
 
 .venv/installed-test: setup.py .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,dev]'
+	$(PIP) -e '.[test,dev]'
 	@touch $@ .venv/installed
 
 .venv/installed-docs: setup.py .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	$(PIP) -e '.[docs]'
 	@touch $@ .venv/installed
 
 clean:
