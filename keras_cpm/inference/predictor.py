@@ -169,11 +169,9 @@ class Predictor:
                 raise ValueError(f"{which}{error}") from None
         crops = [self._crops(pixels, upright_from_pixels, matrix) for matrix in matrices]
         stages = self._run(tf.concat(crops, axis=0).numpy())
-        people = zip(*(np.split(stage, len(places)) for stage in stages), strict=True)
-        return [
-            self._read(list(one), matrix, size)
-            for one, matrix in zip(people, matrices, strict=True)
-        ]
+        # of each person (Z, T, h, w, C)
+        by_zoom = list(np.stack([self._straight(stage) for stage in stages], axis=2))
+        return self._read(by_zoom, matrices, size)
 
     def _place(self, size, center=None, person_height=None, box=None):
         if box is not None:
@@ -220,36 +218,52 @@ class Predictor:
         crops = _crop_all(pixels, upright_from_stored, matrices, fill, side)
         return tf.concat([crops, tf.reverse(crops, [2])], 0) if self.flip else crops
 
-    def _read(self, stages, network_from_image, size):
-        # of each zoom the stages
-        by_zoom = np.stack([self._straight(beliefs) for beliefs in stages], axis=1)
-        beliefs, spec = self._merge(by_zoom)
+    def _read(self, by_zoom, matrices, size):
+        merged = [self._merge(one) for one in by_zoom]
+        beliefs, spec = [one for one, _ in merged], merged[0][1]
         if self.merge == "image":
-            keypoints, scores = multiscale.decode_on_image(
-                by_zoom, self._zoomed(network_from_image), size, self.spec, refine=self.refine
-            )
+            found = [
+                multiscale.decode_on_image(
+                    one, self._zoomed(matrix), size, self.spec, refine=self.refine
+                )
+                for one, matrix in zip(by_zoom, matrices, strict=True)
+            ]
         else:
-            keypoints, scores = codec.decode(beliefs, spec, refine=self.refine)
-            image_from_network = geometry.invert(network_from_image)
-            keypoints = geometry.apply(image_from_network, np.asarray(keypoints))
-        keypoints, scores = np.asarray(keypoints), np.asarray(scores)
-        return Pose(
-            keypoints=keypoints[-1],
-            scores=scores[-1],
-            parts=self.spec.skeleton.parts,
-            stage_keypoints=keypoints,
-            stage_scores=scores,
-            beliefs=list(beliefs),
-            network_from_image=network_from_image.numpy(),
-            spec=spec,
-        )
+            found = self._in_boxes(beliefs, matrices, spec)
+        read = [tuple(map(np.asarray, one)) for one in found]
+        return [
+            Pose(
+                keypoints=keypoints[-1],
+                scores=scores[-1],
+                parts=self.spec.skeleton.parts,
+                stage_keypoints=keypoints,
+                stage_scores=scores,
+                beliefs=list(seen),
+                network_from_image=matrix.numpy(),
+                spec=spec,
+            )
+            for seen, matrix, (keypoints, scores) in zip(beliefs, matrices, read, strict=True)
+        ]
 
-    def _straight(self, beliefs):
-        """(n, h, w, C) of one stage at all scales, averaged with those of the mirror images."""
+    def _in_boxes(self, beliefs, matrices, spec):
+        """Keypoints (T, P, 2), image frame, and scores (T, P) of each person, all read at once."""
+        keypoints, scores = codec.decode(np.concatenate(beliefs), spec, refine=self.refine)
+        shape = (len(matrices), len(beliefs[0]), spec.num_parts)
+        image_from_network = geometry.invert(tf.stack(matrices))
+        keypoints = np.asarray(keypoints).reshape(len(matrices), -1, 2)
+        keypoints = np.asarray(geometry.apply(image_from_network, keypoints))
+        return zip(keypoints.reshape(*shape, 2), np.asarray(scores).reshape(shape), strict=True)
+
+    def _straight(self, stage):
+        """Beliefs of one stage at all places, (N, Z, h, w, C) of N people and Z scales, averaged
+        with those of the mirror images.
+        """
+        by_crop = stage.reshape(-1, 1 + self.flip, len(self.scales), *stage.shape[1:])
         if not self.flip:
-            return beliefs
-        straight, mirrored = np.split(beliefs, 2)
-        return (straight + np.asarray(codec.mirror(mirrored, self.spec))) / 2
+            return by_crop[:, 0]
+        straight, mirrored = by_crop[:, 0], by_crop[:, 1].reshape(-1, *stage.shape[1:])
+        mirrored = np.asarray(codec.mirror(mirrored, self.spec))
+        return (straight + mirrored.reshape(straight.shape)) / 2
 
     def _merge(self, by_zoom):
         """(Z, T, h, w, C) of all scales -> (T, h, w, C) in the box, and the spec to read it."""
@@ -259,7 +273,7 @@ class Predictor:
         return merged.numpy(), spec
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def _crop_all(pixels, upright_from_stored, matrices, fill, side):
     """(n, H, W, 3): a crop for each of n matrices.
 
