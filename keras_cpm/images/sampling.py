@@ -239,7 +239,7 @@ def _sample(image, target_from_source, size, fill):
     return _sample_flat(flat, shape[0], shape[1], source_from_target, float(fill), size)
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _sample_flat(flat, height, width, source_from_target, fill, size):
     """Bilinear sampling of (N, C) pixels, of which the first `height` x `width` count.
 
