@@ -91,7 +91,8 @@ def export_saved_model(
     with artefact.replaced() as new:
         new.path.mkdir()
         with tempfile.TemporaryDirectory() as assets:
-            _write_saved_model(models, functions, _assets(spec, Path(assets)), new.model)
+            files = _assets(spec, Path(assets))
+            written = _write_saved_model(models, functions, files, new.model)
         # the server does without it
         with contextlib.suppress(ImportError):
             write_warmup(new.model)
@@ -100,11 +101,15 @@ def export_saved_model(
         golden.write_photographs(
             new.golden, lambda data, box: predictor(data, box=box), everybody_in
         )
-        new.write_manifest("none", signatures_of(tf.saved_model.load(str(new.model))))
+        new.write_manifest("none", written)
 
 
-def signatures_of(served):
-    """Names, shapes and types of a loaded SavedModel's signatures, as a manifest holds them."""
+def signatures_of(functions):
+    """Names, shapes and types of a SavedModel's signatures, as a manifest holds them.
+
+    Args:
+        functions: dict of name to function, written or loaded.
+    """
 
     def described(tensors):
         return {
@@ -114,13 +119,13 @@ def signatures_of(served):
 
     return {
         name: {
-            "inputs": described(function.structured_input_signature[1].values()),
+            "inputs": described(tf.nest.flatten(function.structured_input_signature)),
             "outputs": {
                 key: [tensor.shape.as_list(), tensor.dtype.name]
                 for key, tensor in sorted(function.structured_outputs.items())
             },
         }
-        for name, function in sorted(served.signatures.items())
+        for name, function in sorted(functions.items())
     }
 
 
@@ -168,7 +173,11 @@ def _assets(spec, folder):
 
 
 def _write_saved_model(models, functions, assets, directory):
-    """As `keras.export.ExportArchive` does, which would store and load every weight twice."""
+    """As `keras.export.ExportArchive` does, which would store and load every weight twice.
+
+    Returns:
+        the signatures, as a manifest holds them.
+    """
     model = models[0]
     module = tf.Module()
     module.assets = [tf.saved_model.Asset(str(path)) for path in assets]
@@ -176,11 +185,15 @@ def _write_saved_model(models, functions, assets, directory):
     module.spectra = [StoredSpectrum(layer, tile) for layer, tile in kept_layers(model).items()]
     with held(model, keepers(model, [spectrum.read for spectrum in module.spectra])):
         signatures = {
-            name: tf.function(function, input_signature=signature).get_concrete_function()
+            # nothing here is Python's control flow; converting it would take a third of the time
+            name: tf.function(
+                function, input_signature=signature, autograph=False
+            ).get_concrete_function()
             for name, (function, signature) in functions.items()
         }
         with disk_errors():
             tf.saved_model.save(module, str(directory), signatures=signatures)
+    return signatures_of(signatures)
 
 
 @contextlib.contextmanager

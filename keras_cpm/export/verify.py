@@ -163,4 +163,4 @@ def _open_saved_model(artefact, trust):
         found = served.signatures[asked.signature](**inputs)
         return found["keypoints"].numpy(), found["scores"].numpy()
 
-    return signatures_of(served), run
+    return signatures_of(served.signatures), run

@@ -152,7 +152,7 @@ def stranger(tmp_path, tiny_spec):
     keras_cpm.export_saved_model(sure_network(tiny_spec), tiny_spec, folder)
     harmful(writes, tmp_path / "harm.txt", folder)
     artefact = Artefact(folder)
-    signatures = signatures_of(tf.saved_model.load(str(folder / "1")))
+    signatures = signatures_of(tf.saved_model.load(str(folder / "1")).signatures)
     artefact.write_manifest("none", signatures)
     return folder, tmp_path / "harm.txt"
 
