@@ -206,6 +206,7 @@ def _tickets(num_records, batch_size, shuffle, seed, first_step, share=None):
     length = steps * batch_size if whole else num_records
     start_epoch, start_step = divmod(first_step or 0, steps)
 
+    @tf.autograph.experimental.do_not_convert
     def epoch_tickets(epoch):
         epoch_seed = _fold_in(tf.constant([seed, 0], tf.int64), epoch)
         order = tf.range(num_records)
@@ -219,7 +220,12 @@ def _tickets(num_records, batch_size, shuffle, seed, first_step, share=None):
         if share and not shuffle:
             tickets["weight"] = tf.where(k < num_records, length / num_records, 0.0)
         tickets = tf.data.Dataset.from_tensor_slices(tickets)
-        return tickets.map(lambda ticket: {**ticket, "epoch_seed": epoch_seed})
+
+        @tf.autograph.experimental.do_not_convert
+        def seeded(ticket):
+            return {**ticket, "epoch_seed": epoch_seed}
+
+        return tickets.map(seeded)
 
     if first_step is None:
         passes = tf.Variable(-1, dtype=tf.int64, trainable=False)

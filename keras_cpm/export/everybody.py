@@ -27,7 +27,7 @@ def people_of(model, spec, person_model, person_spec):
     check_person_model(person_model, person_spec)
     zooms = zooms_of(person_spec)
     # traced once, not once a zoom
-    marked = tf.function(StageBeliefs(person_model, person_spec))
+    marked = tf.function(StageBeliefs(person_model, person_spec), autograph=False)
     stages = StageBeliefs(model, spec)
 
     def places(photograph, size):
@@ -99,6 +99,7 @@ def people_of(model, spec, person_model, person_spec):
 def _opened(data, zooms, person_spec):
     """Pixels to search, upright_from_pixels, the upright size, and "" or what is wrong."""
 
+    @tf.autograph.experimental.do_not_convert
     def opened(data):
         photograph = decode.read_image(data)
         size = geometry.upright_size(tf.shape(photograph[0])[:2], photograph[1])

@@ -102,7 +102,7 @@ def converted(function, inputs):
         ImportError: without tf2onnx and ONNX Runtime.
     """
     tf2onnx, _ = _libraries()
-    traced = tf.function(function, input_signature=inputs)
+    traced = tf.function(function, input_signature=inputs, autograph=False)
     with _quiet():
         return tf2onnx.convert.from_function(traced, input_signature=inputs, opset=_OPSET)[0]
 

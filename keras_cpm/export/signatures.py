@@ -146,6 +146,7 @@ def _boxed(row, spec):
 def _cut(data, matrix, spec):
     """Encoded bytes -> (H, W, 3) network box, (3, 3) network_from_image and "" or what is wrong."""
 
+    @tf.autograph.experimental.do_not_convert
     def cut(data):
         pixels, upright_from_stored = decode.read_image(data)
         size = geometry.upright_size(tf.shape(pixels)[:2], upright_from_stored)

@@ -95,7 +95,7 @@ class Inference:
         shapes = [tf.TensorSpec(x.shape, tf.float32) for x in self._spectra]
         reads = [functools.partial(given.__getitem__, i) for i in range(len(shapes))]
         with held(self.model, keepers(self.model, reads)):
-            return tf.function(run).get_concrete_function(inputs, shapes)
+            return tf.function(run, autograph=False).get_concrete_function(inputs, shapes)
 
 
 def _same(kernel, seen):

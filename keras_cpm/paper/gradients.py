@@ -56,7 +56,7 @@ def kernel_gradients(model, dataset, layers):
     """
     kernels = [model.get_layer(name).kernel.value for name in layers]
 
-    @tf.function
+    @tf.function(autograph=False)
     def gradients(inputs, targets):
         with tf.GradientTape() as tape:
             outputs = model(inputs, training=True)
