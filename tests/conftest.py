@@ -16,6 +16,19 @@ import tensorflow as tf
 import keras_cpm
 from keras_cpm.cli.allocator import is_glibc
 
+# rooms of the longest tests
+_FIRST = ("examples", "training", "paper", "benchmarks", "serving", "export", "cli")
+
+
+def _room(path):
+    return path.relative_to(Path(__file__).parent).parts[0]
+
+
+def pytest_collection_modifyitems(items):
+    """The longest come first: at the end no process waits for another that has one of minutes."""
+    place = {room: number for number, room in enumerate(_FIRST)}
+    items.sort(key=lambda item: place.get(_room(item.path), len(_FIRST)))
+
 
 def pytest_collection_finish():
     """What was imported stays: no collection of garbage looks through it again."""
@@ -43,8 +56,7 @@ def graphs_as_traced(request):
     """Graphs of some rooms run as they are traced, since to rewrite them takes longer than to run
     them. The other rooms, and trainings by the command line, run what users run.
     """
-    room = request.path.relative_to(Path(__file__).parent).parts[0]
-    options = {"disable_meta_optimizer": room in _AS_TRACED}
+    options = {"disable_meta_optimizer": _room(request.path) in _AS_TRACED}
     tf.config.optimizer.set_experimental_options(options)
 
 
