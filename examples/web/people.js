@@ -4,10 +4,12 @@ import {averagedPose} from './average.js';
 import {atSide, crop, findPose, imageFromNetwork, keysCubic, outputsOf} from './pose.js';
 
 // of keras_cpm/models/person.py
-export const ZOOMS = [0.35, 0.5, 0.71, 1.0, 1.41, 2.0], POSSIBLE = 0.1, THRESHOLD = 0.55, MOST_PEOPLE = 20;
+export const ZOOMS = [0.35, 0.5, 0.71, 1.0, 1.41, 2.0], POSSIBLE = 0.1, THRESHOLD = 0.45, MOST_PEOPLE = 20;
+// of keras_cpm/pose/lattice.py
+export const STEP = Math.SQRT2, CELL = 1 / 6;
 // of keras_cpm/pose/search.py
-export const SIDE = 1024, FIRST = [0.6, 0.8, 1.1, 1.5], THEN = [0.72, 0.85, 1.0, 1.18, 1.39], NEAR_IT = [0.85, 1.0, 1.18];
-export const LAST = [0.85, 1.0, 1.18], SURER = 0.02, MOST_PLACES = 120, WORTH_A_LOOK = 0.5;
+export const SIDE = 1024, FIRST = [0.5, 1 / Math.SQRT2, 1, Math.SQRT2], THEN = [1 / Math.SQRT2, 1, Math.SQRT2];
+export const LAST = [0.85, 1.0, 1.18], MOST_PLACES = 120, WORTH_A_LOOK = 0.5;
 export const SURE = 0.25, SAME_PARTS = 0.4, SAME_PLACE = 0.1, NEAR = 0.4;
 // of keras_cpm/inference/tracking.py
 export const FOLLOWED = {SURE: 0.3, ENOUGH: 0.35, SPAN: 1.04, FOLLOWS: 0.15};
@@ -148,32 +150,26 @@ export function surestPlaces(places) {
 // The poses of everybody, by `look`, which gives the pose {keypoints, scores} at a place {x, y, height}, and `lookClosely`,
 // which gives the averaged one.
 export async function everybody(look, lookClosely, places, image, threshold = THRESHOLD, most = MOST_PEOPLE) {
-  let people = places.slice(0, MOST_PLACES);
+  let people = places.slice(0, MOST_PLACES).map((place) => onLattice(place, image));
   for (const factors of [FIRST, THEN]) {
     const seen = [];
     for (const place of people) seen.push(await surestLook(look, place, factors, image));
-    people = apart(seen, WORTH_A_LOOK * threshold).map((pose) => ({...middleOf(boxAround(pose)), height: pose.height}));
+    const middles = apart(seen, WORTH_A_LOOK * threshold).map((pose) => ({...middleOf(boxAround(pose)), height: pose.height}));
+    people = middles.map((place) => onLattice(place, image));
   }
   const last = [];
   for (const place of people) {
-    const settled = await between(look, place, image), pose = await lookClosely(settled);
-    last.push({...pose, ...settled, score: personScore(pose, image)});
+    const pose = await lookClosely(place);
+    last.push({...pose, ...place, score: personScore(pose, image)});
   }
   return apart(last, threshold).slice(0, most);
 }
 
-// A place between those of the poses in several sizes, nearest to the surest.
-async function between(look, {x, y, height}, image) {
-  const seen = [];
-  for (const factor of NEAR_IT) {
-    const pose = await look({x, y, height: height * factor});
-    seen.push({...middleOf(boxAround(pose)), height: height * factor, score: personScore(pose, image)});
-  }
-  const surest = Math.max(...seen.map(({score}) => score));
-  const weights = seen.map(({score}) => Math.exp((score - surest) / SURER));
-  const sum = weights.reduce((one, other) => one + other, 0);
-  const mean = (value) => seen.reduce((all, one, i) => all + (weights[i] / sum) * value(one), 0);
-  return {x: mean((one) => one.x), y: mean((one) => one.y), height: Math.exp(mean((one) => Math.log(one.height)))};
+// The nearest of the places at which one looks, the same ones in a photograph of any resolution.
+function onLattice({x, y, height, ...rest}, image) {
+  const tall = image.height * STEP ** Math.round(Math.log(height / image.height) / Math.log(STEP)), side = CELL * tall;
+  const middle = (value) => (Math.floor((value + 0.5) / side) + 0.5) * side - 0.5;
+  return {...rest, x: middle(x), y: middle(y), height: tall};
 }
 
 // Of the poses at one place in several sizes the surest, with its {score, x, y, height}.

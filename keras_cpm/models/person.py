@@ -22,7 +22,7 @@ PERSON_NETWORK = {
 
 # Belief of a person network above which a place is worth a look at the pose there; mean score of
 # the pose's parts above which it is a person; people in a photograph, unless told otherwise.
-POSSIBLE, THRESHOLD, MOST_PEOPLE = 0.1, 0.55, 20
+POSSIBLE, THRESHOLD, MOST_PEOPLE = 0.1, 0.45, 20
 # Zooms of a photograph at which such places are looked for: half as far apart as the network
 # reaches, so that nobody falls between two.
 ZOOMS = (0.35, 0.5, 0.71, 1.0, 1.41, 2.0)

@@ -3,7 +3,8 @@ counts as a person, and who is the same person twice.
 
 A person network says roughly where somebody is and how tall; the pose network, which looks closer,
 says better, and whether anybody is there at all. So each find is looked at in several sizes, again
-where its surest pose is, and kept if that pose is sure and nobody else's.
+where its surest pose is, and kept if that pose is sure and nobody else's. All looks are at places
+of a `lattice`.
 
 Everything is TensorFlow operations, so the same function runs eagerly and in a SavedModel. N, K are
 numbers of people or places, S of sizes, P of parts; all lengths and points are of the image frame,
@@ -17,19 +18,18 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from . import geometry, multiscale
+from . import geometry, lattice, multiscale
 from .spec import Array, PoseSpec
 
 # longest side, in pixels, of a photograph in which people are looked for: whoever is an eighth of
 # its height, and nobody smaller is looked at, still has 100 pixels or more
 SIDE = 1024
-# heights that are tried of a find, as factors: first far from each other, then around the best, and
-# near the best of these
-FIRST, THEN, NEAR_IT = (0.6, 0.8, 1.1, 1.5), (0.72, 0.85, 1.0, 1.18, 1.39), (0.85, 1.0, 1.18)
+# heights of the lattice that are tried of a find, as factors: first far from each other, then the
+# neighbours of the best
+FIRST = (0.5, 1 / lattice.STEP, 1.0, lattice.STEP)
+THEN = (1 / lattice.STEP, 1.0, lattice.STEP)
 # the beliefs of these are averaged: one look alone moves with every change of the photograph
 LAST = (0.85, 1.0, 1.18)
-# of two heights one that is surer by so much counts e times as much
-SURER = 0.02
 # so many places are looked at, the surest: their boxes are in memory at once, 0.2 GB of 192 pixels
 MOST_PLACES = 120
 # a find of a lower score, in shares of the threshold, is not looked at again
@@ -143,13 +143,12 @@ def everybody(
         `Seen`, the surest first.
     """
     first = Places(*(column[:MOST_PLACES] for column in places))
-    centers, heights = first.centers, first.heights
+    centers, heights = lattice.nearest(first.centers, first.heights, size)
     for factors in (FIRST, THEN):
         seen = _look(look, centers, heights, factors, size)
         seen = _apart(seen, WORTH_A_LOOK * threshold)
         centers, _ = geometry.center_and_height(boxes_around(seen.keypoints, seen.scores))
-        heights = seen.heights
-    centers, heights = _between(look, centers, heights, size)
+        centers, heights = lattice.nearest(centers, seen.heights, size)
     keypoints, scores = look_closely(centers, heights)
     sureness, looks = person_scores(keypoints, scores, size), tf.range(tf.shape(heights)[0])
     seen = _apart(Seen(keypoints, scores, sureness, centers, heights, looks), threshold)
@@ -170,35 +169,17 @@ def boxes_around(keypoints: Array, scores: Array) -> Array:
     return geometry.box_around(keypoints, sure)
 
 
-def _in_sizes(
-    look: Look, centers: Array, heights: Array, factors: tuple[float, ...], size: Array
-) -> tuple[Array, Array, Array, Array]:
-    """Keypoints, scores, person scores and heights of poses in several sizes, (K, S, ...)."""
-    heights = heights[:, None] * tf.constant(factors)
-    keypoints, scores = look(centers, heights)
-    return keypoints, scores, person_scores(keypoints, scores, size), heights
-
-
 def _look(
     look: Look, centers: Array, heights: Array, factors: tuple[float, ...], size: Array
 ) -> Seen:
     """Of each place the surest of the poses in several sizes."""
-    columns = _in_sizes(look, centers, heights, factors, size)
+    heights = heights[:, None] * tf.constant(factors)
+    keypoints, scores = look(centers, heights)
+    columns = keypoints, scores, person_scores(keypoints, scores, size), heights
     best = tf.argmax(columns[2], axis=1, output_type=tf.int32)
     keypoints, scores, sureness, heights = (tf.gather(c, best, batch_dims=1) for c in columns)
     looks = tf.range(tf.shape(best)[0]) * len(factors) + best
     return Seen(keypoints, scores, sureness, centers, heights, looks)
-
-
-def _between(look: Look, centers: Array, heights: Array, size: Array) -> tuple[Array, Array]:
-    """Center and height of each place between those of the poses in several sizes, nearest to the
-    surest's. The surest's own would jump where two are nearly as sure.
-    """
-    keypoints, scores, sureness, heights = _in_sizes(look, centers, heights, NEAR_IT, size)
-    weights = tf.nn.softmax(sureness / SURER, axis=1)
-    middles, _ = geometry.center_and_height(boxes_around(keypoints, scores))
-    height = tf.exp(tf.reduce_sum(weights * tf.math.log(heights), axis=1))
-    return tf.reduce_sum(weights[..., None] * middles, axis=1), height
 
 
 def _apart(seen: Seen, threshold: Array) -> Seen:

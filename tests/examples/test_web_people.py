@@ -8,7 +8,7 @@ import pytest
 from keras_cpm import PoseSpec
 from keras_cpm.inference import tracking
 from keras_cpm.models import person
-from keras_cpm.pose import codec, geometry, multiscale, search
+from keras_cpm.pose import codec, geometry, lattice, multiscale, search
 from tests.examples.test_web import mapped, needs_node
 
 # a network that sees people, each with parts and scores that fade in a wrong size
@@ -34,7 +34,8 @@ def test_the_numbers_are_ours():
     numbers = {name: value for name, value in found.items() if name.isupper()}
     followed = numbers.pop("FOLLOWED")
     assert (followed["SURE"], followed["ENOUGH"]) == (tracking.SURE, tracking.ENOUGH)
-    ours = {n: v for room in (person, search) for n, v in vars(room).items() if n in numbers}
+    rooms = (person, lattice, search)
+    ours = {n: v for room in rooms for n, v in vars(room).items() if n in numbers}
     assert len(numbers) == 16
     assert numbers == json.loads(json.dumps(ours))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_cpm import PoseSpec
-from keras_cpm.pose import search
+from keras_cpm.pose import lattice, search
 
 SIZE = (200, 300)
 # around the middle of a person of height 1
@@ -44,23 +44,43 @@ def everybody(look, found, threshold=0.4, most=9):
     return search.everybody(look, look, found, SIZE, threshold=threshold, most=most)
 
 
+def on_lattice(x, y, height):
+    centers, heights = lattice.nearest([[x, y]], [height], SIZE)
+    return centers[0].numpy(), float(heights[0])
+
+
 def test_a_person_is_looked_at_in_sizes_and_again_where_the_pose_is():
     look = Looks((100, 90, 60, 0.8))
-    seen = everybody(look, places((110, 95, 50)))
-    (_, first), (center, then), (_, near), (_, last) = look.asked
-    np.testing.assert_allclose(first, [[30, 40, 55, 75]], rtol=1e-5)
-    np.testing.assert_allclose(center, [[100, 90]], atol=1e-4)
-    np.testing.assert_allclose(then, 55 * np.float32([search.THEN]), rtol=1e-5)
-    np.testing.assert_allclose(near, 55 * 1.18 * np.float32([search.NEAR_IT]), rtol=1e-5)
+    seen = everybody(look, places((110, 95, 36)))
+    (start, first), (center, then), (_, last) = look.asked
+    near, tall = on_lattice(110, 95, 36)
+    np.testing.assert_allclose(start, [near], rtol=1e-5)
+    np.testing.assert_allclose(first, [tall * np.float32(search.FIRST)], rtol=1e-5)
+    # of these the tallest fits best
+    middle, tall = on_lattice(100, 90, tall * search.FIRST[3])
+    np.testing.assert_allclose(center, [middle], rtol=1e-5)
+    np.testing.assert_allclose(then, [tall * np.float32(search.THEN)], rtol=1e-5)
     np.testing.assert_allclose(seen.keypoints, [np.float32([100, 90]) + 60 * PARTS], atol=1e-4)
     assert float(seen.heights[0]) == float(last[0]) and seen.looks.numpy().tolist() == [0]
 
 
-@pytest.mark.parametrize("tall", [52, 57, 60, 66])
-def test_the_height_lies_between_those_that_are_tried(tall):
-    """Of a step of 18 % that a single one could be off, a third is left."""
-    seen = everybody(Looks((100, 90, tall, 0.8)), places((110, 95, 50)))
-    assert abs(np.log(float(seen.heights[0]) / tall)) < np.log(1.18) / 3
+@pytest.mark.parametrize("tall", [43, 52, 57, 60, 66, 80])
+def test_the_height_is_the_lattice_s_nearest(tall):
+    """From half the height or twice as much, too."""
+    for expected in (tall / 2, tall, 2 * tall):
+        seen = everybody(Looks((100, 90, tall, 0.8)), places((110, 95, expected)))
+        assert float(seen.heights[0]) == pytest.approx(on_lattice(100, 90, tall)[1])
+
+
+def test_where_one_looks_does_not_depend_on_small_differences_of_what_is_found():
+    asked = []
+    for found in ((110, 95, 50), (111, 94, 52), (108, 95.5, 47)):
+        look = Looks((100.3, 90.2, 60, 0.8))
+        everybody(look, places(found))
+        asked.append(look.asked[-1])
+    for centers, heights in asked:
+        np.testing.assert_allclose(centers, asked[0][0], rtol=1e-6)
+        np.testing.assert_allclose(heights, asked[0][1], rtol=1e-6)
 
 
 def test_many_finds_of_one_person_are_one_person():
