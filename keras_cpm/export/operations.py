@@ -11,8 +11,8 @@ from pathlib import Path
 # into towers of their own. None of them knows a file, a socket, a device or Python.
 _NAMES = """
 Abs Acos Acosh Add AddV2 All Any ApproximateEqual ArgMax ArgMin AsString Asin Asinh Assert
-AssignVariableOp Atan Atan2 Atanh AvgPool BatchMatMulV2 BatchMatMulV3 BatchToSpaceND BiasAdd
-Bincount Bitcast BitwiseAnd BitwiseOr BitwiseXor BroadcastArgs BroadcastTo Case Cast Ceil
+AssignVariableOp Atan Atan2 Atanh AvgPool BatchDatasetV2 BatchMatMulV2 BatchMatMulV3 BatchToSpaceND
+BiasAdd Bincount Bitcast BitwiseAnd BitwiseOr BitwiseXor BroadcastArgs BroadcastTo Case Cast Ceil
 ClipByValue Complex ComplexAbs ConcatV2 ConcatenateDataset Conj Const Conv2D Conv2DBackpropInput Cos
 Cosh CropAndResize Cross Cumprod Cumsum DatasetToSingleElement DecodeAndCropJpeg DecodeBmp DecodeGif
 DecodeImage DecodeJpeg DecodePaddedRaw DecodePng DecodeRaw DenseBincount DepthToSpace
@@ -24,20 +24,21 @@ IgnoreErrorsDataset Imag ImageProjectiveTransformV3 Invert InvertPermutation IsF
 L2Loss LRN LeakyRelu LeftShift Less LessEqual LinSpace Log Log1p LogSoftmax LogicalAnd LogicalNot
 LogicalOr LowerBound MapDataset MatMul MatrixBandPart MatrixDiagV3 Max MaxPool Maximum Mean Min
 Minimum MirrorPad Mod Mul Neg NoOp NonMaxSuppressionV3 NonMaxSuppressionWithOverlaps NotEqual OneHot
-OnesLike Pack Pad PadV2 PartitionedCall Placeholder PlaceholderWithDefault Pow Prod RFFT RFFT2D
-RaggedRange RaggedTensorFromVariant RaggedTensorToTensor RaggedTensorToVariant Range Rank
-ReadVariableOp Real RealDiv Reciprocal RegexFullMatch Relu Relu6 Reshape ResizeArea ResizeBicubic
-ResizeBilinear ResizeNearestNeighbor ReverseSequence ReverseV2 RightShift Rint Roll Round Rsqrt
-ScaleAndTranslate ScatterNd SegmentMax SegmentSum Select SelectV2 Selu Shape ShapeN Sigmoid Sign Sin
-Sinh Size Slice Softmax Softplus Softsign SpaceToBatchND SpaceToDepth Split SplitV Sqrt Square
-SquaredDifference Squeeze StatefulPartitionedCall StatelessCase StatelessIf StatelessWhile
-StaticRegexFullMatch StopGradient StridedSlice StringFormat StringJoin StringLength StringLower
-StringSplitV2 StringUpper Sub Substr Sum TakeDataset Tan Tanh TensorDataset TensorListConcatV2
-TensorListElementShape TensorListFromTensor TensorListGetItem TensorListLength TensorListPopBack
-TensorListPushBack TensorListReserve TensorListSetItem TensorListStack TensorScatterAdd
-TensorScatterMax TensorScatterMin TensorScatterUpdate Tile TopKV2 Transpose TruncateDiv TruncateMod
-Unique UniqueV2 Unpack UnsortedSegmentMax UnsortedSegmentMin UnsortedSegmentProd UnsortedSegmentSum
-UpperBound VarHandleOp VarIsInitializedOp Where While Xdivy Xlogy ZerosLike
+OnesLike Pack Pad PadV2 ParallelMapDatasetV2 PartitionedCall Placeholder PlaceholderWithDefault Pow
+Prod RFFT RFFT2D RaggedRange RaggedTensorFromVariant RaggedTensorToTensor RaggedTensorToVariant
+Range Rank ReadVariableOp Real RealDiv Reciprocal RegexFullMatch Relu Relu6 Reshape ResizeArea
+ResizeBicubic ResizeBilinear ResizeNearestNeighbor ReverseSequence ReverseV2 RightShift Rint Roll
+Round Rsqrt ScaleAndTranslate ScatterNd SegmentMax SegmentSum Select SelectV2 Selu Shape ShapeN
+Sigmoid Sign Sin Sinh Size Slice Softmax Softplus Softsign SpaceToBatchND SpaceToDepth Split SplitV
+Sqrt Square SquaredDifference Squeeze StatefulPartitionedCall StatelessCase StatelessIf
+StatelessWhile StaticRegexFullMatch StopGradient StridedSlice StringFormat StringJoin StringLength
+StringLower StringSplitV2 StringUpper Sub Substr Sum TakeDataset Tan Tanh TensorDataset
+TensorListConcatV2 TensorListElementShape TensorListFromTensor TensorListGetItem TensorListLength
+TensorListPopBack TensorListPushBack TensorListReserve TensorListSetItem TensorListStack
+TensorScatterAdd TensorScatterMax TensorScatterMin TensorScatterUpdate TensorSliceDataset Tile
+TopKV2 Transpose TruncateDiv TruncateMod Unique UniqueV2 Unpack UnsortedSegmentMax
+UnsortedSegmentMin UnsortedSegmentProd UnsortedSegmentSum UpperBound VarHandleOp VarIsInitializedOp
+Where While Xdivy Xlogy ZerosLike
 """
 KNOWN = frozenset(_NAMES.split())
 # What stores and restores weights, wherever it is told to.

@@ -14,6 +14,9 @@ from .artefact import MAX_ROWS
 UNREADABLE = "the image is empty, cut off, too large, or no JPEG, PNG, GIF or BMP"
 UNSOUND_BOX = "the box must be finite x0, y0, x1, y1 with x0 < x1 and y0 < y1"
 
+# photographs of a request that are opened at the same time: each takes memory
+_AT_ONCE = 8
+
 
 def of_saved_model(model, spec, person=None):
     """Name -> (function, input signature) of what `export_saved_model` documents.
@@ -44,10 +47,13 @@ def of_saved_model(model, spec, person=None):
         }
 
     def serving_default(image):
-        return in_image(*_rows(lambda row: _whole(row, spec), [_bounded(image)], spec))
+        return in_image(*_cut(_bounded(image), (), _whole(spec), spec))
 
     def from_boxes(image, box):
-        return in_image(*_rows(lambda row: _boxed(row, spec), [_bounded(image), box], spec))
+        with tf.control_dependencies([_check_pairs(image, box)]):
+            matrices, sound = _boxed(tf.identity(box), spec)
+        crops, matrices, error = _cut(_bounded(image), (matrices,), lambda _, one: one, spec)
+        return in_image(crops, matrices, tf.where(sound, error, UNSOUND_BOX))
 
     def from_crops(image):
         keypoints, scores = codec.decode(stages(_bounded(image))[-1], spec)
@@ -106,57 +112,62 @@ def _bounded(rows):
         return tf.identity(rows)
 
 
-def _rows(cut, columns, spec):
-    """Network boxes, their matrices and errors, of rows of which any may be bad."""
-    same = [
-        tf.debugging.assert_equal(
-            tf.shape(column)[0], tf.shape(columns[0])[0], message="every image needs one box"
-        )
-        for column in columns[1:]
-    ]
-    with tf.control_dependencies(same):
-        columns = [tf.identity(column) for column in columns]
-    size = [spec.box_size, spec.box_size, 3]
-    signature = (
-        tf.TensorSpec(size, tf.float32),
-        tf.TensorSpec([3, 3], tf.float32),
-        tf.TensorSpec([], tf.string),
+def _check_pairs(image, box):
+    return tf.debugging.assert_equal(
+        tf.shape(box)[0], tf.shape(image)[0], message="every image needs one box"
     )
-    return tf.map_fn(cut, columns, fn_output_signature=signature)
 
 
-def _whole(row, spec):
-    def matrix(size):
-        return geometry.network_from_size(size, spec)
-
-    return _cut(row[0], matrix, spec)
+def _whole(spec):
+    return lambda size: geometry.network_from_size(size, spec)
 
 
-def _boxed(row, spec):
-    data, box = row
-    sound = tf.reduce_all(tf.math.is_finite(box)) & tf.reduce_all(box[:2] < box[2:])
-    network_from_image = geometry.network_from_box(tf.where(sound, box, [0.0, 0.0, 1.0, 1.0]), spec)
-    # a box too thin or too wide for a float has a matrix without a way back
-    sound &= tf.reduce_all(tf.math.is_finite(geometry.invert(network_from_image)))
-    network_from_image = tf.where(sound, network_from_image, tf.eye(3))
-    crop, matrix, error = _cut(data, lambda _: network_from_image, spec)
-    return crop, matrix, tf.where(sound, error, UNSOUND_BOX)
+def _boxed(boxes, spec):
+    """(B, 3, 3) network_from_image of (B, 4) boxes, and (B,) whether they are any."""
+
+    def boxed(box):
+        sound = tf.reduce_all(tf.math.is_finite(box)) & tf.reduce_all(box[:2] < box[2:])
+        matrix = geometry.network_from_box(tf.where(sound, box, [0.0, 0.0, 1.0, 1.0]), spec)
+        # a box too thin or too wide for a float has a matrix without a way back
+        sound &= tf.reduce_all(tf.math.is_finite(geometry.invert(matrix)))
+        return tf.where(sound, matrix, tf.eye(3)), sound
+
+    signature = (tf.TensorSpec([3, 3], tf.float32), tf.TensorSpec([], tf.bool))
+    return tf.map_fn(boxed, boxes, fn_output_signature=signature)
 
 
-def _cut(data, matrix, spec):
-    """Encoded bytes -> (H, W, 3) network box, (3, 3) network_from_image and "" or what is wrong."""
+def _cut(data, given, matrix, spec):
+    """Network boxes of a request of which any row may be bad.
+
+    Args:
+        data: (B,) encoded bytes.
+        given: what else belongs to a row, tensors (B, ...).
+        matrix: function of a photograph's (height, width) and of its row's `given` to
+            network_from_image.
+        spec: `PoseSpec`.
+
+    Returns:
+        (B, H, W, 3) network boxes, (B, 3, 3) network_from_image, (B,) "" or what is wrong.
+    """
 
     @tf.autograph.experimental.do_not_convert
-    def cut(data):
+    def cut(row, data, *given):
         pixels, upright_from_stored = decode.read_image(data)
         size = geometry.upright_size(tf.shape(pixels)[:2], upright_from_stored)
-        network_from_image = matrix(size)
+        network_from_image = matrix(size, *given)
         crop = sampling.crop(pixels, upright_from_stored, network_from_image, spec)
-        return crop, network_from_image, tf.constant("")
+        return row, crop, network_from_image
 
+    count = tf.shape(data)[0]
     grey = tf.fill([spec.box_size, spec.box_size, 3], float(spec.pad_value))
-    failed = tf.data.Dataset.from_tensors((grey, tf.eye(3), UNREADABLE))
-    # the one operation that catches an error inside a graph is a data set's
-    rows = tf.data.Dataset.from_tensors(data).map(cut).ignore_errors()
-    crop, network_from_image, error = rows.concatenate(failed).take(1).get_single_element()
-    return crop, network_from_image, error
+    failed = tf.data.Dataset.from_tensors((count, grey, tf.eye(3)))
+    # the one operation that catches an error inside a graph is a data set's; one a request, because
+    # beginning a data set takes as long as decoding a photograph of a megapixel
+    rows = tf.data.Dataset.from_tensor_slices((tf.range(count), data, *given))
+    rows = rows.map(cut, num_parallel_calls=_AT_ONCE).ignore_errors().concatenate(failed)
+    row, crops, matrices = rows.batch(MAX_ROWS + 1).get_single_element()
+    last = tf.shape(row)[0] - 1
+    places = tf.fill([count + 1], last)
+    places = tf.tensor_scatter_nd_update(places, row[:, None], tf.range(last + 1))[:count]
+    error = tf.where(places == last, UNREADABLE, "")
+    return tf.gather(crops, places), tf.gather(matrices, places), error

@@ -79,6 +79,26 @@ def test_bad_images_cost_their_own_rows_alone(signatures, drawn_records):
         np.testing.assert_allclose(served["keypoints"][row], alone["keypoints"][same], atol=1e-3)
 
 
+def test_rows_stay_in_their_order(signatures):
+    """Of photographs that are opened side by side the small ones are done first."""
+    rng, serve = np.random.default_rng(0), signatures["serving_default"]
+    sizes = [(900, 700), (30, 40), (600, 500), (20, 60), (300, 300)] * 2
+    images = [rng.integers(0, 256, (*size, 3), np.uint8) for size in sizes]
+    data = [tf.io.encode_png(image) for image in images]
+    data[3:3] = [b"junk"]
+    together = serve(image=tf.stack(data))
+    assert [error != b"" for error in together["error"].numpy()] == [i == 3 for i in range(11)]
+    for row, one in enumerate(data):
+        alone = serve(image=tf.stack([one]))["keypoints"][0]
+        np.testing.assert_allclose(together["keypoints"][row], alone, atol=1e-3)
+
+
+def test_a_request_without_a_photograph_has_only_errors(signatures):
+    served = signatures["serving_default"](image=tf.constant(["", "junk"]))
+    assert served["error"].numpy().tolist() == [UNREADABLE.encode()] * 2
+    assert np.isnan(served["keypoints"]).all()
+
+
 UNSOUND = [
     [50, 60, 10, 20],
     [5, 5, 5, 50],
