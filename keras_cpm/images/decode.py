@@ -9,6 +9,7 @@ import os
 import stat
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from ..pose import geometry
@@ -222,9 +223,10 @@ def open_image(source):
 def upright_array(source):
     """(H, W, 3) uint8 RGB, turned upright: what drawings are made on. See `open_image`."""
     pixels, upright_from_stored = open_image(source)
-    size = geometry.upright_size(tf.shape(pixels)[:2], upright_from_stored)
-    upright = sampling.warp(pixels, upright_from_stored, size, fill=0)
-    return tf.cast(tf.round(upright), tf.uint8).numpy()
+    if not np.array_equal(upright_from_stored, np.eye(3)):
+        size = geometry.upright_size(tf.shape(pixels)[:2], upright_from_stored)
+        pixels = sampling.warp(pixels, upright_from_stored, size, fill=0)
+    return pixels.numpy() if pixels.dtype == tf.uint8 else np.rint(pixels).astype(np.uint8)
 
 
 def _kind(data):

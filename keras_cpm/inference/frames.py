@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import cv2
-import numpy as np
 
 from ..images import marks
 from ..pose import output
@@ -125,7 +124,7 @@ def _frames_of(capture, is_camera):
             if not seconds > last:
                 seconds = last + 1 / rate if last >= 0 else 0.0
             last = seconds
-            yield seconds, np.ascontiguousarray(frame[..., ::-1])
+            yield seconds, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
     finally:
         capture.release()
 
@@ -199,7 +198,7 @@ class Writer:
             self._file = cv2.VideoWriter(str(self._partial), code, self.rate, size)
             if not self._file.isOpened():
                 raise ValueError(f"OpenCV cannot write a video at {self.path}; try a name in .avi.")
-        self._file.write(np.ascontiguousarray(frame[..., ::-1]))
+        self._file.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
         self.count += 1
 
     def close(self):
@@ -250,7 +249,7 @@ def show_in_window(frame):
             "--csv."
         )
     try:
-        cv2.imshow("keras_cpm", np.ascontiguousarray(frame[..., ::-1]))
+        cv2.imshow("keras_cpm", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
         return cv2.waitKey(1) == 27
     except cv2.error:
         raise RuntimeError(

@@ -130,7 +130,7 @@ def write_ids(image, ids, boxes):
 
 def _draw_figure(image, keypoints, visible, skeleton, sure):
     """`draw_keypoints`, with (P,) 0..1 how sure each is."""
-    before, image = copy_rgb(image), copy_rgb(image)
+    before, image = np.asarray(image), copy_rgb(image)
     points, visible = np.asarray(keypoints, np.float64), np.asarray(visible)
     if points.shape != (skeleton.num_parts, 2) or visible.shape != (skeleton.num_parts,):
         raise ValueError(
