@@ -18,11 +18,12 @@ ROOMS = (
 # package -> modules or whole rooms that may import it
 HEAVY = {
     "cv2": (
-        *("images.transcode", "inference.frames", "visualization", "data.synthetic.draw"),
+        *("images.transcode", "images.opencv", "images.resampling", "inference.frames"),
+        *("visualization", "data.synthetic.draw"),
         *("paper.hand_features", "paper.context_features", "paper.pose_machine"),
     ),
     "scipy": ("data.formats.matlab", "data.placement", "inference.crowd"),
-    "h5py": ("data.formats.matlab",),
+    "h5py": ("data.formats.matlab", "models.litert"),
     "sleap_io": ("data.formats.sleap",),
     "yaml": ("data.formats.yolo",),
     "click": ("cli",),
@@ -34,7 +35,8 @@ HEAVY = {
     "mlflow": ("training.trackers",),
     "faster_coco_eval": ("evaluation.coco",),
     "huggingface_hub": ("models.hub",),
-    "ai_edge_litert": ("export.litert",),
+    "ai_edge_litert": ("export.litert", "models.litert"),
+    "flatbuffers": ("models.litert",),
     "ai_edge_quantizer": ("export.quantize",),
     "onnxruntime": ("export.onnx_runtime", "export.onnx_file"),
     "tf2onnx": ("export.onnx_file",),

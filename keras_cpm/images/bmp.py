@@ -6,8 +6,8 @@ TensorFlow's own decoder takes the numbers of indexed files for grey and refuses
 import functools
 
 import numpy as np
-import tensorflow as tf
 
+from ..pose.arithmetic import tf
 from . import fields
 
 UNREAD = "it is a BMP file that is compressed or of unusual bits; convert it to PNG"

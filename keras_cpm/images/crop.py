@@ -8,9 +8,9 @@ smallest size that is still as fine as the box, and its one resample is compiled
 import functools
 
 import numpy as np
-import tensorflow as tf
 
 from ..pose import geometry
+from ..pose.arithmetic import tf
 from . import decode, sampling
 
 # A window starts at multiples of it: the largest block that JPEG files decode in one go, and the
@@ -46,7 +46,7 @@ def cut_box(image, network_from_image, spec):
     """
     pixels, upright_from_stored = decode.open_image(image)
     box = sampling.crop(pixels, upright_from_stored, np.float32(network_from_image), spec)
-    return np.rint(box.numpy()).astype(np.uint8)
+    return np.rint(box).astype(np.uint8)
 
 
 def read_box(data, network_from_image, spec):

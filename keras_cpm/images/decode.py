@@ -10,9 +10,9 @@ import stat
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from ..pose import geometry
+from ..pose.arithmetic import by_tensorflow, is_by_numpy, tf, traced
 from . import (
     arrays,
     bmp,
@@ -21,6 +21,7 @@ from . import (
     gif,
     jpeg,
     limits,
+    opencv,
     orientation,
     sampling,
     shards,
@@ -37,7 +38,7 @@ _FIRST_BYTES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM")
 
 
 # nothing in it is Python's control flow
-@tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
+@traced(input_signature=lambda: [tf.TensorSpec([], tf.string)], autograph=False)
 def read_image(data):
     """Decodes JPEG, PNG, GIF (first frame) or BMP.
 
@@ -66,7 +67,7 @@ def read_image(data):
 
 
 # nothing in it is Python's control flow
-@tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
+@traced(input_signature=lambda: [tf.TensorSpec([], tf.string)], autograph=False)
 def read_header(data):
     """What is known of an image before it is decoded.
 
@@ -92,7 +93,7 @@ def read_header(data):
         data = tf.identity(data)
     size = _of_kind(
         data,
-        lambda: tf.io.extract_jpeg_shape(data)[:2],
+        lambda: _jpeg_size(data),
         lambda: _png_size(data),
         lambda: gif.size(data),
         lambda: bmp.size(data),
@@ -215,9 +216,25 @@ def open_image(source):
     try:
         if formats.kind_of(data) in transcode.KINDS:
             return tf.constant(transcode.upright(data)), tf.eye(3)
-        return read_image(tf.constant(data))
+        return _read(data)
     except (transcode.Unread, tf.errors.InvalidArgumentError) as error:
         raise ValueError(f"{name} cannot be decoded: {_reason(data, error)}.") from None
+
+
+def _read(data):
+    """`read_image` of bytes, by NumPy and OpenCV where they are asked for and read the same."""
+    if is_by_numpy() and opencv.is_plain(data):
+        data, size, turn = read_header(data)
+        pixels = opencv.decode(data)
+        if pixels is not None:
+            return pixels, geometry.upright_from_stored(turn, size)
+    with by_tensorflow() as tensorflow:
+        pixels, upright_from_stored = read_image(tensorflow.constant(data))
+    return (
+        (pixels.numpy(), upright_from_stored.numpy())
+        if is_by_numpy()
+        else (pixels, upright_from_stored)
+    )
 
 
 def upright_array(source):
@@ -226,7 +243,7 @@ def upright_array(source):
     if not np.array_equal(upright_from_stored, np.eye(3)):
         size = geometry.upright_size(tf.shape(pixels)[:2], upright_from_stored)
         pixels = sampling.warp(pixels, upright_from_stored, size, fill=0)
-    return pixels.numpy() if pixels.dtype == tf.uint8 else np.rint(pixels).astype(np.uint8)
+    return np.asarray(tf.cast(tf.round(pixels), tf.uint8) if pixels.dtype != tf.uint8 else pixels)
 
 
 def _kind(data):
@@ -257,6 +274,12 @@ def _refuse_pixels(size):
         tf.debugging.assert_positive(pixels, message="no pixels"),
         tf.debugging.assert_less_equal(pixels, limit, message=limits.PIXELS),
     ]
+
+
+def _jpeg_size(data):
+    if is_by_numpy():
+        return np.int32(opencv.jpeg_frame(data)[:2])
+    return tf.io.extract_jpeg_shape(data)[:2]
 
 
 def _png_size(data):

@@ -1,6 +1,6 @@
 """Numbers among the bytes of a file, as TensorFlow operations: what headers are read with."""
 
-import tensorflow as tf
+from ..pose.arithmetic import tf, traced
 
 
 def apart(function):
@@ -8,9 +8,9 @@ def apart(function):
 
     The operations of a branch that is not taken are passed over one by one; these are a single one.
     """
-    return tf.function(
+    return traced(
         function,
-        input_signature=[tf.TensorSpec([], tf.string)],
+        input_signature=lambda: [tf.TensorSpec([], tf.string)],
         autograph=False,
         experimental_attributes={"_noinline": True},
     )

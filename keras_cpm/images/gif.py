@@ -5,8 +5,7 @@ knows nothing of the place of a frame on its screen, and paints what is transpar
 given a file of one frame that fills its screen.
 """
 
-import tensorflow as tf
-
+from ..pose.arithmetic import tf
 from . import fields, limits
 
 _EXTENSION, _CONTROL, _FRAME = 0x21, 0xF9, 0x2C

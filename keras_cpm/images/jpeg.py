@@ -1,7 +1,6 @@
 """The segments of a JPEG file: where its EXIF block is, and how often the picture is gone over."""
 
-import tensorflow as tf
-
+from ..pose.arithmetic import tf
 from . import fields, limits
 
 _SCAN = b"\xff\xda"

@@ -1,7 +1,6 @@
 """The orientation that EXIF asks for, found in the bytes of JPEG and PNG files as by Pillow."""
 
-import tensorflow as tf
-
+from ..pose.arithmetic import tf
 from . import fields, jpeg, limits
 
 _EXIF, _PNG_EXIF, _PNG_END = b"Exif\0\0", list(b"eXIf"), list(b"IEND")

@@ -12,9 +12,9 @@ Kernels
 Sizes are (height, width), positions those of `geometry`: (0, 0) is the centre of the first pixel.
 """
 
-import tensorflow as tf
-
 from ..pose import geometry
+from ..pose.arithmetic import is_by_numpy, tf, traced
+from . import resampling
 
 # Pixel counts from here on are rounded up to powers of two, so that few shapes are compiled.
 _FEWEST_PIXELS = 1 << 16
@@ -46,6 +46,9 @@ def warp(image, target_from_source, size, *, fill):
     image = tf.cast(image, tf.float32)
     matrix = tf.cast(target_from_source, tf.float32)
     image, target_from_source = _halve_until_sampling_is_dense(image, matrix)
+    if is_by_numpy():
+        source_from_target = geometry.invert(target_from_source)
+        return resampling.bilinear(image, source_from_target, size, fill)
     source_from_target = tf.reshape(geometry.invert(target_from_source), [9])
     warped = tf.raw_ops.ImageProjectiveTransformV3(
         images=image[None],
@@ -146,19 +149,26 @@ def at_side(pixels, upright_from_stored, side):
     """
     size = tf.cast(tf.shape(pixels)[:2], tf.float32)
     factor = side / tf.reduce_max(size)
-    resized = tf.raw_ops.ScaleAndTranslate(
+    # no pixel's centre may lie outside, where the operation sees nothing
+    resized_size = tf.maximum(1, tf.cast(tf.floor(factor * size + 0.5), tf.int32))
+    # and a side of less than a pixel is one
+    resized = _resized(pixels, resized_size, tf.maximum(factor, 1 / size))
+    stored_from_resized = geometry.resize_matrix(1 / factor)
+    upright_from_resized = geometry.compose(upright_from_stored, stored_from_resized)
+    return tf.clip_by_value(resized, 0.0, 255.0), upright_from_resized
+
+
+def _resized(pixels, size, scale):
+    if is_by_numpy():
+        return resampling.cubic(pixels, size, scale)
+    return tf.raw_ops.ScaleAndTranslate(
         images=tf.convert_to_tensor(pixels)[None],
-        # no pixel's centre may lie outside, where the operation sees nothing
-        size=tf.maximum(1, tf.cast(tf.floor(factor * size + 0.5), tf.int32)),
-        # and a side of less than a pixel is one
-        scale=tf.maximum(factor, 1 / size),
+        size=size,
+        scale=scale,
         translation=[0.0, 0.0],
         kernel_type="keyscubic",
         antialias=True,
     )[0]
-    stored_from_resized = geometry.resize_matrix(1 / factor)
-    upright_from_resized = geometry.compose(upright_from_stored, stored_from_resized)
-    return tf.clip_by_value(resized, 0.0, 255.0), upright_from_resized
 
 
 def crop(pixels, upright_from_stored, network_from_image, spec):
@@ -212,8 +222,13 @@ def num_halvings(target_from_source, size):
 
 
 def _halve_until_sampling_is_dense(image, target_from_source):
-    shape = tf.TensorShape([None, None, image.shape[-1]])
     count = num_halvings(target_from_source, tf.shape(image)[:2])
+    if is_by_numpy():
+        source_from_halved = geometry.resize_matrix(2.0**count)
+        return resampling.halved(image, count), geometry.compose(
+            target_from_source, source_from_halved
+        )
+    shape = tf.TensorShape([None, None, image.shape[-1]])
 
     def halve(left, image):
         # "SAME" averages what there is at an odd border
@@ -239,7 +254,7 @@ def _sample(image, target_from_source, size, fill):
     return _sample_flat(flat, shape[0], shape[1], source_from_target, float(fill), size)
 
 
-@tf.function(jit_compile=True, autograph=False)
+@traced(jit_compile=True, autograph=False)
 def _sample_flat(flat, height, width, source_from_target, fill, size):
     """Bilinear sampling of (N, C) pixels, of which the first `height` x `width` count.
 

@@ -6,8 +6,8 @@ So the training reads them, too. A SavedModel has no Python in it, and refuses t
 import struct
 
 import numpy as np
-import tensorflow as tf
 
+from ..pose.arithmetic import tf
 from . import formats, limits
 
 _WIDTH, _HEIGHT, _BITS, _COLORS, _SAMPLES, _PLANES = 256, 257, 258, 262, 277, 284

@@ -7,10 +7,8 @@ inside tf.data and is TensorFlow; everything on beliefs is `keras.ops`, for any 
 
 import math
 
-import keras
-import tensorflow as tf
-
 from . import geometry
+from .arithmetic import ops, tf
 from .skeleton import Skeleton
 from .spec import Array, PoseSpec
 
@@ -139,7 +137,6 @@ def decode(beliefs: Array, spec: PoseSpec, *, refine: str = "log") -> tuple[Arra
         raise ValueError(
             f"`refine` must be one of {list(REFINEMENTS)}. Received: refine={refine!r}"
         )
-    ops = keras.ops
     parts = ops.transpose(ops.cast(beliefs, "float32")[..., : spec.num_parts], (0, 3, 1, 2))
     height, width = parts.shape[2], parts.shape[3]
     flat = ops.reshape(parts, (-1, spec.num_parts, height * width))
@@ -188,7 +185,6 @@ def neighbourhood(parts: Array, row: Array, column: Array) -> Array:
     """(B, P, h, w) -> (B, P, 3, 3) around each peak; mirrored at the border, so that it pulls
     nowhere.
     """
-    ops = keras.ops
     maps, height, width = ops.shape(parts)[1:]
 
     def mirrored(index: Array, length: Array) -> Array:
@@ -203,14 +199,14 @@ def neighbourhood(parts: Array, row: Array, column: Array) -> Array:
 
 
 def _refine_none(patch: Array) -> Array:
-    return keras.ops.zeros_like(patch[..., 0, :2])
+    return ops.zeros_like(patch[..., 0, :2])
 
 
 def _refine_quarter(patch: Array) -> Array:
-    return 0.25 * keras.ops.stack(
+    return 0.25 * ops.stack(
         [
-            keras.ops.sign(patch[..., 1, 2] - patch[..., 1, 0]),
-            keras.ops.sign(patch[..., 2, 1] - patch[..., 0, 1]),
+            ops.sign(patch[..., 1, 2] - patch[..., 1, 0]),
+            ops.sign(patch[..., 2, 1] - patch[..., 0, 1]),
         ],
         axis=-1,
     )
@@ -218,9 +214,9 @@ def _refine_quarter(patch: Array) -> Array:
 
 def _refine_log(patch: Array) -> Array:
     # Real beliefs go below zero. Targets hold nothing under PEAK_CUT, so what lies there is noise.
-    logs = keras.ops.log(keras.ops.maximum(patch, PEAK_CUT))
+    logs = ops.log(ops.maximum(patch, PEAK_CUT))
     middle = logs[..., 1, 1]
-    return keras.ops.stack(
+    return ops.stack(
         [
             _parabola_top(logs[..., 1, 0], middle, logs[..., 1, 2]),
             _parabola_top(logs[..., 0, 1], middle, logs[..., 2, 1]),
@@ -232,8 +228,8 @@ def _refine_log(patch: Array) -> Array:
 def _parabola_top(before: Array, middle: Array, after: Array) -> Array:
     curvature = before - 2 * middle + after
     peaked = curvature < -1e-6
-    top = 0.5 * (before - after) / keras.ops.where(peaked, curvature, -1.0)
-    return keras.ops.where(peaked, keras.ops.clip(top, -0.5, 0.5), 0.0)
+    top = 0.5 * (before - after) / ops.where(peaked, curvature, -1.0)
+    return ops.where(peaked, ops.clip(top, -0.5, 0.5), 0.0)
 
 
 # Each takes (B, P, 3, 3) beliefs around the highest cell and returns (B, P, 2) an offset (x, y) in
@@ -256,7 +252,7 @@ def swap_left_right(array: Array, skeleton: Skeleton, axis: int) -> Array:
     permutation = list(skeleton.flip_permutation)
     permutation += range(len(permutation), array.shape[axis])
     # inside tf.data tensors are TensorFlow's, whatever backend trains
-    take = tf.gather if tf.is_tensor(array) else keras.ops.take
+    take = tf.gather if tf.is_tensor(array) else ops.take
     return take(array, permutation, axis=axis)
 
 
@@ -264,4 +260,4 @@ def mirror(beliefs: Array, spec: PoseSpec) -> Array:
     """(B, h, w, C) beliefs of the mirrored box -> beliefs of the box: columns turned, sides
     swapped.
     """
-    return swap_left_right(keras.ops.flip(beliefs, axis=2), spec.skeleton, axis=-1)
+    return swap_left_right(ops.flip(beliefs, axis=2), spec.skeleton, axis=-1)

@@ -23,13 +23,13 @@ Matrices are (3, 3), named by frames, right to left; a product is legal when the
     belief_from_image = compose(belief_from_network, network_from_image)
 
 Everything is TensorFlow operations, so the same function runs eagerly, in tf.data and in a
-SavedModel. Small products are written out: matrix units, and the matrix kernels of some versions of
-TensorFlow, round coordinates or worse.
+SavedModel, and by NumPy where `arithmetic` says so. Small products are written out: matrix units,
+and the matrix kernels of some versions of TensorFlow, round coordinates or worse.
 """
 
 import numpy as np
-import tensorflow as tf
 
+from .arithmetic import tf
 from .spec import Array, PoseSpec
 
 # run_benchmark.m: LSP has no person scale at test time, the image's height stands in for it: it
@@ -268,7 +268,7 @@ def apply(matrix: Array, points: Array) -> Array:
         float32, shaped like `points`.
     """
     matrix, points = tf.cast(matrix, tf.float32), tf.cast(points, tf.float32)
-    samples = [tf.shape(matrix)[0]] if matrix.shape.rank == 3 else []
+    samples = [tf.shape(matrix)[0]] if len(matrix.shape) == 3 else []
     flat = tf.reshape(points, [*samples, -1, 1, 2])
     moved = tf.reduce_sum(matrix[..., None, :2, :2] * flat, axis=-1) + matrix[..., None, :2, 2]
     return tf.reshape(moved, tf.shape(points))

@@ -8,9 +8,8 @@ import itertools
 import math
 from collections.abc import Sequence
 
-import tensorflow as tf
-
 from . import codec, geometry
+from .arithmetic import tf, traced
 from .spec import Array, PoseSpec
 
 _STRIPS = 8
@@ -190,7 +189,7 @@ def _float32(arrays: Sequence[Array]) -> list[Array]:
 # Traced functions take numbers of a spec, because TensorFlow traces numbers once and objects again.
 
 
-@tf.function(reduce_retracing=True, autograph=False)
+@traced(reduce_retracing=True, autograph=False)
 def _merge(
     beliefs_by_zoom: Sequence[Array],
     zooms: Sequence[Array],
@@ -215,7 +214,7 @@ def _merge(
     return merged / len(zooms)
 
 
-@tf.function(reduce_retracing=True, autograph=False)
+@traced(reduce_retracing=True, autograph=False)
 def _highest_pixels(
     beliefs_by_zoom: Sequence[Array], columns: Array, rows: Array, refine: str
 ) -> tuple[Array, Array]:
@@ -250,7 +249,7 @@ def _extent(seen_by_zoom: Array) -> tuple[int, int] | None:
     return int(shown[0]), int(shown[-1]) + 1
 
 
-@tf.function(reduce_retracing=True, autograph=False)
+@traced(reduce_retracing=True, autograph=False)
 def _pixel_axes(
     network_from_image_by_zoom: Sequence[Array], size: Array, box_size: int, stride: int
 ) -> list[list[Array]]:

@@ -16,9 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import tensorflow as tf
-
 from . import geometry, lattice, multiscale
+from .arithmetic import tf
 from .spec import Array, PoseSpec
 
 # longest side, in pixels, of a photograph in which people are looked for: whoever is an eighth of

@@ -137,7 +137,8 @@ def _network_from_belief(spec):
 def _overlay(image, belief, image_from_belief):
     """(h, w) beliefs over an image: dimmed where they are low, covered where they are high."""
     belief = np.clip(np.asarray(belief, np.float32), 0, 1)
-    heat = sampling.warp(belief[..., None], image_from_belief, image.shape[:2], fill=0).numpy()
+    warped = sampling.warp(belief[..., None], image_from_belief, image.shape[:2], fill=0)
+    heat = np.asarray(warped)
     share = 0.85 * heat**0.7
     return _to_uint8((1 - share) * 0.7 * image + share * shade(heat[..., 0], cv2.COLORMAP_INFERNO))
 

@@ -78,7 +78,7 @@ def draw_predictions(predictor, records, path):
 def peak_in_box(pose, part, stage):
     """(2,) where a part was found at a stage, network frame."""
     point = pose.stage_keypoints[stage - 1][pose.parts.index(part)]
-    return geometry.apply(np.float32(pose.network_from_image), point).numpy()
+    return np.asarray(geometry.apply(np.float32(pose.network_from_image), point))
 
 
 def draw_explained(crop, pose, part, heats):
@@ -125,9 +125,11 @@ def _enlarged(image, poses):
     moved = [
         dataclasses.replace(
             pose,
-            keypoints=geometry.apply(larger_from_image, pose.keypoints).numpy(),
-            network_from_image=geometry.compose(pose.network_from_image, image_from_larger).numpy(),
+            keypoints=np.asarray(geometry.apply(larger_from_image, pose.keypoints)),
+            network_from_image=np.asarray(
+                geometry.compose(pose.network_from_image, image_from_larger)
+            ),
         )
         for pose in poses
     ]
-    return np.rint(larger.numpy()).astype(np.uint8), moved
+    return np.rint(larger).astype(np.uint8), moved
