@@ -5,23 +5,17 @@ from __future__ import annotations
 import json
 from importlib import resources
 from pathlib import Path
-from typing import Any
-
-import keras
+from typing import TYPE_CHECKING, Any
 
 from ..pose import output, schema
 from ..pose.spec import PoseSpec
-from . import (
-    hub,
-    layers,  # noqa: F401 bundles hold layers of ours
-    model_file,
-)
-from .backbones import BACKBONES
-from .cpm import MOST_STAGES, MOST_WIDTH
+from . import hub, model_file
 from .forward import check_form
-from .fourier.layer import CONVOLUTIONS, fast_copy, plain_copy
 from .person import PERSON1
-from .stages import STAGE_BLOCKS
+
+# Keras is imported where it is needed: who asks where a bundle is does not wait for it
+if TYPE_CHECKING:
+    import keras
 
 MODEL_FILE, SPEC_FILE = "model.keras", "spec.json"
 # arguments of `build_cpm`, for those who start from the bundle
@@ -30,18 +24,6 @@ NETWORK_FILE = "network.json"
 CARD_FILE = "README.md"
 # all that is taken from the hub
 FILES = (MODEL_FILE, SPEC_FILE, NETWORK_FILE, CARD_FILE)
-_NETWORK = {
-    "stages": schema.whole(1, MOST_STAGES),
-    "backbone": schema.one_of(BACKBONES),
-    "stage_block": schema.one_of(STAGE_BLOCKS),
-    "width": schema.whole(4, MOST_WIDTH),
-    "center_map": schema.FLAG,
-    "share_context": schema.FLAG,
-    "dropout": schema.number(0, 1),
-    "input_size": schema.one_of((None, "any")),
-    "convolution": schema.one_of(CONVOLUTIONS),
-    "name": schema.TEXT,
-}
 
 
 def save_bundle(
@@ -72,10 +54,12 @@ def save_bundle(
         >>> keras_cpm.load(folder)[1] == spec
         True
     """
+    from .fourier.layer import plain_copy
+
     check_model(model, spec)
     check_layers(model)
     if network is not None:
-        schema.check(network, _NETWORK, optional=_NETWORK)
+        _check_network(network)
     directory = Path(directory)
     # Keras' own layers without compile state: users load neither what `fit` needs nor our layers
     plain = plain_copy(model)
@@ -116,8 +100,11 @@ def load(
         >>> spec.box_size
         64
     """
-    directory = _complete(bundle_directory(name_or_directory))
-    spec = PoseSpec.load(directory / SPEC_FILE)
+    # bundles hold layers of ours
+    from . import layers  # noqa: F401
+    from .fourier.layer import fast_copy
+
+    directory, spec = opened(name_or_directory)
     model = model_file.load(directory / MODEL_FILE)
     try:
         check_model(model, spec)
@@ -142,26 +129,26 @@ def describe(name_or_directory):
         >>> spec.skeleton.name, network["stages"]
         ('cpm14', 3)
     """
-    directory = _complete(bundle_directory(name_or_directory))
-    spec, path = PoseSpec.load(directory / SPEC_FILE), directory / NETWORK_FILE
+    directory, spec = opened(name_or_directory)
+    path = directory / NETWORK_FILE
     if not path.is_file():
         return spec, None
     try:
-        network = schema.parse(path.read_text("utf-8"))
-        return spec, schema.check(network, _NETWORK, optional=_NETWORK)
+        return spec, _check_network(schema.parse(path.read_text("utf-8")))
     except ValueError as error:
         raise ValueError(f"{path} is damaged; copy it again. {error}") from None
 
 
-def _complete(directory):
-    """The folder of a bundle, where it has what makes one."""
+def opened(name_or_directory):
+    """The folder of a bundle, where it has what makes one, and its `PoseSpec`; see `load`."""
+    directory = bundle_directory(name_or_directory)
     for name in (SPEC_FILE, MODEL_FILE):
         if not (directory / name).is_file():
             raise FileNotFoundError(
                 f"The folder {directory} has no {name}, so it is no bundle; "
                 "`keras_cpm.save_bundle` and `keras-cpm train` write complete ones."
             )
-    return directory
+    return directory, PoseSpec.load(directory / SPEC_FILE)
 
 
 def bundle_directory(name_or_directory):
@@ -215,12 +202,36 @@ def _shipped_kinds():
     return [(name, specs[name].skeleton.parts == PERSON1.parts) for name in sorted(specs)]
 
 
+def _check_network(network):
+    """The arguments of `build_cpm`, if a model has them."""
+    from .backbones import BACKBONES
+    from .cpm import MOST_STAGES, MOST_WIDTH
+    from .fourier.layer import CONVOLUTIONS
+    from .stages import STAGE_BLOCKS
+
+    known = {
+        "stages": schema.whole(1, MOST_STAGES),
+        "backbone": schema.one_of(BACKBONES),
+        "stage_block": schema.one_of(STAGE_BLOCKS),
+        "width": schema.whole(4, MOST_WIDTH),
+        "center_map": schema.FLAG,
+        "share_context": schema.FLAG,
+        "dropout": schema.number(0, 1),
+        "input_size": schema.one_of((None, "any")),
+        "convolution": schema.one_of(CONVOLUTIONS),
+        "name": schema.TEXT,
+    }
+    return schema.check(network, known, optional=known)
+
+
 def check_layers(model):
     """Refuses layers that a file can hold, but no other process make again, such as `Lambda`.
 
     Raises:
         ValueError: naming the layer.
     """
+    import keras
+
     for layer in model.layers:
         try:
             config = keras.saving.serialize_keras_object(layer)

@@ -4,9 +4,9 @@ several stages or of one.
 
 import functools
 
-import keras
 import numpy as np
-from keras import ops
+
+from ..pose import codec
 
 
 def check_form(model):
@@ -73,6 +73,8 @@ def at_box_size(model, spec):
     """
     if all(None not in x.shape[1:] for x in model.inputs):
         return model
+    import keras
+
     side = spec.box_size
     inputs = [keras.Input((side, side, x.shape[-1]), name=x.name) for x in model.inputs]
     plain = keras.Model(model.inputs, model.outputs, name=model.name)
@@ -98,9 +100,7 @@ def centered_map(spec):
         >>> centered_map(PoseSpec(box_size=64)).shape
         (1, 64, 64, 1)
     """
-    from ..pose import codec  # asks for TensorFlow
-
-    return codec.encode_center([spec.center] * 2, spec).numpy()[None]
+    return np.asarray(codec.encode_center([spec.center] * 2, spec))[None]
 
 
 def stages_of(outputs):
@@ -156,6 +156,8 @@ class StageBeliefs:
         """(B, H, W, 1), array or tensor as the boxes: Keras takes no mixture."""
         if isinstance(boxes, np.ndarray):
             return np.repeat(self._center_map, len(boxes), axis=0)
+        from keras import ops
+
         return ops.broadcast_to(
             self._center_map, (ops.shape(boxes)[0], *self._center_map.shape[1:])
         )

@@ -7,7 +7,6 @@ is what it would believe: how large the layers are, and that they are a model.
 import math
 import zipfile
 
-import keras
 import numpy as np
 
 from ..pose import schema
@@ -44,10 +43,10 @@ def load(path):
         >>> model_file.load(path).output_names
         ['stage1', 'stage2']
     """
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path} is cut off or no Keras file; copy it again.")
+    import keras  # what only looks into a file does without it
+
+    look_into(path)
     try:
-        _look_into(path)
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except MemoryError:
         raise
@@ -63,17 +62,51 @@ def load(path):
 
 def check_finite(model, path):
     """Refuses weights that are no numbers, whose beliefs would be none."""
+    import keras
+
     for weight in model.weights:
-        value = keras.ops.convert_to_numpy(weight)
+        check_numbers([keras.ops.convert_to_numpy(weight)], path, weight.path)
+
+
+def check_numbers(arrays, path, name):
+    """`check_finite` of the arrays of one layer."""
+    for value in arrays:
         if np.issubdtype(value.dtype, np.integer) or np.isfinite(value).all():
             continue
         raise ValueError(
-            f"{path} holds weights that are NaN or infinite, in {weight.path}; train again with a "
+            f"{path} holds weights that are NaN or infinite, in {name}; train again with a "
             "lower `learning_rate`, or copy it again."
         )
 
 
-def _look_into(path):
+def look_into(path):
+    """What a file says of its model, where Keras may believe it.
+
+    Returns:
+        dict, the content of its `CONFIG`.
+
+    Raises:
+        ValueError: see `load`.
+
+    Example:
+        >>> from keras_cpm.models import bundle, model_file
+        >>> path = bundle.bundle_directory("cpm-light") / bundle.MODEL_FILE
+        >>> model_file.look_into(path)["class_name"]
+        'Functional'
+    """
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path} is cut off or no Keras file; copy it again.")
+    try:
+        return _checked_config(path)
+    except MemoryError:
+        raise
+    # a zip may be damaged anywhere
+    except Exception as error:
+        reason = (str(error) or repr(error)).splitlines()[0]
+        raise ValueError(f"{path} cannot be loaded: {reason:.500}") from error
+
+
+def _checked_config(path):
     with zipfile.ZipFile(path) as file:
         members = {info.filename: info for info in file.infolist()}
         for name in (CONFIG, WEIGHTS):
@@ -98,6 +131,7 @@ def _look_into(path):
     held = members[WEIGHTS].file_size
     if asked > held:
         raise ValueError(f"its layers ask for {asked:g} weights, its {WEIGHTS} has {held} bytes")
+    return config
 
 
 def _layers(config):

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from ..pose.skeleton import CPM14, FLIC9
 from ..pose.spec import PoseSpec
-from .cpm import build_cpm
 from .person import PERSON1
 
 if TYPE_CHECKING:
@@ -130,6 +129,9 @@ def build_released(name: str, *, width: int = 128, input_size: str | None = None
     network = _known(name).network
     if input_size is not None:
         network = network | {"input_size": input_size}
+    # where only the spec is asked for, Keras stays out
+    from .cpm import build_cpm
+
     return build_cpm(spec=released_spec(name), width=width, name=name.replace("-", "_"), **network)
 
 
