@@ -84,25 +84,19 @@ def limits(*, person_threshold, max_people, **_):
     return THRESHOLD if person_threshold is None else person_threshold, max_people or MOST_PEOPLE
 
 
-def everybody(predictor, places, *, person_model, **options):
-    """A function from the path of a photograph and its pixels to a list of `FoundPerson`."""
+def everybody(predictor, places, find, **options):
+    """A function from the path of a photograph and its pixels to a list of `FoundPerson`.
+
+    Args:
+        predictor: `Predictor`.
+        places: of `read_places`, or `None` where people are found.
+        find: of `person_finder.finder_of`, to find them.
+    """
     from ..inference.people import find_poses, poses_at
 
     if places is not None:
         return lambda path, photograph: poses_at(photograph, predictor, places[path])
-    from ..inference.person_finder import load_finder
-
-    find = load_finder(person_model)
     threshold, most = limits(**options)
     return lambda path, photograph: find_poses(
         photograph, predictor, find, threshold=threshold, most=most
     )
-
-
-def finder(person_model):
-    """A function from an image to the places of its people."""
-    from ..inference.person_finder import find_people
-    from ..models import bundle
-
-    network, person_spec = bundle.load(person_model or bundle.default_person_bundle())
-    return lambda image: find_people(image, network, person_spec)

@@ -1,10 +1,13 @@
 """`keras-cpm predict` of a video or a camera: one person is followed, or everybody."""
 
+import functools
+
 import click
 
 from .console import echo, progress, write_json
+from .engines import opened
 from .outputs import writing
-from .people import finder, limits
+from .people import limits
 
 
 def check_video(images, *, box, center, height, part, people, names, draw, coco_path, **options):
@@ -21,14 +24,13 @@ def check_video(images, *, box, center, height, part, people, names, draw, coco_
         raise click.UsageError("--names needs --draw.")
 
 
-def predict_video(images, predictor, *, model, people, person_model, draw, json_path, **options):
+def predict_video(images, *, people, model, person_model, draw, json_path, **options):
     """Follows, draws and writes down.
 
     Args:
         images: path of the video, in a list; empty for a camera.
-        predictor: function that makes the `Predictor`.
     """
-    from ..inference import frames, person_finder, video
+    from ..inference import frames
 
     camera, outputs = options["camera"], (draw, json_path, options["csv_path"])
     show = None if camera is None else frames.show_in_window
@@ -40,16 +42,16 @@ def predict_video(images, predictor, *, model, people, person_model, draw, json_
     looks = {"draw": draw, "show": show, "progress": progress("following"), "kept": found}
     looks |= {name: options[name] for name in ("smooth", "names", "threshold")}
     try:
-        with writing(draw, written, failures):
+        # a model of one's own may know no people
+        finds = bool(people or person_model or not model)
+        with (
+            writing(draw, written, failures),
+            opened(model, person_model, finds=finds, many=True, **options) as networks,
+        ):
             if people:
-                find = person_finder.load_finder(person_model)
                 threshold, most = limits(**options)
                 looks |= {"person_threshold": threshold, "most": most}
-                video.follow_poses(source, predictor(), find, **looks)
-            else:
-                # a model of one's own may know no people
-                find = finder(person_model) if person_model or not model else None
-                video.predict_video(source, predictor(), find=find, **looks)
+            _follow(source, networks, people, looks)
     finally:
         # also of a run that is interrupted
         if found:
@@ -57,6 +59,20 @@ def predict_video(images, predictor, *, model, people, person_model, draw, json_
             _write(source, found, written, failures, json_path, options["csv_path"])
     if failures:
         raise ValueError("\n".join(failures))
+
+
+def _follow(source, networks, people, looks):
+    from ..inference import person_finder, video
+
+    predictor, found = networks
+    if people:
+        video.follow_poses(source, predictor, person_finder.finder_of(*found), **looks)
+        return
+    find = None
+    if found:
+        network, spec = found
+        find = functools.partial(person_finder.find_people, model=network, spec=spec)
+    video.predict_video(source, predictor, find=find, **looks)
 
 
 def _summary(sightings, everybody):

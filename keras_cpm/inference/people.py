@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
 from ..images import decode, sampling
 from ..models.person import MOST_PEOPLE, THRESHOLD
 from ..pose import geometry, search
+from ..pose.arithmetic import tf
 from ..pose.pose import Pose
 from ..pose.spec import Array
 
@@ -54,7 +54,8 @@ class FoundPerson:
     @property
     def box(self) -> tuple[float, float, float, float]:
         """x0, y0, x1, y1 around the sure parts, image frame, pixels."""
-        return tuple(search.boxes_around(self.pose.keypoints, self.pose.scores).numpy().tolist())
+        around = search.boxes_around(self.pose.keypoints, self.pose.scores)
+        return tuple(np.asarray(around).tolist())
 
 
 def find_poses(
@@ -119,7 +120,7 @@ def find_poses(
     return [
         FoundPerson(looks[number], score, tuple(center), height)
         for number, score, center, height in zip(
-            *(column.numpy().tolist() for column in (seen.looks, *seen[2:5])), strict=True
+            *(np.asarray(column).tolist() for column in (seen.looks, *seen[2:5])), strict=True
         )
     ]
 

@@ -9,20 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from ..images import decode, sampling
 from ..models import bundle
-from ..models.forward import StageBeliefs, takes_center_map
+from ..models.forward import takes_center_map
 from ..models.person import POSSIBLE, ZOOMS
 from ..models.released import released_spec
 from ..pose import geometry, search
+from ..pose.arithmetic import tf
 from ..pose.spec import Array, PoseSpec
-from .runner import inference_of
+from .engine import stage_beliefs
+
+if TYPE_CHECKING:
+    import keras
+
+    from ..models.litert.network import LiteRTNetwork
 
 _ZOOMS = (0.5, 1.0, 2.0)
 
@@ -32,7 +36,7 @@ _WIDEST = 10 * 368
 
 def find_people(
     image: Path | str | bytes | Array,
-    model: keras.Model,
+    model: keras.Model | LiteRTNetwork,
     spec: PoseSpec,
     *,
     threshold: float = 0.5,
@@ -74,7 +78,7 @@ def find_people(
     places = search.surest_places(
         [_find(photograph, model, spec, threshold, zoom) for zoom in zooms]
     )
-    columns = (places.centers.numpy().tolist(), places.heights.numpy().tolist())
+    columns = (np.asarray(places.centers).tolist(), np.asarray(places.heights).tolist())
     return [
         {"center": tuple(center), "person_height": height}
         for center, height in zip(*columns, strict=True)
@@ -94,8 +98,14 @@ def load_finder(model: str | Path | None = None) -> Callable[[Any], list[dict[st
         >>> find(np.zeros((60, 80, 3)))
         []
     """
-    network, spec = bundle.load(model or bundle.default_person_bundle())
-    return partial(find_people, model=network, spec=spec, threshold=POSSIBLE, zooms=zooms_of(spec))
+    return finder_of(*bundle.load(model or bundle.default_person_bundle()))
+
+
+def finder_of(
+    model: keras.Model | LiteRTNetwork, spec: PoseSpec
+) -> Callable[[Any], list[dict[str, Any]]]:
+    """`load_finder` of a network that is loaded."""
+    return partial(find_people, model=model, spec=spec, threshold=POSSIBLE, zooms=zooms_of(spec))
 
 
 def check_person_model(model, spec):
@@ -124,7 +134,7 @@ def _find(photograph, model, spec, threshold, zoom):
     """The places of everybody whom the network sees in one zoom."""
     pixels, upright_from_pixels, size = photograph
     network_from_image, network_size = geometry.network_from_whole_image(size, spec, zoom=zoom)
-    height, width = size.numpy().tolist()
+    height, width = np.asarray(size).tolist()
     if width > widest(height, spec, zoom):
         raise ValueError(
             f"`image` must be no wider than {widest(1, spec, zoom)} times its height to be "
@@ -132,6 +142,6 @@ def _find(photograph, model, spec, threshold, zoom):
         )
     network_from_pixels = geometry.compose(network_from_image, upright_from_pixels)
     seen = sampling.warp(pixels, network_from_pixels, network_size, fill=spec.pad_value)
-    beliefs = StageBeliefs(model, spec, run=inference_of(model))(seen.numpy()[None])[-1]
+    beliefs = stage_beliefs(model, spec)(np.asarray(seen)[None])[-1]
     beliefs = np.asarray(beliefs)[0, :, :, 0]
     return search.places_in_zoom(beliefs, size, spec, zoom=zoom, threshold=threshold)

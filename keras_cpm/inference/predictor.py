@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from ..images import decode, sampling
 from ..models import bundle
-from ..models.forward import StageBeliefs
 from ..pose import codec, geometry, multiscale
+from ..pose.arithmetic import tf, traced
 from ..pose.pose import Pose
 from ..pose.spec import Array, PoseSpec
-from .runner import inference_of
+from .engine import stage_beliefs
+
+if TYPE_CHECKING:
+    import keras
+
+    from ..models.litert.network import LiteRTNetwork
 
 # crops a batch: 16 of 368 pixels hold 1.1 GB in the released network's first layer
 _BATCH = 16
@@ -29,7 +32,7 @@ class Predictor:
     other. Weights that change are followed; a copy, also by pickle, has a model of its own.
 
     Args:
-        model: `keras.Model` as `build_cpm` makes it.
+        model: `keras.Model` as `build_cpm` makes it, or a `LiteRTNetwork`, see `engine.load`.
         spec: `PoseSpec` of the model.
         scales: zooms of the person at which the network looks; their beliefs are averaged.
         flip: also looks at the mirror image, and averages.
@@ -53,7 +56,7 @@ class Predictor:
 
     def __init__(
         self,
-        model: keras.Model,
+        model: keras.Model | LiteRTNetwork,
         spec: PoseSpec,
         *,
         scales: Sequence[float] = (1.0,),
@@ -75,7 +78,7 @@ class Predictor:
             raise ValueError(f'`merge` must be "box" or "image". Received: merge={merge!r}')
         self.model, self.spec, self.refine, self.merge = model, spec, refine, merge
         self.scales, self.flip = scales, flip
-        self._stages = StageBeliefs(model, spec, run=inference_of(model))
+        self._stages = stage_beliefs(model, spec)
 
     def __call__(
         self,
@@ -168,7 +171,7 @@ class Predictor:
                 which = f"Person {number + 1} of {len(places)}: " if len(places) > 1 else ""
                 raise ValueError(f"{which}{error}") from None
         crops = [self._crops(pixels, upright_from_pixels, matrix) for matrix in matrices]
-        stages = self._run(tf.concat(crops, axis=0).numpy())
+        stages = self._run(np.asarray(tf.concat(crops, axis=0)))
         # of each person (Z, T, h, w, C)
         by_zoom = list(np.stack([self._straight(stage) for stage in stages], axis=2))
         return self._read(by_zoom, matrices, size)
@@ -179,7 +182,7 @@ class Predictor:
                 raise ValueError(
                     "Give either `box` or `center` and `person_height`. Received: both"
                 )
-            return geometry.network_from_box(_checked_box(box, size.numpy()), self.spec)
+            return geometry.network_from_box(_checked_box(box, np.asarray(size)), self.spec)
         if (center is None) != (person_height is None):
             raise ValueError(
                 "`center` and `person_height` belong together. "
@@ -239,7 +242,7 @@ class Predictor:
                 stage_keypoints=keypoints,
                 stage_scores=scores,
                 beliefs=list(seen),
-                network_from_image=matrix.numpy(),
+                network_from_image=np.asarray(matrix),
                 spec=spec,
             )
             for seen, matrix, (keypoints, scores) in zip(beliefs, matrices, read, strict=True)
@@ -270,10 +273,10 @@ class Predictor:
         if self.scales == (1.0,):
             return by_zoom[0], self.spec
         merged, spec = multiscale.merge_zooms(by_zoom, self.scales, self.spec)
-        return merged.numpy(), spec
+        return np.asarray(merged), spec
 
 
-@tf.function(reduce_retracing=True, autograph=False)
+@traced(reduce_retracing=True, autograph=False)
 def _crop_all(pixels, upright_from_stored, matrices, fill, side):
     """(n, H, W, 3): a crop for each of n matrices.
 

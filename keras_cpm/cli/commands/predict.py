@@ -6,13 +6,16 @@ import click
 
 from ...images import formats, shards
 from ...models.person import MOST_PEOPLE, THRESHOLD
-from ..console import echo, load_tensorflow, print_pose, progress, write_json
+from ..console import echo, print_pose, progress, write_json
+from ..engines import engine_options, opened
 from ..options import COUNT, PATH
 from ..outputs import drawing_files, guard, overwrite, writing
 from ..people import everybody, read_places
 from ..videos import check_video, predict_video
 
 _SURE = 0.3
+# photographs from which on it matters how long an engine takes for each
+_MANY = 10
 
 
 @click.command()
@@ -78,6 +81,7 @@ _SURE = 0.3
     "--camera", type=click.IntRange(min=0), help="Instead of IMAGES: its number; Esc ends."
 )
 @click.option("--smooth/--no-smooth", default=True, help="Of a video.", show_default=True)
+@engine_options
 @overwrite
 def predict(images, **options):
     """Finds the pose of the person in each of IMAGES, files or folders; without box or centre, the
@@ -92,8 +96,7 @@ def predict(images, **options):
     if options["camera"] is not None or any(map(frames.is_video, images)):
         check_video(images, **options)
         _guard(images, [("--draw", options["draw"]), ("--csv", options["csv_path"])], **options)
-        load_tensorflow()
-        predict_video(images, lambda: _predictor(**options), **options)
+        predict_video(images, **options)
     else:
         _check_photographs(images, **options)
         _predict_photographs(images, **options)
@@ -148,39 +151,40 @@ def _predict_photographs(images, *, people, draw, part, json_path, **options):
     outputs = [("--draw", path) for paths in drawings for path in paths]
     _guard(images, outputs, json_path=json_path, people=people, **options)
     places = read_places(people, images) if people and people != "auto" else None
-    load_tensorflow()
     from ...data.formats.coco_writer import coco_results
     from ...images import decode
     from ...inference.people import as_json
+    from ...inference.person_finder import finder_of
     from ...visualization import results
 
-    predictor = _predictor(**options)
-    look = everybody(predictor, places, **options) if people else None
     where = {"center": options["center"] or None, "box": options["box"] or None}
     looks = {"threshold": options["threshold"], "names": options["names"]}
     found, everyone, written, failures, unsure = {}, {}, [], [], []
     pairs = list(zip(images, drawings, strict=True))
-    try:
-        for path, files in progress("predicting")(pairs) if len(images) > 1 else pairs:
-            with _kept_going(path, failures):
-                if look:
-                    photograph = decode.upright_array(path)
-                    persons = look(path, photograph)
-                    poses = [person.pose for person in persons]
-                    everyone[str(path)] = [(person.pose, person.score) for person in persons]
-                    found[str(path)] = as_json(persons, photograph.shape[:2])
-                else:
-                    poses = [predictor(path, person_height=options["height"], **where)]
-                    found[str(path)] = poses[0].to_dict()
-                    sure = sum(poses[0].scores >= _SURE)
-                    unsure += [path] if sure < len(poses[0].parts) / 2 else []
-                if files:
-                    written += results.draw_prediction(path, poses, files[0], part, **looks)
-    finally:
-        # also of a run that is interrupted
-        with writing(options["coco_path"], written, failures):
-            write_json(options["coco_path"], coco_results(everyone))
-        _report(found, written, failures, people, json_path)
+    with opened(finds=people == "auto", many=len(images) > _MANY, **options) as (predictor, finder):
+        find = finder_of(*finder) if finder else None
+        look = everybody(predictor, places, find, **options) if people else None
+        try:
+            for path, files in progress("predicting")(pairs) if len(images) > 1 else pairs:
+                with _kept_going(path, failures):
+                    if look:
+                        photograph = decode.upright_array(path)
+                        persons = look(path, photograph)
+                        poses = [person.pose for person in persons]
+                        everyone[str(path)] = [(person.pose, person.score) for person in persons]
+                        found[str(path)] = as_json(persons, photograph.shape[:2])
+                    else:
+                        poses = [predictor(path, person_height=options["height"], **where)]
+                        found[str(path)] = poses[0].to_dict()
+                        sure = sum(poses[0].scores >= _SURE)
+                        unsure += [path] if sure < len(poses[0].parts) / 2 else []
+                    if files:
+                        written += results.draw_prediction(path, poses, files[0], part, **looks)
+        finally:
+            # also of a run that is interrupted
+            with writing(options["coco_path"], written, failures):
+                write_json(options["coco_path"], coco_results(everyone))
+            _report(found, written, failures, people, json_path)
     if unsure:
         echo(_advice(unsure, any(where.values())), err=True)
     if failures:
@@ -191,7 +195,7 @@ def _predict_photographs(images, *, people, draw, part, json_path, **options):
 @contextlib.contextmanager
 def _kept_going(path, failures):
     """One bad image, or a drawing without room, does not cost the others."""
-    import tensorflow as tf
+    from ...pose.arithmetic import tf
 
     try:
         yield
@@ -233,14 +237,6 @@ def _print(results, people):
             print_pose(person)
         if people and not result["people"]:
             echo("nobody found" if people == "auto" else "no boxes given")
-
-
-def _predictor(model, *, scales, flip, **_):
-    from ...inference.predictor import Predictor
-    from ...models import bundle
-
-    network, spec = bundle.load(model or bundle.default_bundle())
-    return Predictor(network, spec, scales=scales or (1.0,), flip=flip)
 
 
 def _files(image, draw):
