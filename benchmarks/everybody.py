@@ -15,6 +15,7 @@ import numpy as np
 import keras_cpm
 from keras_cpm.cli.people import everybody
 from keras_cpm.images import decode
+from keras_cpm.inference.person_finder import load_finder
 
 THRESHOLDS = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 LEAST_LABELS, NEAR, ENOUGH = 8, 0.1, 1 / 3
@@ -50,8 +51,7 @@ def main():
     predictor = keras_cpm.Predictor(model, spec)
     # what is less sure than the lowest threshold is not asked for
     settings = {"person_threshold": THRESHOLDS[0], "max_people": 99}
-    settings["person_model"] = options.person_model
-    find = everybody(predictor, None, **settings)
+    find = everybody(predictor, None, load_finder(options.person_model), **settings)
 
     def finds(image):
         return find(image, decode.upright_array(image))

@@ -16,6 +16,7 @@ import numpy as np
 import keras_cpm
 from keras_cpm.cli.people import everybody
 from keras_cpm.images import decode
+from keras_cpm.inference.person_finder import load_finder
 
 HEIGHTS = (240, 330, 450, 480, 640, 900, 1200, 1700, 2600, 4000)
 NEAR, SURE = 0.03, 0.3
@@ -55,8 +56,8 @@ def main():
     parser.add_argument("--model", default="cpm-light")
     options = parser.parse_args()
     predictor = keras_cpm.Predictor(*keras_cpm.load(options.model))
-    settings = {"person_model": None, "person_threshold": None, "max_people": None}
-    find = everybody(predictor, None, **settings)
+    settings = {"person_threshold": None, "max_people": None}
+    find = everybody(predictor, None, load_finder(), **settings)
     images = list(dict.fromkeys(r.image for r in keras_cpm.read_records(options.people)))
     alike = {height: [] for height in HEIGHTS}
     for image in images[: options.photographs]:

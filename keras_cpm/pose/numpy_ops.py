@@ -21,7 +21,7 @@ abs, square, floor, exp, cos, sin, round = (
     *(np.abs, np.square, np.floor, np.exp, np.cos, np.sin, np.rint),
 )
 maximum, minimum, zeros_like, ones_like = np.maximum, np.minimum, np.zeros_like, np.ones_like
-expand_dims, reshape, transpose, stack = np.expand_dims, np.reshape, np.transpose, np.stack
+expand_dims, reshape, transpose = np.expand_dims, np.reshape, np.transpose
 reduce_max, reduce_min, reduce_any, reduce_all = np.max, np.min, np.any, np.all
 reduce_mean, reduce_prod, clip_by_value, einsum = np.mean, np.prod, np.clip, np.einsum
 
@@ -94,6 +94,10 @@ def _alike(first: Array, second: Array) -> tuple[Array, Array]:
         second = convert_to_tensor(second)
         return np.asarray(first, second.dtype), second
     return convert_to_tensor(first), convert_to_tensor(second)
+
+
+def stack(values: Sequence[Array], axis: int = 0) -> Array:
+    return np.stack([convert_to_tensor(one) for one in values], axis=axis)
 
 
 def concat(values: Sequence[Array], axis: int) -> Array:

@@ -3,6 +3,7 @@
 """
 
 import json
+import sys
 from pathlib import Path
 
 import cv2
@@ -52,7 +53,7 @@ def test_several_images_as_json(model, people, tmp_path):
 def test_what_needs_no_network_is_said_at_once(words, sentence, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        "keras_cpm.cli.commands.predict.load_tensorflow", lambda: pytest.fail("too late")
+        "keras_cpm.cli.commands.predict.opened", lambda **_: pytest.fail("too late")
     )
     result = CliRunner().invoke(main, ["predict", *map(str, words)])
     assert result.exit_code and sentence in result.output
@@ -266,7 +267,7 @@ def test_no_file_of_boxes(tmp_path):
 
 def test_no_file_of_boxes_is_said_at_once(grey, monkeypatch):
     monkeypatch.setattr(
-        "keras_cpm.cli.commands.predict.load_tensorflow", lambda: pytest.fail("too late")
+        "keras_cpm.cli.commands.predict.opened", lambda **_: pytest.fail("too late")
     )
     assert "no file of boxes" in failure("predict", grey(), "--people", "boxes.json")
 
@@ -323,3 +324,36 @@ def test_auto_without_a_person_network_says_so_in_one_sentence(model, people, mo
 def test_ways_to_say_where_exclude_each_other(grey):
     run("predict", grey(), "--people", "auto", "--box", 1, 2, 3, 4, code=2)
     run("predict", grey(), "--person-model", "x", code=2)
+
+
+@pytest.mark.parametrize("engine, name", [("litert", "LiteRT"), ("keras", "Keras")])
+def test_the_engine_that_is_asked_for_answers(engine, name, model, people, tmp_path):
+    pytest.importorskip("ai_edge_litert", reason="the extra `mobile`")
+    image = keras_cpm.read_records(people)[0].image
+    words = ["predict", image, "--model", model, "--json", tmp_path / "pose.json"]
+    assert f"Engine: {name}" in run(*words, "--engine", engine, "--verbose")
+    found = json.loads((tmp_path / "pose.json").read_text())[image]["keypoints"]
+    pose = keras_cpm.Predictor(*keras_cpm.load(model))(image)
+    points = [[found[part]["x"], found[part]["y"]] for part in pose.parts]
+    np.testing.assert_allclose(points, pose.keypoints, atol=0.05)
+
+
+def test_without_litert_keras_answers(model, people, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    words = ["predict", keras_cpm.read_records(people)[0].image, "--model", model, "--verbose"]
+    assert "Engine: Keras" in run(*words)
+    sentence = failure(*words, "--engine", "litert")
+    assert "pip install 'keras-cpm[mobile]'" in sentence and "--engine" in sentence
+
+
+def test_photographs_that_litert_leaves_to_tensorflow(model, tmp_path):
+    """One of 16 bits among others: the same keypoints, whoever decodes."""
+    pytest.importorskip("ai_edge_litert", reason="the extra `mobile`")
+    picture = np.random.default_rng(0).integers(0, 256, (96, 64, 3), np.uint8)
+    for name, values in (("a.png", picture), ("b.png", picture.astype(np.uint16) * 257)):
+        cv2.imwrite(str(tmp_path / name), values)
+    (tmp_path / "c.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    words = ["predict", tmp_path, "--model", model, "--json", tmp_path / "poses.json"]
+    assert "c.png cannot be decoded" in failure(*words, "--engine", "litert")
+    found = json.loads((tmp_path / "poses.json").read_text())
+    assert found[str(tmp_path / "a.png")] == found[str(tmp_path / "b.png")]

@@ -1,0 +1,107 @@
+"""How long one `keras-cpm predict` of a photograph takes, from the key to the answer.
+
+    python -m benchmarks.first_picture --before OTHER/.venv/bin/keras-cpm   # beside another version
+    python -m benchmarks.first_picture                                      # beside --engine keras
+    python -m benchmarks.first_picture --agree PHOTOGRAPHS                  # do the engines agree?
+
+Programs take turns; medians, and the ratio of the medians. Agreement is the largest distance of any
+keypoint between the engines, in pixels of the photograph: of the person who fills it, and of
+everybody who is found in every fourth.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+import keras_cpm
+from keras_cpm.images.formats import list_photographs
+from keras_cpm.inference import engine
+from keras_cpm.inference.people import find_poses
+from keras_cpm.inference.person_finder import finder_of
+from keras_cpm.models import bundle
+
+JOBS = {
+    "the person fills it": (),
+    "--box": ("--box", "30", "10", "230", "250"),
+    "--people auto": ("--people", "auto"),
+}
+EVERY = 4
+
+
+def seconds(command):
+    begin = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - begin
+
+
+def compare(programs, photograph, rounds):
+    """Prints a row a job: the medians of each program, and the ratio."""
+    print(f"{'':22s}" + "".join(f"{name:>10s}" for name in programs) + f"{'ratio':>10s}")
+    for job, flags in JOBS.items():
+        taken = {name: [] for name in programs}
+        for number in range(rounds + 1):
+            for name, program in programs.items():
+                one = seconds([*program[:1], "predict", str(photograph), *flags, *program[1:]])
+                # the first reads from the disk
+                taken[name] += [one] if number else []
+        before, after = (statistics.median(times) for times in taken.values())
+        print(f"{job:22s}{before:8.2f} s{after:8.2f} s{after / before:10.3f}", flush=True)
+
+
+def agree(paths):
+    """Prints the largest distance between the keypoints of the two engines."""
+    names = [bundle.default_bundle(), bundle.default_person_bundle()]
+    found = {}
+    for one in ("litert", "keras"):
+        networks = engine.load_by_litert(names, one)
+        by_litert = networks is not None
+        with engine.computing(by_litert):
+            (model, spec), finder = networks or [bundle.load(name) for name in names]
+            predictor, find = keras_cpm.Predictor(model, spec), finder_of(*finder)
+            found[one] = [
+                (predictor(path), find_poses(path, predictor, find) if n % EVERY == 0 else [])
+                for n, path in enumerate(paths)
+            ]
+    moved, others, people = [], [], 0
+    for (one, some), (other, more) in zip(*found.values(), strict=True):
+        moved.append(np.abs(one.keypoints - other.keypoints).max())
+        if len(some) != len(more):
+            others.append((len(some), len(more)))
+            continue
+        people += len(some)
+        pairs = zip(some, more, strict=True)
+        moved += [np.abs(a.pose.keypoints - b.pose.keypoints).max() for a, b in pairs]
+    print(
+        f"{len(paths)} photographs, {people} people found in {len(paths[::EVERY])} of them: "
+        f"largest distance {max(moved):.4f} px, median of the largest {np.median(moved):.5f} px; "
+        f"another number of people in {len(others)}"
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--before", help="the program keras-cpm of another version")
+    parser.add_argument("--after", help="the program keras-cpm of this version")
+    parser.add_argument("--photograph", type=Path, help="a drawn person unless given")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--agree", type=Path, metavar="FOLDER", help="of photographs")
+    parser.add_argument("--most", type=int, default=100, help="with --agree: photographs")
+    options = parser.parse_args()
+    if options.agree:
+        agree(list_photographs(options.agree)[0][-options.most :])
+        return
+    after = options.after or str(Path(sys.executable).with_name("keras-cpm"))
+    before = [options.before] if options.before else [after, "--engine", "keras"]
+    with tempfile.TemporaryDirectory() as folder:
+        photograph = options.photograph or keras_cpm.draw_records(folder, 1)[0].image
+        compare({"before": before, "after": [after]}, photograph, options.rounds)
+
+
+if __name__ == "__main__":
+    main()
