@@ -11,7 +11,7 @@ INIT = (ROOT / "keras_cpm/__init__.py").read_text("utf-8")
 VERSION = re.search(r'__version__ = "(.+?)"', INIT)[1]
 
 EXTRAS = {
-    # runs exported .tflite files without TensorFlow
+    # predicts, and runs exported .tflite files, without TensorFlow
     "mobile": ["ai-edge-litert>=1.2"],
     # halves and quarters them
     "quantize": ["ai-edge-quantizer>=0.10"],

@@ -6,10 +6,12 @@
 
 Programs take turns; medians, and the ratio of the medians. Agreement is the largest distance of any
 keypoint between the engines, in pixels of the photograph: of the person who fills it, and of
-everybody who is found in every fourth.
+everybody who is found in every fourth. Beside it stands the median time of a
+photograph.
 """
 
 import argparse
+import functools
 import statistics
 import subprocess
 import sys
@@ -40,18 +42,37 @@ def seconds(command):
     return time.perf_counter() - begin
 
 
-def compare(programs, photograph, rounds):
+def compare(programs, photograph, rounds, jobs):
     """Prints a row a job: the medians of each program, and the ratio."""
     print(f"{'':22s}" + "".join(f"{name:>10s}" for name in programs) + f"{'ratio':>10s}")
-    for job, flags in JOBS.items():
+    for job in jobs:
         taken = {name: [] for name in programs}
         for number in range(rounds + 1):
             for name, program in programs.items():
-                one = seconds([*program[:1], "predict", str(photograph), *flags, *program[1:]])
+                one = seconds([*program[:1], "predict", str(photograph), *JOBS[job], *program[1:]])
                 # the first reads from the disk
                 taken[name] += [one] if number else []
         before, after = (statistics.median(times) for times in taken.values())
         print(f"{job:22s}{before:8.2f} s{after:8.2f} s{after / before:10.3f}", flush=True)
+
+
+def answers(name, asked, paths):
+    """The pose in each photograph, and the people of every fourth; prints the median times."""
+    taken = {kind: [] for kind in asked}
+
+    def timed(kind, path):
+        begin = time.perf_counter()
+        found = asked[kind](path)
+        taken[kind].append(time.perf_counter() - begin)
+        return found
+
+    rows = [
+        (timed("alone", path), timed("people", path) if n % EVERY == 0 else [])
+        for n, path in enumerate(paths)
+    ]
+    times = (f"{kind} {1000 * statistics.median(one):.0f} ms" for kind, one in taken.items())
+    print(f"{name}: a photograph, {', '.join(times)}", flush=True)
+    return rows
 
 
 def agree(paths):
@@ -63,22 +84,20 @@ def agree(paths):
         by_litert = networks is not None
         with engine.computing(by_litert):
             (model, spec), finder = networks or [bundle.load(name) for name in names]
-            predictor, find = keras_cpm.Predictor(model, spec), finder_of(*finder)
-            found[one] = [
-                (predictor(path), find_poses(path, predictor, find) if n % EVERY == 0 else [])
-                for n, path in enumerate(paths)
-            ]
-    moved, others, people = [], [], 0
+            predictor = keras_cpm.Predictor(model, spec)
+            people = functools.partial(find_poses, predictor=predictor, find=finder_of(*finder))
+            found[one] = answers(one, {"alone": predictor, "people": people}, paths)
+    moved, others, count = [], [], 0
     for (one, some), (other, more) in zip(*found.values(), strict=True):
         moved.append(np.abs(one.keypoints - other.keypoints).max())
         if len(some) != len(more):
             others.append((len(some), len(more)))
             continue
-        people += len(some)
+        count += len(some)
         pairs = zip(some, more, strict=True)
         moved += [np.abs(a.pose.keypoints - b.pose.keypoints).max() for a, b in pairs]
     print(
-        f"{len(paths)} photographs, {people} people found in {len(paths[::EVERY])} of them: "
+        f"{len(paths)} photographs, {count} people found in {len(paths[::EVERY])} of them: "
         f"largest distance {max(moved):.4f} px, median of the largest {np.median(moved):.5f} px; "
         f"another number of people in {len(others)}"
     )
@@ -90,6 +109,7 @@ def main():
     parser.add_argument("--after", help="the program keras-cpm of this version")
     parser.add_argument("--photograph", type=Path, help="a drawn person unless given")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--job", action="append", choices=JOBS, help="all unless given")
     parser.add_argument("--agree", type=Path, metavar="FOLDER", help="of photographs")
     parser.add_argument("--most", type=int, default=100, help="with --agree: photographs")
     options = parser.parse_args()
@@ -100,7 +120,8 @@ def main():
     before = [options.before] if options.before else [after, "--engine", "keras"]
     with tempfile.TemporaryDirectory() as folder:
         photograph = options.photograph or keras_cpm.draw_records(folder, 1)[0].image
-        compare({"before": before, "after": [after]}, photograph, options.rounds)
+        programs = {"before": before, "after": [after]}
+        compare(programs, photograph, options.rounds, options.job or JOBS)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from ..console import echo
 
 # what the extras of setup.py are for; what they ask for is in the package's metadata
 _EXTRAS = {
-    "mobile": "runs .tflite files without TensorFlow",
+    "mobile": "predicts, and runs .tflite files, without TensorFlow",
     "quantize": "halves and quarters .tflite files",
     "onnx": "writes and runs .onnx files",
     "serving": "asks TensorFlow Serving over gRPC",
