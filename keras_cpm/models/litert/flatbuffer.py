@@ -16,6 +16,8 @@ from .graph import Graph, Node, Unsupported, pair
 
 # the version of the form of files, and the four letters by which they are known
 _VERSION, _IDENTIFIER = 3, b"TFL3"
+# bytes of all but weights; ten times what the largest network has
+_BESIDE_WEIGHTS = 1 << 18
 
 
 def content(graph: Graph, height: int, width: int) -> bytes:
@@ -48,7 +50,9 @@ def content(graph: Graph, height: int, width: int) -> bytes:
             places[name] = _WRITERS[node.kind](file, node, reads, (1, *shapes[name]))
     inputs = [places[name] for name in graph.inputs]
     outputs = [places[name] for name in graph.outputs.values()]
-    builder = flatbuffers.Builder(1 << 24)
+    weights = sum(array.nbytes for node in graph.nodes.values() for array in node.weights)
+    # one that is too small grows by copying
+    builder = flatbuffers.Builder(weights + _BESIDE_WEIGHTS)
     builder.Finish(file.model(inputs, outputs).Pack(builder), _IDENTIFIER)
     return bytes(builder.Output())
 
