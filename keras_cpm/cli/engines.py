@@ -49,6 +49,6 @@ def opened(model, person_model, *, finds, many, engine, verbose, scales, flip, *
         networks = [bundle.load(name) for name in names]
     if verbose:
         echo(f"Engine: {_NAMES['litert' if by_litert else 'keras']}", err=True)
-    with engines.computing(by_litert):
+    with engines.computing(by_litert, load_tensorflow):
         predictor = Predictor(*networks[0], scales=scales or (1.0,), flip=flip)
         yield predictor, networks[1] if finds else None

@@ -5,7 +5,7 @@ the same.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -67,11 +67,19 @@ def load_by_litert(
     return None if slow and engine == "auto" else found
 
 
-def computing(by_litert: bool) -> contextlib.AbstractContextManager[None]:
-    """Within it NumPy computes where LiteRT runs the networks, so that TensorFlow is not imported;
-    see `pose.arithmetic`.
+def computing(
+    by_litert: bool, load_tensorflow: Callable[[], object] | None = None
+) -> contextlib.AbstractContextManager[None]:
+    """Within it NumPy computes where LiteRT runs the networks, so that TensorFlow is not imported.
+
+    Args:
+        by_litert: whether LiteRT runs them.
+        load_tensorflow: called before TensorFlow is imported all the same, for a photograph that
+            only it decodes.
     """
-    return arithmetic.by_numpy() if by_litert else contextlib.nullcontext()
+    if not by_litert:
+        return contextlib.nullcontext()
+    return arithmetic.by_numpy(*([load_tensorflow] if load_tensorflow else []))
 
 
 def stage_beliefs(model: Any, spec: PoseSpec) -> StageBeliefs:

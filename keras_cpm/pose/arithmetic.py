@@ -18,12 +18,20 @@ import numpy as np
 
 from . import numpy_ops
 
-_BY_NUMPY: ContextVar[bool] = ContextVar("by_numpy", default=False)
+# where NumPy computes, what is called before TensorFlow is imported all the same
+_LOADER: ContextVar[Callable[[], object] | None] = ContextVar("loader", default=None)
+
+
+def _nothing() -> None:
+    pass
 
 
 @contextlib.contextmanager
-def by_numpy() -> Iterator[None]:
+def by_numpy(load_tensorflow: Callable[[], object] = _nothing) -> Iterator[None]:
     """Lets NumPy compute what this thread computes within.
+
+    Args:
+        load_tensorflow: called before TensorFlow is imported for what NumPy does not know.
 
     Example:
         >>> from keras_cpm.pose import arithmetic, geometry
@@ -31,13 +39,13 @@ def by_numpy() -> Iterator[None]:
         ...     type(geometry.resize_matrix(2.0)).__name__
         'ndarray'
     """
-    token = _BY_NUMPY.set(True)
+    token = _LOADER.set(load_tensorflow)
     try:
         # TensorFlow says nothing of a division by zero
         with np.errstate(all="ignore"):
             yield
     finally:
-        _BY_NUMPY.reset(token)
+        _LOADER.reset(token)
 
 
 @contextlib.contextmanager
@@ -51,20 +59,25 @@ def by_tensorflow() -> Iterator[Any]:
         ...     arithmetic.is_by_numpy()
         False
     """
-    token, tensorflow = _BY_NUMPY.set(False), import_module("tensorflow")
+    load = _LOADER.get()
+    token = _LOADER.set(None)
     try:
-        yield tensorflow
-    except tensorflow.errors.InvalidArgumentError as error:
-        if token.old_value is not True:
-            raise
-        raise numpy_ops.InvalidArgumentError(error.message) from None
+        if load:
+            load()
+        tensorflow = import_module("tensorflow")
+        try:
+            yield tensorflow
+        except tensorflow.errors.InvalidArgumentError as error:
+            if not load:
+                raise
+            raise numpy_ops.InvalidArgumentError(error.message) from None
     finally:
-        _BY_NUMPY.reset(token)
+        _LOADER.reset(token)
 
 
 def is_by_numpy() -> bool:
     """Whether NumPy computes here, see `by_numpy`."""
-    return _BY_NUMPY.get()
+    return _LOADER.get() is not None
 
 
 class _Library:
@@ -74,7 +87,7 @@ class _Library:
         self._name, self._stand_in = name, stand_in
 
     def __getattr__(self, name: str) -> Any:
-        if _BY_NUMPY.get():
+        if is_by_numpy():
             return getattr(self._stand_in, name)
         return getattr(import_module(self._name), name)
 
@@ -106,7 +119,7 @@ class _Traced:
         self._plain, self._options = function, options
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return (self._plain if _BY_NUMPY.get() else self._graph)(*args, **kwargs)
+        return (self._plain if is_by_numpy() else self._graph)(*args, **kwargs)
 
     @functools.cached_property
     def _graph(self) -> Any:

@@ -14,7 +14,7 @@ from . import flatbuffer, graph
 
 INSTALL = "LiteRT is not installed; pip install 'keras-cpm[mobile]', or leave out `engine`"
 # sizes of photographs whose interpreters are kept; each holds the weights once more
-_KEPT = 8
+_KEPT = 12
 # side of a kernel, see `fourier.costs`
 _LARGE = 7
 
@@ -45,7 +45,7 @@ class LiteRTNetwork:
     """
 
     def __init__(self, path: Path | str, threads: int | None = None) -> None:
-        self._path, self._threads = path, threads or os.cpu_count() or 1
+        self._path, self._threads = path, threads or _cores()
         self._interpreter = _interpreter()
         self._graph, self._lock = graph.read(path), threading.Lock()
         self._runs: OrderedDict[tuple[int, ...], object] = OrderedDict()
@@ -113,6 +113,12 @@ class LiteRTNetwork:
             run.set_tensor(detail["index"], value[None])
         run.invoke()
         return [run.get_tensor(detail["index"]) for detail in run.get_output_details()]
+
+
+def _cores():
+    """Those that this process may use: a thread more than there are cores costs much."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
 
 
 class _Shaped:
