@@ -46,7 +46,8 @@ def seconds(command):
         return np.array([time.perf_counter(), used.ru_utime + used.ru_stime])
 
     begin = now()
-    subprocess.run(command, check=True, capture_output=True)
+    # where no package lies that would be taken for the program's own
+    subprocess.run(command, check=True, capture_output=True, cwd=tempfile.gettempdir())
     return now() - begin
 
 
@@ -57,7 +58,8 @@ def compare(programs, photograph, rounds, jobs):
         taken = {name: [] for name in programs}
         for number in range(rounds + 1):
             for name, program in programs.items():
-                one = seconds([*program[:1], "predict", str(photograph), *JOBS[job], *program[1:]])
+                flags = [*JOBS[job], *program[1:]]
+                one = seconds([program[0], "predict", str(photograph.resolve()), *flags])
                 # the first reads from the disk
                 taken[name] += [one] if number else []
         for number, clock in enumerate(("", ", on processors")):
@@ -126,10 +128,11 @@ def main():
     if options.agree:
         agree(list_photographs(options.agree)[0][-options.most :])
         return
-    after = options.after or str(Path(sys.executable).with_name("keras-cpm"))
-    before = [options.before] if options.before else [after, "--engine", "keras"]
+    after = str(Path(options.after or Path(sys.executable).with_name("keras-cpm")).absolute())
+    other = options.before and str(Path(options.before).absolute())
+    before = [other] if other else [after, "--engine", "keras"]
     with tempfile.TemporaryDirectory() as folder:
-        photograph = options.photograph or keras_cpm.draw_records(folder, 1)[0].image
+        photograph = options.photograph or Path(keras_cpm.draw_records(folder, 1)[0].image)
         programs = {"before": before, "after": [after]}
         compare(programs, photograph, options.rounds, options.job or JOBS)
 
