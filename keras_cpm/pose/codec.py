@@ -171,7 +171,6 @@ def heights(beliefs: Array, keypoints: Array, spec: PoseSpec) -> Array:
         >>> round(float(codec.heights(beliefs, points + 8, spec)[0, 3]), 3)
         0.271
     """
-    ops = keras.ops
     parts = ops.transpose(ops.cast(beliefs, "float32")[..., : spec.num_parts], (0, 3, 1, 2))
     height, width = parts.shape[2], parts.shape[3]
     cells = ops.round(geometry.cells_from_network(ops.cast(keypoints, "float32"), spec))
