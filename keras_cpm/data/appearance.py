@@ -3,6 +3,8 @@
 The numbers are drawn in `augment.draw_augmentation`; nothing here moves a pixel.
 """
 
+from functools import partial
+
 import tensorflow as tf
 
 # of three standard deviations on either side of the largest blur, 3 pixels
@@ -28,12 +30,14 @@ def change(image, draw):
         >>> appearance.change(image, draw)[0, 0].numpy().round(1).tolist()
         [81.5, 81.5, 81.5]
     """
-    brightness, contrast, saturation = tf.unstack(draw["color"])
-    image = tf.cast(image, tf.float32) * brightness
-    image = _between(tf.reduce_mean(_gray(image)), image, contrast)
-    image = _between(_gray(image), image, saturation)
-    image = tf.cond(draw["blur"] > 0, lambda: _blurred(image, draw["blur"]), lambda: image)
-    image = tf.where(_hidden(draw["erase"], tf.shape(image)), _color(draw["erase"][5:]), image)
+    image = tf.cast(image, tf.float32)
+    # most samples have none of some: what changes nothing would cost as much as what does
+    for name, is_drawn, changed in (
+        ("color", tf.reduce_any(draw["color"] != 1), _recolored),
+        ("blur", draw["blur"] > 0, _blurred),
+        ("erase", draw["erase"][0] > 0, _erased),
+    ):
+        image = tf.cond(is_drawn, partial(changed, image, draw[name]), partial(tf.identity, image))
     return tf.clip_by_value(image, 0.0, 255.0)
 
 
@@ -41,8 +45,16 @@ def end(image, line, value):
     """(H, W, 3) of a box, `value` beyond a line of `placement.end_of_photograph`, network frame."""
     rows, columns = tf.unstack(tf.cast(tf.shape(image)[:2], tf.float32))
     x, y = tf.range(columns), tf.range(rows)[:, None]
-    beyond = line[0] * x + line[1] * y > line[2]
-    return tf.where(beyond[..., None], tf.cast(value, tf.float32), tf.cast(image, tf.float32))
+    beyond, image = line[0] * x + line[1] * y > line[2], tf.cast(image, tf.float32)
+    filled = partial(tf.where, beyond[..., None], tf.cast(value, tf.float32), image)
+    return tf.cond(tf.reduce_any(beyond), filled, partial(tf.identity, image))
+
+
+def _recolored(image, factors):
+    brightness, contrast, saturation = tf.unstack(factors)
+    image = image * brightness
+    image = _between(tf.reduce_mean(_gray(image)), image, contrast)
+    return _between(_gray(image), image, saturation)
 
 
 def _between(start, end, share):
@@ -66,12 +78,12 @@ def _blurred(image, sigma):
     return image[0]
 
 
-def _hidden(erase, shape):
-    """(H, W, 1) whether a pixel lies in the rectangle."""
-    here, middle, sides = erase[0] > 0, erase[1:3], erase[3:5]
+def _erased(image, erase):
+    """With a rectangle of one colour."""
+    shape, middle, sides = tf.shape(image), erase[1:3], erase[3:5]
     across = tf.abs(tf.linspace(0.0, 1.0, shape[1]) - middle[0]) < sides[0] / 2
     down = tf.abs(tf.linspace(0.0, 1.0, shape[0]) - middle[1]) < sides[1] / 2
-    return (down[:, None] & across[None] & here)[..., None]
+    return tf.where((down[:, None] & across[None])[..., None], _color(erase[5:]), image)
 
 
 def _color(numbers):
