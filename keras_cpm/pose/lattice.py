@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import math
 
-import tensorflow as tf
-
+from .arithmetic import tf
 from .spec import Array
 
 # from one height to the next: training shows a person in sizes further apart
