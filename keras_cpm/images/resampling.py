@@ -16,13 +16,14 @@ def halved(image, count):
     is.
     """
     for _ in range(int(count)):
-        height, width = image.shape[:2]
-        # the mean of a pixel and its copy is the pixel
-        even = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-        half = (even.shape[1] // 2, even.shape[0] // 2)
-        image = cv2.resize(even, half, interpolation=cv2.INTER_AREA).reshape(
-            half[1], half[0], image.shape[2]
-        )
+        height, width, channels = image.shape
+        if height % 2 or width % 2:
+            # the mean of a pixel and its copy is the pixel
+            more = (0, height % 2, 0, width % 2)
+            image = cv2.copyMakeBorder(image, *more, cv2.BORDER_REPLICATE)
+        half = ((width + 1) // 2, (height + 1) // 2)
+        image = cv2.resize(image, half, interpolation=cv2.INTER_AREA)
+        image = image.reshape(*half[::-1], channels)
     return image
 
 

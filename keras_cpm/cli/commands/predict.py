@@ -15,7 +15,7 @@ from ..videos import check_video, predict_video
 
 _SURE = 0.3
 # photographs from which on it matters how long an engine takes for each
-_MANY = 10
+_MANY = 5
 
 
 @click.command()
