@@ -206,7 +206,6 @@ def _tickets(num_records, batch_size, shuffle, seed, first_step, share=None):
     length = steps * batch_size if whole else num_records
     start_epoch, start_step = divmod(first_step or 0, steps)
 
-    @tf.autograph.experimental.do_not_convert
     def epoch_tickets(epoch):
         epoch_seed = _fold_in(tf.constant([seed, 0], tf.int64), epoch)
         order = tf.range(num_records)
@@ -219,20 +218,15 @@ def _tickets(num_records, batch_size, shuffle, seed, first_step, share=None):
         tickets = {"record": tf.gather(order, k % num_records), "k": k}
         if share and not shuffle:
             tickets["weight"] = tf.where(k < num_records, length / num_records, 0.0)
-        tickets = tf.data.Dataset.from_tensor_slices(tickets)
-
-        @tf.autograph.experimental.do_not_convert
-        def seeded(ticket):
-            return {**ticket, "epoch_seed": epoch_seed}
-
-        return tickets.map(seeded)
+        tickets["epoch_seed"] = tf.tile(epoch_seed[None], [tf.size(k), 1])
+        return tf.data.Dataset.from_tensor_slices(tickets)
 
     if first_step is None:
         passes = tf.Variable(-1, dtype=tf.int64, trainable=False)
         epochs = tf.data.Dataset.from_tensors(0).map(lambda _: passes.assign_add(1))
     else:
         epochs = tf.data.Dataset.range(start_epoch, _NO_END)
-    return epochs.flat_map(epoch_tickets)
+    return epochs.flat_map(tf.autograph.experimental.do_not_convert(epoch_tickets))
 
 
 def _fold_in(seed, number):
