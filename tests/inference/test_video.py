@@ -146,7 +146,7 @@ def test_a_clip_that_was_cut_off_is_said(walk, predictor, tmp_path):
 @pytest.mark.slow
 def test_everybody_is_followed_and_drawn(tmp_path):
     """Two drawn people, each walking in a half of the picture, the second from the fifth frame."""
-    halves = [list(walking_frames(1.5, 10, (240, 240), seed=seed)) for seed in (3, 5)]
+    halves = [list(walking_frames(1.5, 10, (240, 240), seed=seed)) for seed in (7, 8)]
     writer, places = frames.Writer(tmp_path / "in.avi", 10), []
     for number, ((_, left, one), (_, right, other)) in enumerate(zip(*halves, strict=True)):
         x, y = other.center
