@@ -70,8 +70,17 @@ def test_a_camera_is_shown_recorded_and_ended(monkeypatch, predictor, tmp_path):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_a_camera_is_let_go_and_what_it_saw_is_kept(monkeypatch, predictor, error):
-    monkeypatch.setattr("cv2.VideoCapture", Camera)
     shown = []
+
+    class Patient(Camera):
+        """Its second and third frame come when the one before has been shown."""
+
+        def read(self):
+            while len(shown) < min(2, 1000 - self.left):
+                time.sleep(0.001)
+            return super().read()
+
+    monkeypatch.setattr("cv2.VideoCapture", Patient)
 
     def show(frame):
         shown.append(frame)
