@@ -8,7 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ..pose import geometry
+from ..pose import geometry, multiscale
 
 
 def halved(image, count):
@@ -116,7 +116,7 @@ def _along(image, axis, length, scale):
     position = (np.arange(length, dtype=np.float32) + np.float32(0.5)) / scale
     first = np.ceil(position - 2 * reach - np.float32(0.5)).astype(np.int32)
     taps = first[:, None] + np.arange(int(np.ceil(4 * reach)) + 1)
-    weights = _keys_cubic((taps + np.float32(0.5) - position[:, None]) / reach)
+    weights = multiscale.keys_cubic((taps + np.float32(0.5) - position[:, None]) / reach)
     weights = np.where((taps >= 0) & (taps < source), weights, 0)
     weights = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
     taps = np.clip(taps, 0, source - 1)
@@ -125,10 +125,3 @@ def _along(image, axis, length, scale):
         if weight.any():
             total += np.take(image, tap, axis) * weight.reshape((-1, *(1,) * (2 - axis)))
     return total
-
-
-def _keys_cubic(distance):
-    d = np.abs(distance)
-    near = (1.5 * d - 2.5) * d * d + 1
-    far = ((-0.5 * d + 2.5) * d - 4) * d + 2
-    return np.where(d <= 1, near, np.where(d < 2, far, 0))

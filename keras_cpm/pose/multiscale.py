@@ -288,11 +288,11 @@ def _cubic_axis(position: Array, cells: Array) -> tuple[Array, Array]:
     seen = (position >= -0.5) & (position <= last + 0.5)
     taps = tf.floor(position)[:, None] + tf.range(-1.0, 3.0)
     columns = tf.cast(tf.clip_by_value(taps, 0, last), tf.int32)
-    weights = tf.one_hot(columns, cells) * _keys_cubic(taps - position[:, None])[..., None]
+    weights = tf.one_hot(columns, cells) * keys_cubic(taps - position[:, None])[..., None]
     return tf.where(seen[:, None], tf.reduce_sum(weights, axis=1), 0.0), seen
 
 
-def _keys_cubic(distance: Array) -> Array:
+def keys_cubic(distance: Array) -> Array:
     """Keys' kernel with a = -0.5, the cubic of MATLAB's imresize, which the release uses."""
     d = tf.abs(distance)
     near = (1.5 * d - 2.5) * d * d + 1
