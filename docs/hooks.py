@@ -89,7 +89,8 @@ def options_of_commands():
 
     from keras_cpm.cli.main import main
 
-    context, sections = click.Context(main, info_name="keras-cpm"), []
+    # with the group's settings: click keeps the first help option that it makes of a command
+    context, sections = click.Context(main, info_name="keras-cpm", **main.context_settings), []
     for name, command in main.commands.items():
         inner = click.Context(command, info_name=name, parent=context)
         usage = " ".join(["keras-cpm", name, *command.collect_usage_pieces(inner)])

@@ -118,6 +118,4 @@ for command in (
     reproduce,
     doctor,
 ):
-    # also for whoever asks a command without `main`, as documentation does
-    command.context_settings = main.context_settings
     main.add_command(command)
