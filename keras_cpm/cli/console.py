@@ -10,6 +10,7 @@ import click
 
 from ..images import marks
 from ..models import keras_settings
+from ..pose import arithmetic
 
 # What moves the cursor, colours, rings or turns the direction of writing, and the bytes of file
 # names that are no text.
@@ -54,6 +55,13 @@ def load_tensorflow():
             tf.config.set_visible_devices([], "GPU")
         # the last messages come with the first operation
         tf.zeros([])
+
+
+def without_tensorflow():
+    """Decorates a command in which NumPy computes, so that nobody waits for TensorFlow; what only
+    that knows loads it all the same.
+    """
+    return arithmetic.by_numpy(load_tensorflow)
 
 
 @contextlib.contextmanager

@@ -6,10 +6,11 @@ import os
 import struct
 import sys
 
-import tensorflow as tf
+import numpy as np
 
 from ..images import decode, limits, shards, transcode
 from ..pose import geometry
+from ..pose.arithmetic import tf
 
 # Reading more than this takes a second or more.
 _MANY_BYTES = 500_000_000
@@ -186,12 +187,12 @@ def upright_size(path) -> tuple[int, int]:
         True
     """
     try:
-        _, size, turn = decode.read_header(tf.constant(decode.encoded(path)))
+        _, size, turn = decode.header_of(decode.encoded(path))
         matrix = geometry.upright_from_stored(turn, size)
     except tf.errors.InvalidArgumentError:
         pixels, matrix = decode.open_image(path)
         size = tf.shape(pixels)[:2]
-    height, width = geometry.upright_size(size, matrix).numpy().tolist()
+    height, width = np.asarray(geometry.upright_size(size, matrix)).tolist()
     return height, width
 
 

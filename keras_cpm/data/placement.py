@@ -59,7 +59,7 @@ def where_is(record):
         ((30.0, 50.0), 60.0)
     """
     return place_of(record.people[0]) or (
-        tuple(geometry.image_center(record.size).numpy().tolist()),
+        tuple(np.asarray(geometry.image_center(record.size)).tolist()),
         float(geometry.whole_image_height(record.size)),
     )
 

@@ -87,7 +87,7 @@ def _places(records):
 
 def _is_in_sight(person, size):
     """Not so in a photograph of nobody, see `formats.nobody`."""
-    inside = geometry.inside_image(person.keypoints, size).numpy()
+    inside = np.asarray(geometry.inside_image(person.keypoints, size))
     return bool((inside & person.labelled).any())
 
 

@@ -68,6 +68,7 @@ def decode(data):
     return tf.cond(height > 0, lambda: tf.reverse(pixels, [0]), lambda: pixels)
 
 
+@fields.apart
 def _header(data):
     """Width, height (negative: from the top), bits a pixel, where the pixels start, the table of
     colours (256, 3) uint8, and the masks of 16 bits.

@@ -112,6 +112,14 @@ def read_header(data):
     return data, size, turn
 
 
+def header_of(data):
+    """`read_header` of bytes, for eager use; by NumPy where it is asked for and reads the same."""
+    if is_by_numpy() and opencv.is_plain(data):
+        return read_header(data)
+    with by_tensorflow() as tensorflow:
+        return read_header(tensorflow.constant(data))
+
+
 def decode(data):
     """(H, W, 3) uint8 RGB as stored, of all that `read_image` reads."""
     pixels = _of_kind(

@@ -1,5 +1,7 @@
 """Numbers among the bytes of a file, as TensorFlow operations: what headers are read with."""
 
+import numpy as np
+
 from ..pose.arithmetic import tf, traced
 
 
@@ -34,8 +36,8 @@ def take(data, start, count):
         [98, 99, 0, 0]
     """
     start = tf.clip_by_value(start, 0, tf.strings.length(data))
-    found = tf.strings.substr(data, start, count) + b"\0" * count
-    return tf.ensure_shape(tf.cast(tf.io.decode_raw(found, tf.uint8)[:count], tf.int32), [count])
+    found = tf.io.decode_raw(tf.strings.substr(data, start, count), tf.uint8, fixed_length=count)
+    return tf.cast(found, tf.int32)
 
 
 def at(values, start, count):
@@ -49,7 +51,10 @@ def at(values, start, count):
     Returns:
         (count,) or (M, count) int32.
     """
-    index = tf.expand_dims(tf.cast(start, tf.int32), -1) + tf.range(count)
+    known = values.shape[0]
+    if isinstance(start, int) and known is not None and start + count <= known:
+        return tf.cast(values[start : start + count], tf.int32)
+    index = tf.expand_dims(tf.cast(start, tf.int32), -1) + np.arange(count, dtype=np.int32)
     end = tf.size(values)
     values = tf.concat([values, tf.zeros([1], values.dtype)], axis=0)
     return tf.cast(tf.gather(values, tf.where((index >= 0) & (index < end), index, end)), tf.int32)
@@ -73,12 +78,9 @@ def number(values, start, count, little):
         >>> int(fields.number(tf.constant([9, 1, 2]), 1, 2, little=False))
         258
     """
-    found = at(values, start, count)
-    found = tf.where(little, found, tf.reverse(found, [-1]))
-    total = found[..., 0]
-    for i in range(1, count):
-        total += tf.bitwise.left_shift(found[..., i], 8 * i)
-    return total
+    upwards = np.arange(count, dtype=np.int32) * 8
+    bits = tf.where(little, upwards, upwards[::-1])
+    return tf.reduce_sum(tf.bitwise.left_shift(at(values, start, count), bits), axis=-1)
 
 
 def occurrences(data, word, most):

@@ -66,6 +66,7 @@ def decode(data):
     return tf.where(inside, tf.pad(shown, padding), color)
 
 
+@fields.apart
 def _find_frame(data):
     """Where the first frame's descriptor is, the colour of what it leaves free, and the count."""
 

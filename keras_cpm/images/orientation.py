@@ -1,13 +1,16 @@
 """The orientation that EXIF asks for, found in the bytes of JPEG and PNG files as by Pillow."""
 
+import numpy as np
+
 from ..pose.arithmetic import tf
 from . import fields, jpeg, limits
 
 _EXIF, _PNG_EXIF, _PNG_END = b"Exif\0\0", list(b"eXIf"), list(b"IEND")
 _TAG = 0x0112
-# Types of EXIF values that may hold it: short and long, signed byte, short and long. The bytes of
-# each.
-_TYPES = {3: 2, 4: 4, 6: 1, 8: 2, 9: 4}
+# The bytes of each type of EXIF values, from type 0 on, that may hold it: short and long, signed
+# byte, short and long.
+_BYTES_OF_TYPE = (0, 0, 0, 2, 4, 0, 1, 0, 2, 4, 0, 0, 0, 0)
+_INDEX = np.arange(4, dtype=np.int32)
 
 
 @fields.apart
@@ -50,11 +53,13 @@ def _length(data, at):
 
 def _block(data, start, length):
     start = tf.clip_by_value(start, 0, tf.strings.length(data))
-    return tf.io.decode_raw(tf.strings.substr(data, start, tf.maximum(length, 0)), tf.uint8)
+    return tf.strings.substr(data, start, tf.maximum(length, 0))
 
 
+@fields.apart
 def _of_tiff(block):
-    """The entry of the first directory of an EXIF block, (N,) uint8."""
+    """The entry of the first directory of an EXIF block, the bytes of a file of TIFF."""
+    block = tf.io.decode_raw(block, tf.uint8)
     first = fields.at(block, 0, 4)
     little = tf.reduce_all(first == list(b"II*\0"))
     directory = fields.number(block, 4, 4, little)
@@ -70,11 +75,12 @@ def _of_tiff(block):
         tf.concat([tf.boolean_mask(column, is_sound & is_orientation), [0]], axis=0)[0]
         for column in (entries, kinds, counts)
     )
-    value = tf.constant(1)
-    for known, size in _TYPES.items():
-        far = fields.number(block, entry + 8, 4, little)
-        place = tf.where(count > 4 // size, far, entry + 8)
-        value = tf.where(kind == known, fields.number(block, place, size, little), value)
+    size = tf.gather(_BYTES_OF_TYPE, kind)
+    far = fields.number(block, entry + 8, 4, little)
+    place = tf.where(count > 4 // tf.maximum(size, 1), far, entry + 8)
+    found = tf.where(size > _INDEX, fields.at(block, place, 4), 0)
+    bits = 8 * tf.where(little, _INDEX, tf.maximum(size - 1 - _INDEX, 0))
+    value = tf.reduce_sum(tf.bitwise.left_shift(found, bits))
     is_tiff = little | tf.reduce_all(first == list(b"MM\0*"))
     return tf.where(is_tiff & (value >= 1) & (value <= 8), value, 1)
 

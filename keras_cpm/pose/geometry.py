@@ -36,6 +36,21 @@ from .spec import Array, PoseSpec
 # becomes 0.8 of a box in which people are 234.3 of 368 pixels tall, the same for every network.
 PERSON_SHARE_OF_IMAGE = (234.2857142857143 / 368) / 0.8
 
+# the linear parts of EXIF's orientations 1 to 8
+_TURNS = np.array(
+    [
+        [(1, 0), (0, 1)],  # upright
+        [(-1, 0), (0, 1)],  # mirrored left-right
+        [(-1, 0), (0, -1)],  # half a turn
+        [(1, 0), (0, -1)],  # mirrored top-bottom
+        [(0, 1), (1, 0)],  # transposed
+        [(0, -1), (1, 0)],  # to be turned clockwise
+        [(0, -1), (-1, 0)],  # transposed about the other diagonal
+        [(0, 1), (-1, 0)],  # to be turned counter-clockwise
+    ],
+    np.float32,
+)
+
 
 def network_from_image(
     center: Array,
@@ -215,21 +230,11 @@ def upright_from_stored(orientation: Array, size: Array) -> Array:
     Returns:
         (3, 3) float32 matrix.
     """
-    height, width = tf.unstack(tf.cast(size, tf.float32) - 1)
-    by_orientation = tf.stack(
-        [
-            _rows((1, 0, 0), (0, 1, 0)),  # 1 upright
-            _rows((-1, 0, width), (0, 1, 0)),  # 2 mirrored left-right
-            _rows((-1, 0, width), (0, -1, height)),  # 3 half a turn
-            _rows((1, 0, 0), (0, -1, height)),  # 4 mirrored top-bottom
-            _rows((0, 1, 0), (1, 0, 0)),  # 5 transposed
-            _rows((0, -1, height), (1, 0, 0)),  # 6 to be turned clockwise
-            _rows((0, -1, height), (-1, 0, width)),  # 7 transposed about the other diagonal
-            _rows((0, 1, 0), (-1, 0, width)),  # 8 to be turned counter-clockwise
-        ]
-    )
     known = (orientation >= 1) & (orientation <= 8)
-    return tf.gather(by_orientation, tf.where(known, orientation - 1, 0))
+    linear = tf.gather(_TURNS, tf.where(known, orientation - 1, 0))
+    # an axis that is mirrored starts at the last pixel
+    last = tf.cast(size, tf.float32)[::-1] - 1
+    return _affine(linear, tf.reduce_sum(tf.maximum(-linear, 0.0) * last, axis=-1))
 
 
 def upright_size(size: Array, matrix: Array) -> Array:
@@ -323,7 +328,3 @@ def inside_image(points: Array, size: Array, *, margin: float = 0.0) -> Array:
 def _affine(linear: Array, translation: Array) -> Array:
     upper = tf.concat([linear, translation[:, None]], axis=1)
     return tf.concat([upper, [[0.0, 0.0, 1.0]]], axis=0)
-
-
-def _rows(first: Array, second: Array) -> Array:
-    return tf.stack([[tf.cast(v, tf.float32) for v in row] for row in (first, second, (0, 0, 1))])

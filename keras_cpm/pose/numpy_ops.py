@@ -232,6 +232,11 @@ def _substring(text: bytes, start: Array, length: Array) -> bytes:
     return text[int(start) : int(start) + int(length)]
 
 
+def _decode_raw(text: bytes, dtype: Any, fixed_length: int | None = None) -> Array:
+    text = text if fixed_length is None else text[:fixed_length].ljust(fixed_length, b"\0")
+    return np.frombuffer(text, dtype)
+
+
 def _shift(value: Array, bits: Array) -> Array:
     return np.left_shift(np.asarray(value, np.int32), np.asarray(bits, np.int32))
 
@@ -243,7 +248,7 @@ bitwise = SimpleNamespace(left_shift=_shift)
 image = SimpleNamespace(non_max_suppression_overlaps=_overlaps)
 math = SimpleNamespace(log=np.log, ceil=np.ceil)
 nn = SimpleNamespace(softmax=_softmax)
-io = SimpleNamespace(decode_raw=lambda text, dtype: np.frombuffer(text, dtype))
+io = SimpleNamespace(decode_raw=_decode_raw)
 strings = SimpleNamespace(
     length=lambda text: np.int32(len(text)),
     substr=_substring,

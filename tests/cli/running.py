@@ -1,4 +1,7 @@
-"""Runs `keras-cpm` in this process."""
+"""Runs `keras-cpm` in this process, or in one of its own."""
+
+import subprocess
+import sys
 
 from click.testing import CliRunner
 
@@ -20,3 +23,18 @@ def failure(*words, code=1):
     lines = [line for line in run(*words, code=code).splitlines() if line.startswith("Error:")]
     assert len(lines) == 1
     return lines[0]
+
+
+def imported_by(*words):
+    """Which heavy packages a command imports, in a process of its own; it says nothing beside."""
+    code = """
+import sys
+from keras_cpm.cli.main import main
+main(sys.argv[1:], standalone_mode=False)
+print(*sorted({"tensorflow", "keras", "scipy"} & set(sys.modules)))
+"""
+    command = [sys.executable, "-c", code, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    # neither LiteRT nor TensorFlow says that it is there
+    assert not any(word in done.stderr for word in ("INFO", "WARNING", "oneDNN"))
+    return done.stdout.splitlines()[-1]

@@ -1,6 +1,5 @@
 """LiteRT answers as Keras does, where it is there and knows all layers."""
 
-import subprocess
 import sys
 
 import keras
@@ -14,6 +13,7 @@ from keras_cpm.inference.people import find_poses
 from keras_cpm.inference.person_finder import finder_of
 from keras_cpm.models import bundle
 from keras_cpm.models.litert.graph import Unsupported
+from tests.cli import running
 from tests.models.networks import SPEC, build
 
 pytest.importorskip("ai_edge_litert", reason="the extra `mobile`")
@@ -100,29 +100,14 @@ def test_a_spec_of_another_model(tmp_path):
         engine.load_by_litert([tmp_path / "one"])
 
 
-def imported_by(*words):
-    """Which heavy packages a command imports, in a process of its own; it says nothing beside."""
-    code = """
-import sys
-from keras_cpm.cli.main import main
-main(sys.argv[1:], standalone_mode=False)
-print(*sorted({"tensorflow", "keras", "scipy"} & set(sys.modules)))
-"""
-    command = [sys.executable, "-c", code, *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    # neither LiteRT nor TensorFlow says that it is there
-    assert not any(word in done.stderr for word in ("INFO", "WARNING", "oneDNN"))
-    return done.stdout.splitlines()[-1]
-
-
 def test_tensorflow_is_not_imported(group, tmp_path):
     draw = ["--people", "auto", "--draw", tmp_path / "drawn.png", "--json", tmp_path / "poses.json"]
     for flags in (["--part", "neck", *draw[2:]], [*draw, "--coco", tmp_path / "coco.json"]):
-        assert imported_by("predict", group.image, *flags) == ""
+        assert running.imported_by("predict", group.image, *flags) == ""
 
 
 def test_tensorflow_decodes_what_is_not_plain(group, tmp_path):
     with Image.open(group.image) as photograph:
         photograph.save(tmp_path / "photograph.gif")
     flags = ["--engine", "litert", "--json", tmp_path / "pose.json"]
-    assert "tensorflow" in imported_by("predict", tmp_path / "photograph.gif", *flags)
+    assert "tensorflow" in running.imported_by("predict", tmp_path / "photograph.gif", *flags)

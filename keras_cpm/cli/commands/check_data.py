@@ -4,8 +4,9 @@ from collections import Counter
 
 import click
 
+from ...pose.arithmetic import by_tensorflow
 from ...pose.spec import PoseSpec
-from ..console import echo, load_tensorflow, progress, write_json
+from ..console import echo, progress, without_tensorflow, write_json
 from ..options import COUNT, PATH, fields_as_options, given
 from ..outputs import guard, overwrite
 
@@ -27,12 +28,12 @@ _PICTURES = ("findings.png", "labels.png", "targets.png")
 @click.option("--json", "json_path", type=PATH, help="Write the findings as JSON.")
 @overwrite
 @fields_as_options(PoseSpec, leave_out=("skeleton", "stride", "background", "version"))
+@without_tensorflow()
 def check_data(records, draw, count, json_path, overwrite, **options):
     """Lists what is wrong with records, and draws samples, before a training finds out."""
     pictures = [("--draw", draw / name) for name in _PICTURES] if draw else []
     outputs = [("--json", json_path), *pictures]
     guard(outputs, [records], overwrite)
-    load_tensorflow()
     from ...data.checks.check import check
     from ...data.jsonl import read_records
     from ...data.records import skeleton_of_records
@@ -45,7 +46,8 @@ def check_data(records, draw, count, json_path, overwrite, **options):
     _print(findings, len(loaded))
     echo(_mirror(spec.skeleton.flip_pairs))
     if draw:
-        _draw(loaded, findings, spec, draw, count)
+        with by_tensorflow():  # as samples are drawn for a training
+            _draw(loaded, findings, spec, draw, count)
     if findings:
         raise SystemExit(1)
 

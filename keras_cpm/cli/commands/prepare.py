@@ -6,7 +6,7 @@ import click
 
 from ...images import marks
 from ...pose import output
-from ..console import echo, load_tensorflow, progress
+from ..console import echo, progress, without_tensorflow
 from ..options import COUNT, PATH
 from ..outputs import guard, overwrite
 
@@ -96,6 +96,7 @@ _SPLITS = ("train", "test", "validation", "extended", "all", "tompson")
     help="Of what is drawn.",
 )
 @overwrite
+@without_tensorflow()
 def prepare(dataset, root, out, first, last, hold_out, fill, overwrite, **options):
     """Writes the records OUT.jsonl of a data set.
 
@@ -122,7 +123,6 @@ def prepare(dataset, root, out, first, last, hold_out, fill, overwrite, **option
     outputs += [("OUT", held_file)] if hold_out else []
     inputs = [root, *(root / name for name in _OF_DATASETS), options["observer_labels"] or root]
     guard(outputs, inputs, overwrite)
-    load_tensorflow()
     from ...data.jsonl import write_records
     from ...data.placement import filling
     from ...data.split import hold_out as split

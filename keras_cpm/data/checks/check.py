@@ -1,5 +1,7 @@
 """What is wrong with records, found before a training finds out."""
 
+import numpy as np
+
 from ...images import decode
 from ...pose import geometry
 from . import duplicates, labels
@@ -69,7 +71,7 @@ def _look_at_image(record):
     except (ValueError, OSError) as error:
         return [("image", str(error))], record.size, None
     stored = tuple(pixels.shape[:2])
-    upright = tuple(geometry.upright_size(stored, upright_from_stored).numpy().tolist())
+    upright = tuple(np.asarray(geometry.upright_size(stored, upright_from_stored)).tolist())
     if record.size in (None, upright):
         return [], upright, stored
     if record.size == upright[::-1] and stored == upright:

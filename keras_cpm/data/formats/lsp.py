@@ -215,7 +215,7 @@ def _person(labels, split, size):
 
 
 def _image_center(size):
-    return None if size is None else geometry.image_center(size).numpy()
+    return None if size is None else np.asarray(geometry.image_center(size))
 
 
 def _box_center(points):
@@ -224,7 +224,7 @@ def _box_center(points):
 
 def _test_height(size):
     """The photograph is shown 0.8 of the box tall, whatever is on it: run_benchmark.m."""
-    return None if size is None else geometry.whole_image_height(size).numpy()
+    return None if size is None else float(geometry.whole_image_height(size))
 
 
 def _height(points, visible):

@@ -4,9 +4,9 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from ...images import arrays, formats, marks
+from ...pose.arithmetic import by_tensorflow
 from ..photographs import found
 from ..placement import place_around
 from ..records import VISIBLE, Person
@@ -153,7 +153,8 @@ def _image(frame, videos, folders, frames, path):
         raise ValueError(f"{image} is there, and no frame of ours; name another folder.")
     pixels = arrays.as_rgb(_pixels(frame.video, number, folders))
     image.parent.mkdir(parents=True, exist_ok=True)
-    marks.write_marked(image, tf.io.encode_png(pixels, compression=3).numpy())
+    with by_tensorflow() as tf:
+        marks.write_marked(image, tf.io.encode_png(pixels, compression=3).numpy())
     return str(image)
 
 

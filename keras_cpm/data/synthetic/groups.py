@@ -8,10 +8,10 @@ import itertools
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from ...images import decode, marks, sampling
 from ...pose import geometry
+from ...pose.arithmetic import by_tensorflow, tf
 from ..records import NOT_LABELLED, VISIBLE, Person, Record
 
 PARTS = ("center",)
@@ -60,17 +60,20 @@ def draw_groups(records, directory, count, spec, *, seed=0, progress=None):
         >>> len(groups), groups[0].size, groups[0].parts
         (3, (96, 96), ('center',))
     """
-    directory = Path(directory)
     found = []
-    for i in (progress or iter)(range(count)):
-        picture, people = _group(records, spec, np.random.default_rng([seed, i]))
-        path = directory / picture_name(i)
-        pixels = tf.cast(tf.round(picture), tf.uint8)
-        marks.write_marked(path, tf.io.encode_jpeg(pixels, quality=_JPEG_QUALITY).numpy())
-        found.append(
-            Record(str(path.resolve()), picture.shape[:2], PARTS, people, dataset="groups")
-        )
+    # which knows JPEG and ways to resize that NumPy does not
+    with by_tensorflow():
+        for i in (progress or iter)(range(count)):
+            path = Path(directory) / picture_name(i)
+            found.append(_drawn(path, records, spec, np.random.default_rng([seed, i])))
     return found
+
+
+def _drawn(path, records, spec, rng):
+    picture, people = _group(records, spec, rng)
+    pixels = tf.cast(tf.round(picture), tf.uint8)
+    marks.write_marked(path, tf.io.encode_jpeg(pixels, quality=_JPEG_QUALITY).numpy())
+    return Record(str(path.resolve()), picture.shape[:2], PARTS, people, dataset="groups")
 
 
 def picture_name(index):

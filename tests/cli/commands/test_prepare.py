@@ -6,11 +6,15 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 from scipy.io import savemat
 
 import keras_cpm
 from keras_cpm.cli.main import main
+from keras_cpm.data.photographs import upright_size
 from keras_cpm.data.placement import where_is
+from keras_cpm.pose import arithmetic
+from tests.cli import running
 from tests.cli.running import TRAIN, failure
 
 FISH = ["mouth", "left fin", "right fin"]
@@ -215,3 +219,24 @@ def test_people_are_held_out(people, tmp_path):
     source = tmp_path / "a.held.jsonl"
     said = failure("prepare", "records", source, tmp_path / "a.jsonl", "--hold-out", 2, code=2)
     assert "a.held.jsonl, which this command reads" in said
+
+
+def test_tensorflow_is_not_imported(people, tmp_path):
+    out = tmp_path / "some.jsonl"
+    assert running.imported_by("prepare", "records", people, out, "--hold-out", 2) == ""
+    assert running.imported_by("check-data", out) == ""
+
+
+def test_sizes_are_the_same_where_numpy_reads_them(tmp_path):
+    """Of headers, of photographs that are decoded for it, and of turned ones."""
+    records = keras_cpm.draw_records(tmp_path, 1, image_size=(60, 96))
+    names = [f"photograph.{end}" for end in ("jpg", "png", "bmp", "gif", "webp")]
+    with Image.open(records[0].image) as photograph:
+        turned = photograph.getexif()
+        turned[0x0112] = 6
+        for name in names:
+            photograph.save(tmp_path / name)
+        photograph.save(tmp_path / "turned.jpg", exif=turned)
+    with arithmetic.by_numpy():
+        sizes = [upright_size(str(tmp_path / name)) for name in (*names, "turned.jpg")]
+    assert sizes == [(60, 96)] * len(names) + [(96, 60)]
