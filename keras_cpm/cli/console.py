@@ -1,6 +1,7 @@
 """What people read on the terminal: tables, progress, and not TensorFlow's start-up messages."""
 
 import contextlib
+import functools
 import os
 import re
 import sys
@@ -10,7 +11,6 @@ import click
 
 from ..images import marks
 from ..models import keras_settings
-from ..pose import arithmetic
 
 # What moves the cursor, colours, rings or turns the direction of writing, and the bytes of file
 # names that are no text.
@@ -57,11 +57,19 @@ def load_tensorflow():
         tf.zeros([])
 
 
-def without_tensorflow():
-    """Decorates a command in which NumPy computes, so that nobody waits for TensorFlow; what only
-    that knows loads it all the same.
+def without_tensorflow(command):
+    """The command, in which NumPy computes, so that nobody waits for TensorFlow; what only that
+    knows loads it all the same.
     """
-    return arithmetic.by_numpy(load_tensorflow)
+
+    @functools.wraps(command)
+    def run(*args, **options):
+        from ..pose import arithmetic
+
+        with arithmetic.by_numpy(load_tensorflow):
+            return command(*args, **options)
+
+    return run
 
 
 @contextlib.contextmanager

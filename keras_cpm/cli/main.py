@@ -118,4 +118,6 @@ for command in (
     reproduce,
     doctor,
 ):
+    # also for whoever asks a command without `main`
+    command.context_settings = main.context_settings
     main.add_command(command)

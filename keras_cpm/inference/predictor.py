@@ -11,7 +11,7 @@ import numpy as np
 from ..images import decode, sampling
 from ..models import bundle
 from ..pose import codec, geometry, multiscale
-from ..pose.arithmetic import tf, traced
+from ..pose.arithmetic import by_numpy, tf, traced
 from ..pose.pose import Pose
 from ..pose.spec import Array, PoseSpec
 from .engine import stage_beliefs
@@ -163,10 +163,11 @@ class Predictor:
         """
         if not places:
             return []
-        size, matrices = tf.convert_to_tensor(size), []
+        size, matrices = np.asarray(size), []
         for number, place in enumerate(places):
             try:
-                matrices.append(self._place(size, **place))
+                with by_numpy():  # small things, a hundred times as fast as by operations one by one
+                    matrices.append(self._place(size, **place))
             except ValueError as error:
                 which = f"Person {number + 1} of {len(places)}: " if len(places) > 1 else ""
                 raise ValueError(f"{which}{error}") from None
@@ -209,10 +210,11 @@ class Predictor:
 
     def _zoomed(self, network_from_image):
         """A matrix a scale."""
-        return [
-            geometry.compose(geometry.zoomed_from_network(scale, self.spec), network_from_image)
-            for scale in self.scales
-        ]
+        with by_numpy():
+            return [
+                geometry.compose(geometry.zoomed_from_network(scale, self.spec), network_from_image)
+                for scale in self.scales
+            ]
 
     def _crops(self, pixels, upright_from_stored, network_from_image):
         """(n, H, W, 3): one crop a scale, then the same mirrored."""

@@ -100,6 +100,10 @@ def test_ray_starts_a_group_again_that_lost_a_worker(tmp_path):
         **os.environ,
         **{"JAX_PLATFORMS": "cpu", "RAY_USAGE_STATS_ENABLED": "0", "RAY_ADDRESS": "local"},
         **{"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "HOME": str(tmp_path)},
+        # compiling takes longer than running, and all workers compile the same
+        "XLA_FLAGS": "--xla_backend_optimization_level=0",
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "compiled"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "PYTHONPATH": os.pathsep.join([str(FOLDER.parents[1]), os.environ.get("PYTHONPATH", "")]),
     }
     with open(tmp_path / "said", "w") as said:

@@ -28,7 +28,7 @@ _PICTURES = ("findings.png", "labels.png", "targets.png")
 @click.option("--json", "json_path", type=PATH, help="Write the findings as JSON.")
 @overwrite
 @fields_as_options(PoseSpec, leave_out=("skeleton", "stride", "background", "version"))
-@without_tensorflow()
+@without_tensorflow
 def check_data(records, draw, count, json_path, overwrite, **options):
     """Lists what is wrong with records, and draws samples, before a training finds out."""
     pictures = [("--draw", draw / name) for name in _PICTURES] if draw else []

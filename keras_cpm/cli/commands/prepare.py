@@ -96,7 +96,7 @@ _SPLITS = ("train", "test", "validation", "extended", "all", "tompson")
     help="Of what is drawn.",
 )
 @overwrite
-@without_tensorflow()
+@without_tensorflow
 def prepare(dataset, root, out, first, last, hold_out, fill, overwrite, **options):
     """Writes the records OUT.jsonl of a data set.
 
