@@ -22,6 +22,11 @@ _MUCH = 3e9
 _FIRST = ("examples", "training", "paper", "benchmarks", "serving", "export", "cli")
 
 
+# processes that share the cores of this machine would wait for each other's threads
+if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
+    tf.config.threading.set_intra_op_parallelism_threads(max(1, os.cpu_count() // workers))
+
+
 def _room(path):
     return path.relative_to(Path(__file__).parent).parts[0]
 

@@ -59,10 +59,10 @@ print(json.dumps(found))
     "head",
     [
         "import keras, keras_cpm",
-        "import keras_cpm, keras",
+        pytest.param("import keras_cpm, keras", marks=pytest.mark.slow),
         # a module of ours that waits for Keras when it comes
         "from keras_cpm.pose import codec; import keras",
-        "from keras_cpm.models import bundle; import keras",
+        pytest.param("from keras_cpm.models import bundle; import keras", marks=pytest.mark.slow),
     ],
 )
 def test_files_of_keras_load_in_a_new_process(files, head):

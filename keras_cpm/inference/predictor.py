@@ -166,7 +166,9 @@ class Predictor:
         size, matrices = np.asarray(size), []
         for number, place in enumerate(places):
             try:
-                with by_numpy():  # small things, a hundred times as fast as by operations one by one
+                with (
+                    by_numpy()
+                ):  # small things, a hundred times as fast as by operations one by one
                     matrices.append(self._place(size, **place))
             except ValueError as error:
                 which = f"Person {number + 1} of {len(places)}: " if len(places) > 1 else ""

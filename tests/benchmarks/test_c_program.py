@@ -42,6 +42,7 @@ def test_a_c_program_gives_the_predictors_points(program, backbone, drawn_record
             np.testing.assert_allclose(found[:, 2], pose.scores, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_is_said(program, drawn_records, tiny_spec, tmp_path):
     model = keras_cpm.build_cpm(1, tiny_spec, backbone="light", stage_block="light", width=8)
     keras_cpm.export_saved_model(model, tiny_spec, tmp_path)

@@ -17,7 +17,7 @@ def test_an_export_has_known_operations(served):
     assert operations.unknown(served / "1") == []
 
 
-@pytest.mark.parametrize("convolution", ["tiles", "direct"])
+@pytest.mark.parametrize("convolution", [pytest.param("tiles", marks=pytest.mark.slow), "direct"])
 def test_every_kind_of_convolution_is_known(convolution, tiny_spec, tmp_path):
     model = keras_cpm.build_cpm(2, tiny_spec, width=8, convolution=convolution)
     keras_cpm.export_saved_model(model, tiny_spec, tmp_path)

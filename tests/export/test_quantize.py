@@ -121,7 +121,7 @@ def test_every_kind_verifies(files):
         assert [check.passed for check in checks] == [True] * 3, checks
 
 
-def test_without_the_library_it_says_what_to_install(shipped, tmp_path, monkeypatch):
+def test_without_the_library_it_says_what_to_install(model, tiny_spec, tmp_path, monkeypatch):
     real = builtins.__import__
 
     def without(name, *rest):
@@ -131,5 +131,5 @@ def test_without_the_library_it_says_what_to_install(shipped, tmp_path, monkeypa
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ImportError, match=r"keras-cpm\[quantize\]"):
-        keras_cpm.export_tflite(*shipped, tmp_path / "a.tflite", quantize="float16")
+        keras_cpm.export_tflite(model, tiny_spec, tmp_path / "a.tflite", quantize="float16")
     assert not list(tmp_path.iterdir())

@@ -78,11 +78,10 @@ def test_what_lies_beside_an_export_stays(tiny_spec, tmp_path):
     assert all(check.passed for check in keras_cpm.verify(tmp_path))
 
 
-def test_without_room_the_export_before_stays(tiny_spec, tmp_path):
-    model = keras_cpm.build_cpm(1, tiny_spec, width=8)
+def test_without_room_the_export_before_stays(model, served, phone_file, tiny_spec, tmp_path):
     keras_cpm.save_bundle(tmp_path / "bundle", model, tiny_spec)
-    keras_cpm.export_saved_model(model, tiny_spec, tmp_path / "served")
-    keras_cpm.export_tflite(model, tiny_spec, tmp_path / "cpm.tflite")
+    shutil.copytree(served, tmp_path / "served")
+    shutil.copytree(phone_file.parent, tmp_path / "phone")
     before = contents(tmp_path)
     script = (
         "import resource, sys, keras_cpm\n"

@@ -106,6 +106,7 @@ def test_tensorflow_is_not_imported(group, tmp_path):
         assert running.imported_by("predict", group.image, *flags) == ""
 
 
+@pytest.mark.slow
 def test_tensorflow_decodes_what_is_not_plain(group, tmp_path):
     with Image.open(group.image) as photograph:
         photograph.save(tmp_path / "photograph.gif")

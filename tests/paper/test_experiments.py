@@ -47,6 +47,7 @@ def test_fig5(tmp_path, few):
     assert float(rows[0][2]) > 3 * float(rows[0][3]) > 0
 
 
+@pytest.mark.slow
 def test_fig6b(tmp_path, few, untrained):
     verdict = experiments.reproduce("fig6b", tmp_path, people=2, epochs=6, seed=4, seeds=2)
     assert verdict.startswith(VERDICTS)

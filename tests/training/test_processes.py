@@ -130,7 +130,8 @@ def check_equal(result, alone):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 4])
 def test_processes_with_folders_of_their_own_train_as_one(server, root, alone, count):
     results = server.train([f"own{count}", *["none"] * (count - 1)])
     for result in results:

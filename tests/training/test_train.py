@@ -309,6 +309,7 @@ def test_a_loss_that_explodes_ends_the_training_and_names_the_files(
     assert (tmp_path / "checkpoints/000001.npz").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_log_keeps_the_finished_epochs(tiny_spec, drawn_records, tmp_path):
     """Whatever a kill left of it: each call begins with the log that belongs to its checkpoint."""
 
@@ -328,6 +329,7 @@ def test_a_log_keeps_the_finished_epochs(tiny_spec, drawn_records, tmp_path):
     assert call() == ""
 
 
+@pytest.mark.slow
 def test_the_files_of_a_step_are_those_of_its_batch(tiny_spec, tmp_path):
     """A dataset of those files alone, in their order, has the same pictures."""
     records = keras_cpm.draw_records(tmp_path, 7)

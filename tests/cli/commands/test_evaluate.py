@@ -193,6 +193,7 @@ def test_the_published_numbers_of_flic(data_root, tmp_path):
     assert (round(columns["elbow"], 2), round(columns["wrist"], 2)) == (97.54, 94.98)
 
 
+@pytest.mark.slow
 def test_the_numbers_of_tompson_on_mpii(data_root, tmp_path):
     run("prepare", "mpii", data_root / "mpii", tmp_path / "mpii.jsonl", "--split", "validation")
     run("prepare", "mpii", data_root / "mpii", tmp_path / "tompson.jsonl", "--split", "tompson")

@@ -159,7 +159,7 @@ class TestRealLabels:
         [
             ("train", {"sides": 6}),
             ("test", {"sides": 7}),
-            ("extended", {"sides": 168, "outside": 1}),
+            pytest.param("extended", {"sides": 168, "outside": 1}, marks=pytest.mark.slow),
         ],
     )
     def test_lsp(self, data_root, split, expected):

@@ -143,6 +143,7 @@ def message_kind(data, rng):
     )
 
 
+@lru_cache
 def has_shapes(data):
     return any(name == "shape" for name, *_ in nodes(data))
 
