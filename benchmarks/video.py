@@ -1,14 +1,16 @@
 """A 720p clip from decoding to drawing, beside its parts: python -m benchmarks.video [--before DIR]
 
 People are drawn who walk, one and then four; `keras-cpm predict clip.mp4 --people auto --draw
-out.mp4` is what runs, in a process that has done it once. Each part is also done alone: decoding,
-following (of which searching the frame, and looking where people should be), drawing, encoding. The
-whole cannot take less than its slowest part, nor than the CPU time of all parts over the cores; the
-ratio is to the larger of the two. Milliseconds a frame, medians. `--before` names a checkout of
-another commit, which takes turns with this one.
+out.mp4` is what runs, by LiteRT, in a process that has done it once. Each part is also done alone:
+decoding, following (of which searching the frame, and looking where people should be), drawing,
+encoding. The whole cannot take less than its slowest part, nor than the CPU time of all parts over
+the cores; the ratio is to the larger of the two. Milliseconds a frame, medians. `--before` names a
+checkout of another commit, which takes turns with this one.
 """
 
 import argparse
+import contextlib
+import functools
 import json
 import os
 import statistics
@@ -66,9 +68,20 @@ class Work:
 
     def __init__(self):
         from keras_cpm import Predictor, load
-        from keras_cpm.inference.person_finder import load_finder
+        from keras_cpm.inference import person_finder
 
-        self.predictor, self.find = Predictor(*load("cpm-light")), load_finder()
+        networks, self.computing = None, contextlib.nullcontext
+        # a checkout from before there were two engines has one
+        with contextlib.suppress(ImportError):
+            from keras_cpm.inference import engine
+
+            networks = engine.load_by_litert(["cpm-light", "cpm-light-person"], many=True)
+        if networks:
+            self.computing = functools.partial(engine.computing, by_litert=True)
+            self.find = person_finder.finder_of(*networks[1])
+        else:
+            self.find = person_finder.load_finder()
+        self.predictor = Predictor(*(networks[0] if networks else load("cpm-light")))
 
     def whole(self, clip, out):
         from keras_cpm import follow_poses
@@ -117,7 +130,9 @@ def serve():
     work = Work()
     for line in sys.stdin:
         what, clip, out = json.loads(line)
-        print("=" + json.dumps(getattr(work, what)(clip, out)), flush=True)
+        with work.computing():
+            answer = getattr(work, what)(clip, out)
+        print("=" + json.dumps(answer), flush=True)
 
 
 class Process:
