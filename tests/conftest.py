@@ -64,7 +64,7 @@ def _bytes_held():
 
 
 # of rooms whose tests trace much and run it a few times
-_AS_TRACED = ("data", "training", "paper")
+_AS_TRACED = ("data", "training", "paper", "test_docs.py", "test_docstrings.py")
 
 
 @pytest.fixture(autouse=True, scope="module")
