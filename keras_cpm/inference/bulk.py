@@ -99,6 +99,8 @@ def predict_many(
                     if tell:
                         tell(counts["photographs"], total, counts["errors"])
         if "://" not in folder:
+            # of workers that were killed as they wrote
+            output.sweep(folder)
             for path in Path(folder).glob(".*.attempts"):
                 output.remove(path)
     return {**counts, "kept": kept}

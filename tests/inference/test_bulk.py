@@ -135,12 +135,13 @@ def cluster():
 
 
 class Newcomer(Looker):
-    """A worker that dies as it starts, where none did before."""
+    """A worker that dies as it starts, where none did before, and leaves half a file."""
 
     def __init__(self, folder, *settings, **more):
         super().__init__(folder, *settings, **more)
         if not os.path.exists(f"{folder}/.died"):
             Path(folder, ".died").touch()
+            Path(folder, ".0123456789abcdef.partial.parquet").touch()
             raise RuntimeError("died")
 
 
@@ -150,6 +151,7 @@ def test_a_worker_that_dies_as_it_starts_is_replaced(album, tiny, tmp_path, clus
     folder, out = album(3), tmp_path / "out"
     counts = keras_cpm.predict_many(folder, out, model=tiny, workers=1, cluster=cluster)
     assert (out / ".died").exists() and counts["photographs"] == len(once(out, folder)) == 3
+    assert not list(out.glob("*.partial*"))
 
 
 @pytest.mark.slow
