@@ -166,9 +166,8 @@ class Predictor:
         size, matrices = np.asarray(size), []
         for number, place in enumerate(places):
             try:
-                with (
-                    by_numpy()
-                ):  # small things, a hundred times as fast as by operations one by one
+                # of so little, to call one operation after the other would be all of the time
+                with by_numpy():
                     matrices.append(self._place(size, **place))
             except ValueError as error:
                 which = f"Person {number + 1} of {len(places)}: " if len(places) > 1 else ""
