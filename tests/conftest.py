@@ -16,15 +16,21 @@ import tensorflow as tf
 import keras_cpm
 from keras_cpm.cli.allocator import is_glibc
 
-# bytes that a process of tests may hold without giving back what it does not use
-_MUCH = 3e9
+# bytes that a process of tests may take before it gives back what it does not use, and those that
+# it held when it last did
+_MORE, _held = 1e9, 1.6e9
 # rooms of the longest tests
 _FIRST = ("examples", "training", "paper", "benchmarks", "serving", "export", "cli")
 
 
 # processes that share the cores of this machine would wait for each other's threads
 if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
-    tf.config.threading.set_intra_op_parallelism_threads(max(1, os.cpu_count() // workers))
+    threads = max(1, os.cpu_count() // workers)
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+# what tf.data runs follows what was set when TensorFlow began, not `graphs_as_traced`: rewriting a
+# pipeline takes longer than to trace it
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 def _room(path):
@@ -50,12 +56,14 @@ def pytest_collection_finish():
 def memory_given_back():
     """After tests of the command line, whose settings keep what was ever used, a process that runs
     thousands of tests would hold all that the largest of them ever took, in pieces. To look for it
-    after every module would take a twelfth of all time.
+    after every module would take an eighth of all time.
     """
     yield
-    if is_glibc() and _bytes_held() > _MUCH:
+    global _held
+    if is_glibc() and _bytes_held() > _held + _MORE:
         gc.collect()
         ctypes.CDLL(None).malloc_trim(0)
+        _held = _bytes_held()
 
 
 def _bytes_held():
@@ -70,7 +78,8 @@ _AS_TRACED = ("data", "training", "paper", "test_docs.py", "test_docstrings.py")
 @pytest.fixture(autouse=True, scope="module")
 def graphs_as_traced(request):
     """Graphs of some rooms run as they are traced, since to rewrite them takes longer than to run
-    them. The other rooms, and trainings by the command line, run what users run.
+    them. The other rooms run what users run, but for pipelines of tf.data; processes of their own,
+    as trainings by the command line, all of it.
     """
     options = {"disable_meta_optimizer": _room(request.path) in _AS_TRACED}
     tf.config.optimizer.set_experimental_options(options)
