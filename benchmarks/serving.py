@@ -1,10 +1,10 @@
 """Photographs a second of a served model, beside its network alone: python -m benchmarks.serving
 
-    python -m benchmarks.serving [BUNDLE] [--before DIR] [--photograph photo.jpg]
+    python -m benchmarks.serving [BUNDLE] [--before DIR] [--photograph photo.jpg] [--threads N]
 
 The bundle is exported, loaded, and asked by 1, 4 and 16 clients, each of which sends one photograph
 and waits for the answer. TensorFlow Serving's program is not needed: threads stand in for it as it
-is set up in examples/serving/batching.config, two of which take what waits, at most as many rows as
+is set up in examples/serving/batching.config, N of which take what waits, at most as many rows as
 there, and call the signature `serving_default`. The limit is the signature `beliefs`, the network
 alone, called by two threads on batches of that size. By part: CPU milliseconds a photograph. All
 take turns; medians. `--before` names a checkout of another commit, whose export takes turns, too.
@@ -23,15 +23,17 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-CLIENTS, THREADS, BATCH = (1, 4, 16), 2, 4
+CLIENTS, BATCH = (1, 4, 16), 4
+# of what is measured alone
+THREADS = 2
 
 
 class Server:
     """Batches of requests, called by threads."""
 
-    def __init__(self, run, batch=BATCH):
+    def __init__(self, run, threads, batch=BATCH):
         self.run, self.batch, self.waiting = run, batch, queue.SimpleQueue()
-        for _ in range(THREADS):
+        for _ in range(threads):
             threading.Thread(target=self._serve, daemon=True).start()
 
     def __call__(self, row):
@@ -84,7 +86,7 @@ def photograph():
     return tf.io.encode_jpeg(frame, quality=90).numpy()
 
 
-def jobs_of(folder, encoded):
+def jobs_of(folder, encoded, threads):
     """Name -> (function of nothing, clients, photographs a call) of a loaded export."""
     import numpy as np
     import tensorflow as tf
@@ -97,7 +99,7 @@ def jobs_of(folder, encoded):
     def answer(rows):
         return list(whole(image=tf.constant(rows))["keypoints"].numpy())
 
-    server = Server(answer)
+    server = Server(answer, threads)
     jobs = {f"{n} clients": (lambda: server(encoded), n, 1) for n in CLIENTS}
     jobs["network"] = (lambda: [x.numpy() for x in beliefs(image=boxes).values()], THREADS, BATCH)
     return jobs, answer([encoded])[0]
@@ -137,6 +139,7 @@ def main():
     parser.add_argument("bundle", nargs="?", default="cpm-light")
     parser.add_argument("--before", help="a checkout of another commit")
     parser.add_argument("--photograph", help="1280x720 with a drawn person unless given")
+    parser.add_argument("--threads", type=int, default=THREADS, help="of the server")
     parser.add_argument("--count", type=int, default=48, help="photographs a round")
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
@@ -147,7 +150,7 @@ def main():
     with tempfile.TemporaryDirectory() as work:
         for name, checkout in checkouts.items():
             export(options.bundle, f"{work}/{name}", checkout)
-            found, keypoints = jobs_of(f"{work}/{name}", encoded)
+            found, keypoints = jobs_of(f"{work}/{name}", encoded, options.threads)
             jobs |= {(name, job): what for job, what in found.items()}
             points.append(keypoints)
         jobs |= {("now", job): what for job, what in parts_of(f"{work}/now", encoded).items()}

@@ -11,6 +11,7 @@ from .report import print_tables
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("model", required=False)
 @click.option("--train", is_flag=True, help="Steps of training instead of inference.")
+@click.option("--batch", type=COUNT, default=2, show_default=True, help="Images of such a step.")
 @click.option("--engines", help="Names with commas; all that are installed unless given.")
 @click.option("--rounds", type=COUNT, default=7, show_default=True, help="Times of each engine.")
 @click.option("--threads", type=COUNT, help="Of every engine; all cores unless given.")
@@ -27,7 +28,8 @@ def bench(model, engines, json_path, **options):
 
     \b
     engines     keras_cpm, savedmodel, small-tiles, tensorflow, pytorch, onnxruntime, openvino
-    --train     keras_cpm, tensorflow, pytorch, keras_cpm-bfloat16, tensorflow-bfloat16
+    --train     keras_cpm, tensorflow, pytorch, pytorch-compiled, keras_cpm-bfloat16,
+                tensorflow-bfloat16
     """
     from .run import run_bench
 

@@ -200,9 +200,10 @@ class _KerasTraining:
 class _TorchTraining:
     """The same sum of losses, and PyTorch's AdamW."""
 
-    def __init__(self, work):
+    def __init__(self, work, compiled=False):
         torch = _torch(work)
         self._network = torch_network(work.table()).train()
+        self._outputs = torch.compile(self._network) if compiled else self._network
         self._inputs, self._targets = (list(map(torch.from_numpy, some)) for some in work.samples())
         self._optimizer = torch.optim.AdamW(self._network.parameters(), lr=_RATE, weight_decay=1e-4)
 
@@ -217,7 +218,7 @@ class _TorchTraining:
 
     def _backward(self):
         self._optimizer.zero_grad()
-        pairs = zip(self._network(*self._inputs), self._targets, strict=True)
+        pairs = zip(self._outputs(*self._inputs), self._targets, strict=True)
         loss = sum(0.5 * (a - b).square().sum() for a, b in pairs) / len(self._targets[0])
         loss.backward()
         return loss.detach()
@@ -248,6 +249,9 @@ TRAINING = {
     "keras_cpm": Engine("keras_cpm", _keras("auto")),
     "tensorflow": Engine("TensorFlow {}, direct", _keras(), _OWN),
     "pytorch": Engine("PyTorch {}, channels last", _TorchTraining, _TORCH),
+    "pytorch-compiled": Engine(
+        "PyTorch {}, channels last, compiled", lambda work: _TorchTraining(work, True), _TORCH
+    ),
     "keras_cpm-bfloat16": Engine("keras_cpm", _keras("auto", _BFLOAT16), {}, _BFLOAT16),
     "tensorflow-bfloat16": Engine(
         "TensorFlow {}, direct", _keras(None, _BFLOAT16), _OWN, _BFLOAT16

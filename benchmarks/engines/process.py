@@ -15,7 +15,7 @@ import numpy as np
 from keras_cpm.cli.allocator import SETTINGS
 
 from .peers import INFERENCE, TRAINING
-from .workload import TRAINING_BATCH, Workload, prepare
+from .workload import Workload, prepare
 
 # of this process; Linux has it
 _STATUS = Path("/proc/self/status")
@@ -114,7 +114,7 @@ def work_on(job, say):
 
     Args:
         job: dict of "do" ("prepare", "time", "memory"), "folder", "threads", "engines", "train",
-            and "model" or "rounds" where they matter.
+            and "model", "batch" or "rounds" where they matter.
         say: called with lines.
 
     Returns:
@@ -124,7 +124,7 @@ def work_on(job, say):
 
 
 def _prepare(job, say):
-    reasons = prepare(job["folder"], job["model"], job["engines"])
+    reasons = prepare(job["folder"], job["model"], job["engines"], job["batch"])
     facts = Workload(job["folder"], job["threads"]).facts()
     return {
         "reasons": reasons,
@@ -146,7 +146,7 @@ def _time(job, say):
     calls, values = {}, {}
     # PyTorch first: its first gradients end the process if TensorFlow was loaded before (builds
     # with CUDA; both register the options of an LLVM)
-    for name in sorted(job["engines"], key=lambda name: name != "pytorch"):
+    for name in sorted(job["engines"], key=lambda name: not name.startswith("pytorch")):
         engine, made = _make(job, name)
         calls[name] = made.step if job["train"] else made
         if not job["train"]:
@@ -156,11 +156,10 @@ def _time(job, say):
             values[name] = made.gradients()
         calls[name]()
         say(f"{name} is ready")
-    images = TRAINING_BATCH if job["train"] else 1
     medians = take_turns(calls, job["rounds"], say)
     return {
         name: {
-            "milliseconds": medians[name] / images,
+            "milliseconds": medians[name] / job["batch"],
             "difference": difference(values.get(name), values.get("tensorflow")),
         }
         for name in job["engines"]

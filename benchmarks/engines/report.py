@@ -11,7 +11,7 @@ def print_tables(result):
         f"{result['parameters']:,} parameters, {images} of {result['box']} pixels, "
         f"{result['threads']} threads, median of {result['rounds']} rounds"
     )
-    line = "{:34s} {:14s} {:>11s} {:>12s} {:>10s} {:>11s}"
+    line = "{:40s} {:14s} {:>11s} {:>12s} {:>10s} {:>11s}"
     heads = ("engine", "precision", "ms an image", "x TensorFlow", "difference", "peak memory")
     for choice, table in result["tables"].items():
         click.echo(f"\n{choice} settings of the allocator\n{line.format(*heads)}")

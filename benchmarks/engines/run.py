@@ -14,7 +14,6 @@ from keras_cpm.cli.allocator import SETTINGS, is_glibc
 
 from . import process
 from .peers import INFERENCE, TRAINING
-from .workload import TRAINING_BATCH
 
 MALLOC = ("both", "with", "without")
 
@@ -23,6 +22,7 @@ def run_bench(
     model=None,
     *,
     train=False,
+    batch=2,
     engines=None,
     rounds=7,
     threads=None,
@@ -31,7 +31,7 @@ def run_bench(
 ):
     """Measures; minutes, most of them for the engines that are slow.
 
-    Inference is of one image, training a step of two: outputs, losses, gradients and AdamW; that of
+    Inference is of one image, training a step: outputs, losses, gradients and AdamW; that of
     "keras_cpm" also scores, as `compile_cpm` has it. Every engine has the same weights, inputs and
     threads, and none the GPU.
 
@@ -41,6 +41,7 @@ def run_bench(
     Args:
         model: a bundle's folder or name; `None` for the paper's 6-stage network, random weights.
         train: steps of training instead of inference.
+        batch: images of such a step.
         engines: names of `peers.INFERENCE` or `TRAINING`; `None` for all that are installed and can
             run the network.
         rounds: how often each engine is timed.
@@ -75,7 +76,8 @@ def run_bench(
         raise ValueError(f"`rounds` must be at least 1. Received: rounds={rounds}")
     choices = _choices(malloc, say)
     names = _choose(TRAINING if train else INFERENCE, engines, say)
-    job = {"train": train, "rounds": rounds, "threads": threads or cores()}
+    batch = batch if train else 1
+    job = {"train": train, "batch": batch, "rounds": rounds, "threads": threads or cores()}
     with tempfile.TemporaryDirectory() as folder:
         job["folder"] = folder
         say("writing the network for every engine")
@@ -93,7 +95,7 @@ def run_bench(
         "task": "training" if train else "inference",
         "network": model or "6 stages, random weights",
         **found["facts"],
-        "batch": TRAINING_BATCH if train else 1,
+        "batch": batch,
         "threads": job["threads"],
         "rounds": rounds,
         "tables": tables,

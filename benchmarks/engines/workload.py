@@ -12,7 +12,6 @@ import numpy as np
 
 from .layer_table import layer_table, read_table, write_table
 
-TRAINING_BATCH = 2
 # inputs and targets; facts; one network three times more
 _ARRAYS, _FACTS = "arrays.npz", "facts.json"
 _TABLE, _ONNX, _SERVED = "table.npz", "network.onnx", "served"
@@ -53,7 +52,7 @@ class Workload:
         """A training batch: inputs (n, h, w, c), and targets (n, h / 8, w / 8, C), one a stage."""
         with np.load(self._path(_ARRAYS)) as arrays:
             images, target = arrays["images"], arrays["target"]
-        centers = [np.repeat(center, TRAINING_BATCH, axis=0) for center in self.inputs()[1:]]
+        centers = [np.repeat(center, len(images), axis=0) for center in self.inputs()[1:]]
         return [images, *centers], [target] * len(self.facts()["outputs"])
 
     def facts(self):
@@ -90,13 +89,14 @@ class Workload:
         return Path(self.folder) / name
 
 
-def prepare(folder, name=None, engines=()):
+def prepare(folder, name=None, engines=(), batch=1):
     """Writes the files of a `Workload`.
 
     Args:
         folder: an empty one.
         name: a bundle's folder or name; `None` for the paper's 6-stage network with random weights.
         engines: names of those that will run, see `peers.INFERENCE`.
+        batch: images of a step of training.
 
     Returns:
         dict: engine -> one sentence, for those that cannot run this network.
@@ -109,7 +109,7 @@ def prepare(folder, name=None, engines=()):
     folder = Path(folder)
     model, spec = bundle.load(name) if name else _lively_network()
     bundle.save_bundle(folder, model, spec)
-    _write_arrays(folder / _ARRAYS, spec)
+    _write_arrays(folder / _ARRAYS, spec, batch)
     facts = {
         "inputs": len(model.inputs),
         "outputs": model.output_names,
@@ -148,15 +148,15 @@ def _lively_network():
     return model, spec
 
 
-def _write_arrays(path, spec):
+def _write_arrays(path, spec, batch):
     from keras_cpm.models.forward import centered_map
 
     draw, cells = np.random.default_rng(1), spec.box_size // spec.stride
     np.savez(
         path,
-        images=draw.uniform(0, 255, (TRAINING_BATCH, spec.box_size, spec.box_size, 3)).astype("f4"),
+        images=draw.uniform(0, 255, (batch, spec.box_size, spec.box_size, 3)).astype("f4"),
         center=centered_map(spec),
-        target=draw.uniform(0, 1, (TRAINING_BATCH, cells, cells, spec.num_channels)).astype("f4"),
+        target=draw.uniform(0, 1, (batch, cells, cells, spec.num_channels)).astype("f4"),
     )
 
 
