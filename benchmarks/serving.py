@@ -24,8 +24,8 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 CLIENTS, BATCH = (1, 4, 16), 4
-# of what is measured alone
-THREADS = 2
+# of the server, and of what is measured alone: one a core
+THREADS, CORES = 3, 2
 
 
 class Server:
@@ -101,7 +101,7 @@ def jobs_of(folder, encoded, threads):
 
     server = Server(answer, threads)
     jobs = {f"{n} clients": (lambda: server(encoded), n, 1) for n in CLIENTS}
-    jobs["network"] = (lambda: [x.numpy() for x in beliefs(image=boxes).values()], THREADS, BATCH)
+    jobs["network"] = (lambda: [x.numpy() for x in beliefs(image=boxes).values()], CORES, BATCH)
     return jobs, answer([encoded])[0]
 
 
@@ -123,7 +123,7 @@ def parts_of(folder, encoded):
         return sampling.crop(pixels, upright_from_stored, matrix, spec)
 
     jobs = {"decoding": lambda: decode.read_image(data), "and cropping": cropped}
-    return {name: (job, THREADS, 1) for name, job in jobs.items()}
+    return {name: (job, CORES, 1) for name, job in jobs.items()}
 
 
 def export(bundle, folder, checkout):
@@ -140,7 +140,7 @@ def main():
     parser.add_argument("--before", help="a checkout of another commit")
     parser.add_argument("--photograph", help="1280x720 with a drawn person unless given")
     parser.add_argument("--threads", type=int, default=THREADS, help="of the server")
-    parser.add_argument("--count", type=int, default=48, help="photographs a round")
+    parser.add_argument("--count", type=int, default=96, help="photographs a round")
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     here = Path(__file__).resolve().parents[1]

@@ -184,7 +184,7 @@ HOSTILE = {
     ),
     "legacy 2**32 + 1, which is 1": net(scalar(1, 2**32 + 1) + FOURS[2:] + VALUE),
     "33 axes": net(shape(*[1] * 33)),
-    "a million dimensions": net(shape(*[1] * (MEG - 20))),
+    "a million dimensions": net(message(7, message(1, varint(1) * (MEG - 20)))),
     "a million dimensions unpacked": net(message(7, scalar(1, 1) * (MEG // 2 - 20))),
     "nested 100,000 deep": nested(100_000, 7),
     "layers 100,000 deep": nested(100_000, 100),
