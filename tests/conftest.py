@@ -56,7 +56,7 @@ def pytest_collection_finish():
 def memory_given_back():
     """After tests of the command line, whose settings keep what was ever used, a process that runs
     thousands of tests would hold all that the largest of them ever took, in pieces. To look for it
-    after every module would take an eighth of all time.
+    after every module takes an eighth of the time of those that come last.
     """
     yield
     global _held
