@@ -4,10 +4,11 @@
 
 The bundle is exported, loaded, and asked by 1, 4 and 16 clients, each of which sends one photograph
 and waits for the answer. TensorFlow Serving's program is not needed: threads stand in for it as it
-is set up in examples/serving/batching.config, N of which take what waits, at most as many rows as
-there, and call the signature `serving_default`. The limit is the signature `beliefs`, the network
-alone, called by two threads on batches of that size. By part: CPU milliseconds a photograph. All
-take turns; medians. `--before` names a checkout of another commit, whose export takes turns, too.
+is set up in examples/serving/batching.config, N of which, 3 unless given, take what waits, at most
+as many rows as there, and call the signature `serving_default`. The limit is the signature
+`beliefs`, the network alone, called by two threads on batches of that size. By part: CPU
+milliseconds a photograph. All take turns; medians. `--before` names a checkout of another commit,
+whose export takes turns, too.
 """
 
 import argparse
@@ -139,10 +140,14 @@ def main():
     parser.add_argument("bundle", nargs="?", default="cpm-light")
     parser.add_argument("--before", help="a checkout of another commit")
     parser.add_argument("--photograph", help="1280x720 with a drawn person unless given")
-    parser.add_argument("--threads", type=int, default=THREADS, help="of the server")
+    parser.add_argument(
+        "--threads", type=int, default=THREADS, help="of the server, 3 unless given"
+    )
     parser.add_argument("--count", type=int, default=96, help="photographs a round")
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
+    if options.threads < 1:
+        parser.error(f"--threads must be at least 1. Received: {options.threads}")
     here = Path(__file__).resolve().parents[1]
     checkouts = {"before": options.before, "now": here} if options.before else {"now": here}
     encoded = Path(options.photograph).read_bytes() if options.photograph else photograph()

@@ -11,7 +11,9 @@ from .report import print_tables
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("model", required=False)
 @click.option("--train", is_flag=True, help="Steps of training instead of inference.")
-@click.option("--batch", type=COUNT, default=2, show_default=True, help="Images of such a step.")
+@click.option(
+    "--batch", type=COUNT, default=2, show_default=True, help="Images of a training step."
+)
 @click.option("--engines", help="Names with commas; all that are installed unless given.")
 @click.option("--rounds", type=COUNT, default=7, show_default=True, help="Times of each engine.")
 @click.option("--threads", type=COUNT, help="Of every engine; all cores unless given.")

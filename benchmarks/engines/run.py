@@ -72,8 +72,9 @@ def run_bench(
         Traceback (most recent call last):
         ValueError: `rounds` must be at least 1. Received: rounds=0
     """
-    if rounds < 1:
-        raise ValueError(f"`rounds` must be at least 1. Received: rounds={rounds}")
+    for name, value in (("rounds", rounds), ("batch", batch)):
+        if value < 1:
+            raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}")
     choices = _choices(malloc, say)
     names = _choose(TRAINING if train else INFERENCE, engines, say)
     batch = batch if train else 1

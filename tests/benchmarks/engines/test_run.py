@@ -77,6 +77,7 @@ def test_mistakes_are_one_sentence(monkeypatch):
         ({"engines": ["caffe"]}, "`engines` must be of .*'keras_cpm'.* Received: caffe"),
         ({"engines": ["savedmodel"], "train": True}, "`engines` must be of"),
         ({"rounds": 0}, "`rounds` must be at least 1"),
+        ({"train": True, "batch": 0}, "`batch` must be at least 1"),
         ({"malloc": "some"}, "`malloc` must be one of"),
     ]:
         with pytest.raises(ValueError, match=sentence):
