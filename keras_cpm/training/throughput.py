@@ -1,4 +1,6 @@
-"""How fast a training is: images a second, and how much of the device's arithmetic that uses."""
+"""How fast a training is: images a second, how much of the device's arithmetic that uses, and which
+precision would be faster.
+"""
 
 import re
 import sys
@@ -6,6 +8,7 @@ import time
 
 import keras
 
+from ..models import processor
 from ..models.multiply_adds import multiply_adds
 
 # Dense bfloat16 products summed in float32, TFLOP/s, by the device's name, from the vendors' data
@@ -24,6 +27,9 @@ PEAKS = {
     r"TPU v5": 459,  # v5p
     r"TPU v6 lite": 918,  # v6e
 }
+
+# what Linux calls the units of processors that compute bfloat16
+_BFLOAT16 = {"avx512_bf16", "amx_bf16"}
 
 # A step computes each layer forward, and backward to its inputs and to its weights.
 _PASSES = 3
@@ -109,4 +115,28 @@ def peak_of(device):
     for pattern, peak in PEAKS.items():
         if re.search(rf"\b(?:{pattern})(?!\w)", device):
             return peak
+    return None
+
+
+def advice(precision, *, device=None, units=None):
+    """A line for who trains on a processor that would be faster in another precision.
+
+    Args:
+        precision: as in `TrainSpec`.
+        device: as of `Throughput`.
+        units: names of the processor's units, see `processor.units`; those of this one unless
+            given.
+
+    Returns:
+        str, or `None` where there is nothing to say.
+
+    Example:
+        >>> from keras_cpm.training.throughput import advice
+        >>> advice("float32", device="CPU", units={"avx512_bf16"})
+        'This processor computes bfloat16: precision="mixed_bfloat16" makes a step faster.'
+    """
+    units = processor.units() if units is None else units
+    # with JAX, whose name for it is "cpu", it was not measured
+    if precision == "float32" and _BFLOAT16 & units and (device or device_name()) == "CPU":
+        return 'This processor computes bfloat16: precision="mixed_bfloat16" makes a step faster.'
     return None

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_cpm.training.throughput import Throughput, peak_of
+from keras_cpm.training.throughput import Throughput, advice, peak_of
 
 
 def network(layer, size=(32, 24)):
@@ -78,3 +78,19 @@ def test_a_layer_of_ones_own_does_not_stop_a_training(capsys):
     model.fit(*data, batch_size=2, verbose=0, callbacks=[Throughput(model, 2)])
     line = capsys.readouterr().out.strip()
     assert line.startswith("Epoch 1: ") and line.endswith(" images/s")
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "units", "said"),
+    [
+        ("float32", "CPU", {"avx2", "avx512_bf16"}, True),
+        ("float32", "CPU", {"amx_bf16"}, True),
+        ("float32", "CPU", {"avx2"}, False),
+        ("float32", "NVIDIA L4", {"avx512_bf16"}, False),
+        ("mixed_bfloat16", "CPU", {"avx512_bf16"}, False),
+    ],
+)
+def test_a_faster_precision_is_named_where_there_is_one(precision, device, units, said):
+    line = advice(precision, device=device, units=units)
+    assert (line is not None) == said
+    assert not said or "mixed_bfloat16" in line

@@ -8,7 +8,8 @@ Choices hardly depend on them: large kernels win by several times.
 from __future__ import annotations
 
 import functools
-from pathlib import Path
+
+from .. import processor
 
 # per second on two cores: operations in the transforms, bytes through memory
 _TRANSFORMS, _BYTES = 250e9, 19e9
@@ -18,8 +19,6 @@ _CALL = 0.4e-3
 # operations of direct convolutions, at their best; bfloat16 with and without matrix units
 _DIRECT = {"float32": 300e9, "bfloat16": 800e9, "float16": 300e9}
 _DIRECT_WITH_MATRIX_UNITS = 3000e9
-
-_CPU_INFO = Path("/proc/cpuinfo")
 
 _LARGEST = 56
 # what a layer without a fixed size is planned for
@@ -67,9 +66,8 @@ def best_tile(size, kernel, channels, *, dtype="float32", forced=False, held=Fal
     return best
 
 
-@functools.cache
 def _direct_rate(dtype):
-    if dtype == "bfloat16" and _CPU_INFO.is_file() and "amx_bf16" in _CPU_INFO.read_text():
+    if dtype == "bfloat16" and "amx_bf16" in processor.units():
         return _DIRECT_WITH_MATRIX_UNITS
     return _DIRECT.get(dtype, _DIRECT["float32"])
 
