@@ -30,7 +30,7 @@ def quantize(flat, kind, boxes=()):
     Raises:
         ImportError: without ai-edge-quantizer.
     """
-    quantizer, types = _library()
+    quantizer, types = library()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "float.tflite"
         output.write_bytes(path, flat)
@@ -71,7 +71,18 @@ def _int8(work, types):
 _RECIPES = {"float16": _float16, "dynamic": _dynamic, "int8": _int8}
 
 
-def _library():
+def library():
+    """The modules `quantizer` and `qtyping` of ai-edge-quantizer.
+
+    Raises:
+        ImportError: it is not installed.
+
+    Example:
+        >>> import importlib.util
+        >>> from keras_cpm.export import quantize
+        >>> if importlib.util.find_spec("ai_edge_quantizer"):
+        ...     assert all(quantize.library())
+    """
     try:
         from ai_edge_quantizer import qtyping, quantizer
     except ImportError:

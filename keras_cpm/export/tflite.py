@@ -63,6 +63,9 @@ def export_tflite(
     """
 
     def convert(model, predict, box, boxes):
+        if quantize != "none":
+            # said before a conversion that takes a minute
+            quantizing.library()
         flat = _flat(model, predict, box)
         return flat if quantize == "none" else quantizing.quantize(flat, quantize, boxes)
 
