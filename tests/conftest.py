@@ -5,16 +5,14 @@ import gc
 import os
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import cv2
-import keras
-import numpy as np
 import pytest
-import tensorflow as tf
 
 import keras_cpm
 from keras_cpm.cli.allocator import is_glibc
+
+# TensorFlow, Keras and OpenCV are imported where they are needed: a process that only hands tests
+# to others does without them
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # bytes that a process of tests may take before it gives back what it does not use, and those that
 # it held when it last did
@@ -23,14 +21,18 @@ _MORE, _held = 1e9, 1.6e9
 _FIRST = ("examples", "training", "paper", "benchmarks", "serving", "export", "cli")
 
 
-# processes that share the cores of this machine would wait for each other's threads
-if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
-    threads = max(1, os.cpu_count() // workers)
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-# what tf.data runs follows what was set when TensorFlow began, not `graphs_as_traced`: rewriting a
-# pipeline takes longer than to trace it
-tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+def pytest_collection():
+    """Of a process that runs tests itself: one that hands them to others collects none."""
+    import tensorflow as tf
+
+    # processes that share the cores of this machine would wait for each other's threads
+    if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
+        threads = max(1, os.cpu_count() // workers)
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    # what tf.data runs follows what was set when TensorFlow began, not `graphs_as_traced`:
+    # rewriting a pipeline takes longer than to trace it
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 def _room(path):
@@ -81,6 +83,8 @@ def graphs_as_traced(request):
     them. The other rooms run what users run, but for pipelines of tf.data; processes of their own,
     as trainings by the command line, all of it.
     """
+    import tensorflow as tf
+
     options = {"disable_meta_optimizer": _room(request.path) in _AS_TRACED}
     tf.config.optimizer.set_experimental_options(options)
 
@@ -94,6 +98,8 @@ def tiny_spec():
 @pytest.fixture
 def tiny_model(tiny_spec):
     """Two stages of the paper's network at width 8, untrained."""
+    import keras
+
     keras.utils.set_random_seed(0)
     return keras_cpm.build_cpm(2, tiny_spec, width=8)
 
@@ -107,6 +113,9 @@ def drawn_records(tmp_path_factory):
 @pytest.fixture
 def picture(tmp_path):
     """A black picture 40 wide and 80 high, see `tests.data.checks.people.record`."""
+    import cv2
+    import numpy as np
+
     path = str(tmp_path / "picture.png")
     cv2.imwrite(path, np.zeros((80, 40, 3), np.uint8))
     return path

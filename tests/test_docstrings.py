@@ -19,7 +19,15 @@ MODULES = sorted(
 )
 
 
-@pytest.mark.parametrize("name", MODULES)
+# whose examples train, export or write a report
+SLOW = ("training.plan", "training.train", "export.compare", "export.tflite", "export.litert")
+SLOW += ("export.operations", "export.verify", "paper.gradients")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name.endswith(SLOW) else ()) for name in MODULES],
+)
 def test_examples_run(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     failed, tried = doctest.testmod(importlib.import_module(name), verbose=False)

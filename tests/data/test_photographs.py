@@ -14,7 +14,15 @@ from keras_cpm.data.photographs import Photographs, find_unreadable, jpeg_size, 
 from keras_cpm.images import decode, limits, shards
 
 
-@pytest.mark.parametrize("suffix", [".webp", ".tif", ".jfif", ".bmp"])
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        ".webp",
+        ".bmp",
+        pytest.param(".tif", marks=pytest.mark.slow),
+        pytest.param(".jfif", marks=pytest.mark.slow),
+    ],
+)
 def test_a_training_reads_other_formats(drawn_records, tiny_spec, tmp_path, suffix):
     """The samples of a photograph are those of the same pixels as PNG."""
     record, samples = drawn_records[0], {}

@@ -8,7 +8,9 @@ from keras_cpm.export import compare
 from tests.export.networks import sure_network
 
 
-@pytest.mark.parametrize("name", ["served", "phone_file", "onnx_file"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("served", marks=pytest.mark.slow), "phone_file", "onnx_file"]
+)
 def test_an_export_gives_the_keypoints_of_its_model_alone(
     name, request, model, tiny_spec, drawn_records
 ):

@@ -22,6 +22,8 @@ PERSON_SPEC = keras_cpm.PoseSpec(
     background=False,
     pad_value=0,
 )
+# to trace the signature takes half a minute; clients of it are in tests/serving/test_answer.py
+pytestmark = pytest.mark.slow
 # of heights of the lattice, but for a pixel: cells of this network are wide
 PEOPLE = [(60, 80, 80), (180, 70, 56)]
 

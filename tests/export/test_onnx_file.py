@@ -56,7 +56,10 @@ def test_it_gives_the_models_answers_on_golden_boxes(onnx_file, model, tiny_spec
     "settings",
     [
         {"convolution": "tiles"},
-        {"backbone": "vgg19", "stage_block": "vgg", "center_map": False, "input_size": "any"},
+        pytest.param(
+            {"backbone": "vgg19", "stage_block": "vgg", "center_map": False, "input_size": "any"},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["tiles", "any size"],
 )

@@ -157,6 +157,7 @@ def stranger(tmp_path, tiny_spec):
     return folder, tmp_path / "harm.txt"
 
 
+@pytest.mark.slow
 def test_a_stranger_is_verified_only_where_trusted(stranger):
     folder, harm = stranger
     with pytest.raises(ValueError, match=r"operations that no export has: WriteFile; it is a prog"):

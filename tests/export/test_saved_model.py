@@ -26,6 +26,7 @@ def test_the_spec_lies_beside_it(served, tiny_spec):
     assert keras_cpm.PoseSpec.load(served / "spec.json") == tiny_spec
 
 
+@pytest.mark.slow
 def test_exporting_again_replaces_version_1(tiny_spec, tmp_path):
     """Here with a model without center map."""
     network = {"backbone": "light", "stage_block": "light", "width": 8, "center_map": False}
@@ -78,6 +79,7 @@ def test_what_lies_beside_an_export_stays(tiny_spec, tmp_path):
     assert all(check.passed for check in keras_cpm.verify(tmp_path))
 
 
+@pytest.mark.slow
 def test_without_room_the_export_before_stays(model, served, phone_file, tiny_spec, tmp_path):
     keras_cpm.save_bundle(tmp_path / "bundle", model, tiny_spec)
     shutil.copytree(served, tmp_path / "served")
@@ -98,6 +100,7 @@ def test_without_room_the_export_before_stays(model, served, phone_file, tiny_sp
     assert contents(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_of_a_model_of_any_input_size_the_export_is_of_network_boxes(tiny_spec, tmp_path):
     anywhere = keras_cpm.build_cpm(2, tiny_spec, width=8, input_size="any")
     keras_cpm.export_saved_model(anywhere, tiny_spec, tmp_path / "served")

@@ -50,6 +50,7 @@ def test_it_has_builtin_operations_only(phone_file):
     assert not [op["op_name"] for op in operations if op["op_name"].startswith("Flex")]
 
 
+@pytest.mark.slow
 def test_a_model_without_center_map(tiny_spec, tmp_path):
     model = keras_cpm.build_cpm(
         1, tiny_spec, backbone="light", stage_block="light", width=8, center_map=False

@@ -124,7 +124,13 @@ def test_pixels_are_those_of_pillow_or_the_file_is_refused_by_name(kind):
     assert seen == set(WRITTEN[kind][0])
 
 
-@pytest.mark.parametrize("kind", WRITTEN)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=() if kind in ("JPEG", "WEBP") else pytest.mark.slow)
+        for kind in WRITTEN
+    ],
+)
 def test_a_data_pipeline_reads_the_same(kind):
     cases = [case for case in CASES if case[0] == kind and (kind, case[1]) not in REFUSED]
     files = [written(*case, seed) for seed, case in enumerate(cases)]

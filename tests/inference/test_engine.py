@@ -37,7 +37,11 @@ def answers(by_litert, ask):
 
 @pytest.mark.parametrize(
     "looks",
-    [{}, {"flip": True, "scales": (0.9, 1.1)}, {"merge": "image", "scales": (1.0, 1.2)}],
+    [
+        {"flip": True, "scales": (0.9, 1.1)},
+        pytest.param({}, marks=pytest.mark.slow),
+        pytest.param({"merge": "image", "scales": (1.0, 1.2)}, marks=pytest.mark.slow),
+    ],
 )
 def test_the_pose_is_the_same(group, looks):
     def ask(pose_network, _):

@@ -83,6 +83,7 @@ def test_rows_are_what_the_predictor_says(seen, tiny, predictor, drawn_records):
         assert len(row["box"]) == 4 and row["person_score"] <= max(row["scores"])
 
 
+@pytest.mark.slow
 def test_an_export_says_the_same(seen, tiny, served, drawn_records):
     images = [record.image for record in drawn_records]
     (keras, _), (export, counts) = seen(images, tiny), seen(images, served)
@@ -92,7 +93,7 @@ def test_an_export_says_the_same(seen, tiny, served, drawn_records):
         np.testing.assert_allclose(row["box"], other["box"], atol=0.05)
 
 
-@pytest.mark.parametrize("kind", ["tiny", "served"])
+@pytest.mark.parametrize("kind", ["tiny", pytest.param("served", marks=pytest.mark.slow)])
 def test_boxes_of_a_table_are_the_people(seen, table, predictor, kind, request):
     rows, counts = seen([table], request.getfixturevalue(kind))
     assert [row["person"] for row in rows] == [1, 2, 1]

@@ -86,6 +86,7 @@ def test_the_shipped_finder_is_the_default_and_knows_no_box():
     assert bundle.default_bundle() == "cpm-light"
 
 
+@pytest.mark.slow
 def test_threads_get_the_answers_of_one():
     network = person_network(PERSON_SPEC)
     crowds = [[(60.0, 90.0)], [(230.0, 60.0), (60.0, 90.0)], [(150.0, 40.0)]]

@@ -47,6 +47,7 @@ def test_kept_spectra_follow_the_weights(tiled):
         np.testing.assert_allclose(a, b, atol=1e-5 * np.abs(b).max())
 
 
+@pytest.mark.slow
 def test_kept_spectra_follow_a_training_step(tiled):
     model, _ = tiled
     inference = Inference(model)

@@ -136,7 +136,9 @@ def test_a_loss_of_one_s_own_stays_behind(tiny_spec, tmp_path, options):
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "policy", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
+)
 def test_a_bundle_of_mixed_precision_computes_in_float32(tiny_spec, tmp_path, policy):
     options = {"backbone": "light", "stage_block": "light", "width": 8}
     keras.config.set_dtype_policy(policy)

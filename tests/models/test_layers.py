@@ -24,6 +24,7 @@ def test_a_light_network_of_any_size_keeps_its_cells(sides, tiny_spec):
             np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_another_process_knows_the_layers_of_any_size(tiny_spec, tmp_path):
     options = {"backbone": "light", "stage_block": "light", "width": 8, "input_size": "any"}
     keras_cpm.save_bundle(tmp_path, keras_cpm.build_cpm(2, tiny_spec, **options), tiny_spec)

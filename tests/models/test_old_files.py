@@ -49,7 +49,9 @@ def rename_modules(source, target, moved):
             new.writestr(name, data)
 
 
-@pytest.fixture(params=NETWORKS, scope="module")
+@pytest.fixture(
+    params=[pytest.param("FusedAdamW", marks=pytest.mark.slow), "ReleaseSGD"], scope="module"
+)
 def old(request, tiny_spec, tmp_path_factory):
     """A folder as of an earlier version, its compiled and trained model, and the optimiser."""
     folder = tmp_path_factory.mktemp("old")

@@ -29,6 +29,7 @@ def run(figure, folder):
     return lines, outputs(folder, figure)
 
 
+@pytest.mark.slow
 def test_the_center_map_is_left_out(asked, tmp_path):
     lines, (header, *_) = run("center-map", tmp_path)
     assert "of the people in the test have somebody beside them" in lines[1]
@@ -44,6 +45,7 @@ def test_one_set_of_targets_knows_of_nobody_else(asked, tmp_path):
     assert [one.people[0] for one in both] == [one.people[0] for one in alone]
 
 
+@pytest.mark.slow
 def test_strides_are_compared(asked, tmp_path):
     run("stride", tmp_path)
     assert [spec.stride for *_, spec in asked] == [8, 4]

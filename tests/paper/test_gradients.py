@@ -2,11 +2,13 @@
 
 import keras
 import numpy as np
+import pytest
 
 import keras_cpm
 from keras_cpm.paper.gradients import kernel_gradients, layers_in_depth
 
 
+@pytest.mark.slow
 def test_a_step_goes_against_them(tiny_spec, drawn_records):
     keras.utils.set_random_seed(0)
     model = keras_cpm.build_cpm(2, tiny_spec, backbone="cpm", stage_block="classic", width=8)

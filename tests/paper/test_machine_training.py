@@ -20,6 +20,7 @@ def test_it_finds_who_it_has_seen(drawn_records):
     assert scores["stage1"] > 70 and scores["stage1"] > scores["mean pose"] + 30
 
 
+@pytest.mark.slow
 def test_same_seed_same_machine(drawn_records):
     boxes = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
     found = []

@@ -15,6 +15,7 @@ from tests.paper.outputs import VERDICTS, outputs
 RECIPE = MachineSpec(stages=2, rounds=1, trees=1, depth=3)
 
 
+@pytest.mark.slow
 def test_the_machine_is_kept(tmp_path, drawn_records):
     lines, spec = [], SPEC.replace(box_size=64)
     people, tests = drawn_records[:4], drawn_records[4:]

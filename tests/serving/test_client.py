@@ -65,20 +65,25 @@ def test_many_images_go_in_batches_and_bad_ones_hurt_themselves_alone(client, ma
         client(images[0], box=(9, 9, 1, 1))
 
 
-def test_everybody_comes_back(client, double, made, drawn_records):
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["grpc", "rest"])
+def test_everybody_comes_back(kind, double_for_everybody, made_for_everybody, drawn_records):
+    double, urls = double_for_everybody
+    client = keras_cpm.Client(urls[kind], made_for_everybody[1], timeout=300)
     image = drawn_records[0].image
     found = client.find_poses(image)
-    right = double[0].signatures["people"](image=tf.constant([Path(image).read_bytes()]))
+    right = double.signatures["people"](image=tf.constant([Path(image).read_bytes()]))
     assert len(found) == int(right["count"][0]) > 0
     for number, one in enumerate(found):
         pose = keras_cpm.Pose(
-            right["keypoints"][0, number], right["scores"][0, number], made[1].skeleton.parts
+            right["keypoints"][0, number], right["scores"][0, number], client.spec.skeleton.parts
         )
         same(one.pose, pose)
         assert one.score == pytest.approx(float(right["person_scores"][0, number]), abs=1e-4)
         np.testing.assert_allclose(one.box, right["boxes"][0, number], atol=0.01)
     with pytest.raises(ValueError, match="The server refused it: the image is empty"):
         client.find_poses(b"")
+    client.close()
 
 
 def test_an_overloaded_server_is_asked_again(client, double, drawn_records):

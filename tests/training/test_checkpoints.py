@@ -203,6 +203,7 @@ def test_mutated_checkpoints(tmp_path):
     assert 0 < passed < 60
 
 
+@pytest.mark.slow
 def test_two_trainings_in_one_folder_are_refused(trained, tmp_path):
     with (
         checkpoints.lock(tmp_path / "run"),

@@ -48,7 +48,7 @@ def lr_mult(name):
     }.get(name)
 
 
-@pytest.mark.parametrize("decay_biases", [False, True])
+@pytest.mark.parametrize("decay_biases", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_three_steps_follow_caffes_formula(tiny_model, decay_biases):
     # the rate halves after the second step; Caffe's history holds the rates of its time
     rate = keras.optimizers.schedules.PiecewiseConstantDecay([1], [RATE, RATE / 2])

@@ -159,6 +159,7 @@ def test_mistakes(changes, message):
         keras_cpm.plan_training(PEOPLE, **changes)
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_leaves_a_bundle_to_start_from(drawn_records, tmp_path):
     class Interrupted(Exception):
         pass

@@ -82,6 +82,7 @@ def test_mlflow_has_one_run_of_a_training_that_goes_on(
     assert mlflow.active_run() is None
 
 
+@pytest.mark.slow
 def test_mlflow_that_fails_is_said_once_and_a_run_of_others_stays_open(mlflow, epochs, monkeypatch):
     def fail(*_, **__):
         raise OSError("the network is away\nand so on")

@@ -366,6 +366,7 @@ def test_compile_checks_weights_and_channels(tiny_spec):
         )
 
 
+@pytest.mark.slow
 def test_release_recipe_trains(tiny_spec, drawn_records, tmp_path):
     model = small_model(tiny_spec, backbone="cpm", stage_block="classic", dropout=0.5)
     keras_cpm.initialize_release(model)

@@ -155,7 +155,13 @@ def test_the_verb_names_the_parts(drawn_records):
     assert result.exit_code == 2 and "--part must be one of head, neck" in result.output
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param(name, marks=() if name == "smoothgrad" else pytest.mark.slow)
+        for name in METHODS
+    ],
+)
 def test_the_verb_draws_every_method(method, drawn_records, tmp_path):
     spec = keras_cpm.PoseSpec(box_size=64)
     model = keras_cpm.build_cpm(2, spec, backbone="light", stage_block="light", width=8)

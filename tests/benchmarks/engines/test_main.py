@@ -6,6 +6,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 import keras_cpm
@@ -36,6 +37,7 @@ def test_mistakes_are_said_in_flags():
     assert result.exit_code == 1 and "Error: --engines must be of" in result.output
 
 
+@pytest.mark.slow
 def test_training_compares_gradients(in_this_process, tmp_path):
     """Through the command line; without PyTorch, whose gradients need a process of their own."""
     path, spec = tmp_path / "table.json", keras_cpm.PoseSpec(box_size=64)

@@ -14,6 +14,7 @@ def job(folder, **more):
     return {"folder": str(folder), "threads": 1, "train": False, "engines": ["tensorflow"], **more}
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_a_process_of_its_own(tiny):
     found = process.in_new_process(job(tiny, do="memory"), SETTINGS, print)
     assert found["peak_gb"] is None or 0.1 < found["peak_gb"] < 4

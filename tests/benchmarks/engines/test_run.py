@@ -45,6 +45,7 @@ def test_both_environments_of_the_allocator(tiny, in_this_process, glibc, monkey
     assert in_this_process == [{}] * 3 + [SETTINGS] * (2 if glibc else 0)
 
 
+@pytest.mark.slow
 def test_a_network_that_an_engine_cannot_run(tmp_path, in_this_process, monkeypatch):
     """Engines that cannot are left out, or refused where they were asked for."""
     # it is refused before anything of it is loaded

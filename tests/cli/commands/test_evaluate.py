@@ -93,7 +93,9 @@ def tiny_bundle(tmp_path, tiny_model, tiny_spec):
     return tmp_path / "bundle"
 
 
-@pytest.mark.parametrize("protocol", [(), ("--protocol", "lsp")])
+@pytest.mark.parametrize(
+    "protocol", [pytest.param((), marks=pytest.mark.slow), ("--protocol", "lsp")]
+)
 def test_written_predictions_score_as_the_model_does(
     protocol, tmp_path, tiny_bundle, drawn_records
 ):

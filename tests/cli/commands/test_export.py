@@ -22,6 +22,7 @@ def test_flags_of_a_phone_belong_to_a_phone(tmp_path):
     assert int8.exit_code == 2 and "needs --calibrate" in int8.output
 
 
+@pytest.mark.slow
 def test_a_file_of_8_bits_that_takes_bytes(drawn_records, tiny_spec, tmp_path):
     pytest.importorskip("ai_edge_quantizer")
     model = keras_cpm.build_cpm(1, tiny_spec, backbone="light", stage_block="light", width=8)

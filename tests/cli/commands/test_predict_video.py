@@ -105,6 +105,7 @@ def test_everybody_is_written_down_by_id(walk, monkeypatch, tmp_path):
     assert "15 frames; nobody was found" in output
 
 
+@pytest.mark.slow
 def test_smoothing_can_be_left_out(walk, tmp_path):
     both = []
     for number, flag in enumerate(("--smooth", "--no-smooth")):

@@ -117,6 +117,7 @@ def test_one_argument_chooses(convolution):
         keras_cpm.build_cpm(1, width=8, convolution="fast")
 
 
+@pytest.mark.slow
 def test_training_with_tiles_is_training(tiny_spec):
     """The same losses, step by step, as with direct convolutions."""
     losses, random = [], np.random.default_rng(7)
