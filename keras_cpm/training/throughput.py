@@ -133,10 +133,10 @@ def advice(precision, *, device=None, units=None):
     Example:
         >>> from keras_cpm.training.throughput import advice
         >>> advice("float32", device="CPU", units={"avx512_bf16"})
-        'This processor computes bfloat16: precision="mixed_bfloat16" makes a step faster.'
+        'This processor computes bfloat16: `precision` mixed_bfloat16 makes a step faster.'
     """
     units = processor.units() if units is None else units
     # with JAX, whose name for it is "cpu", it was not measured
     if precision == "float32" and _BFLOAT16 & units and (device or device_name()) == "CPU":
-        return 'This processor computes bfloat16: precision="mixed_bfloat16" makes a step faster.'
+        return "This processor computes bfloat16: `precision` mixed_bfloat16 makes a step faster."
     return None

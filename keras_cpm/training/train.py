@@ -17,7 +17,7 @@ from ..evaluation.metrics import BeliefPCK
 from ..models import bundle
 from ..models.forward import takes_center_map
 from ..pose.spec import PoseSpec
-from . import checkpoints, processes, resume, schemes, throughput, trackers
+from . import checkpoints, processes, resume, schemes, trackers
 from .callbacks import (
     Checkpoint,
     SaveBest,
@@ -31,6 +31,7 @@ from .callbacks import (
 from .losses import stage_losses
 from .optimizers import check_rates, make_optimizer
 from .recipes import MODERN, TrainSpec
+from .throughput import Throughput
 
 LOG_FILE = resume.LOG_FILE
 
@@ -209,8 +210,6 @@ def _train(job, verbose, tracking, extra):
     shared |= {"augment": job.augment, "shuffle": True, "seed": recipe.seed}
     history, limit = keras.callbacks.History(), TimeLimit(recipe.max_minutes)
     history.on_train_begin()
-    if verbose and processes.is_first() and (line := throughput.advice(recipe.precision)):
-        print(line)
     for phase in schemes.phases(recipe.scheme, len(model.outputs), recipe.epochs):
         if state["epoch"] >= phase.last or limit.reached:
             continue
@@ -229,7 +228,7 @@ def _train(job, verbose, tracking, extra):
             _build_variables(model, dataset)
             callbacks = _callbacks(job, state, tracking)
             if verbose and processes.is_first():
-                callbacks.append(throughput.Throughput(model, recipe.batch_size))
+                callbacks.append(Throughput(model, recipe.batch_size))
             if state["epoch"] == phase.first:
                 callbacks.append(WatchBeliefs(dataset, phase.losses[-1], recipe, spec))
             more = model.fit(

@@ -103,6 +103,7 @@ def _train(context, records, out, validation, weights, tracker, tensorboard, **o
     from ...data.jsonl import read_records
     from ...training.plan import plan_training
     from ...training.processes import is_first
+    from ...training.throughput import advice
     from ...training.train import LOG_FILE
     from ...visualization.plots import plot_training
 
@@ -112,7 +113,8 @@ def _train(context, records, out, validation, weights, tracker, tensorboard, **o
     held_out = [record for path in validation for record in read_records(path)]
     plan = plan_training(people, **given(options))
     model = plan.build(say=say)
-    for note in plan.notes:
+    faster = advice(plan.recipe.precision)
+    for note in [*plan.notes, *([faster] if faster else [])]:
         say(in_flags(note, context.command))
     say(f"{model.count_params():,} parameters, {len(people)} people, {len(held_out)} held out")
     callbacks = ()
