@@ -56,14 +56,15 @@ print(json.dumps([found, watching]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "head",
     [
-        pytest.param("import keras, keras_cpm", marks=pytest.mark.slow),
-        pytest.param("import keras_cpm, keras", marks=pytest.mark.slow),
+        "import keras, keras_cpm",
+        "import keras_cpm, keras",
         # a module of ours that waits for Keras when it comes
         "from keras_cpm.pose import codec; import keras",
-        pytest.param("from keras_cpm.models import bundle; import keras", marks=pytest.mark.slow),
+        "from keras_cpm.models import bundle; import keras",
     ],
 )
 def test_files_of_keras_load_in_a_new_process(files, head):

@@ -160,6 +160,7 @@ def test_photographs_of_records_are_read(words, monkeypatch, tmp_path):
     assert f"{name}, which this command reads" in message and Path(name).read_bytes() == before
 
 
+@pytest.mark.slow
 def test_what_we_wrote_is_replaced_without_a_word(people, tmp_path):
     from tests.cli.running import run
 

@@ -109,6 +109,7 @@ def unpack(records, folder):
     ]
 
 
+@pytest.mark.slow
 def test_samples_from_shards_are_those_from_files(packed, tmp_path):
     single = unpack(packed, tmp_path)
     assert all(Path(record.image).is_file() for record in single)

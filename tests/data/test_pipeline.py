@@ -413,7 +413,8 @@ def test_shuffle_takes_every_record_once_an_epoch_in_another_order(greys):
     assert all(len(numbers) == 4 for numbers in taken) and len(set(taken)) > 1
 
 
-@pytest.mark.parametrize("shuffle", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("shuffle", [False, True])
 def test_every_pass_and_every_sample_differ_and_the_seed_tells_all(painted, shuffle):
     records = [record(painted)] * 4
     dataset = batches(records, augment=AUGMENT, shuffle=shuffle, seed=3)

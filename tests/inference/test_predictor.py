@@ -265,7 +265,8 @@ def test_new_specs_leave_nothing_behind(monkeypatch):
     assert len(traced) == first
 
 
-@pytest.mark.parametrize("merge", [pytest.param("box", marks=pytest.mark.slow), "image"])
+@pytest.mark.slow
+@pytest.mark.parametrize("merge", ["box", "image"])
 def test_threads_get_the_answers_of_one(tiny_model, tiny_spec, drawn_records, merge):
     options = {"scales": (1.0, 1.2), "flip": True, "merge": merge}
     questions = [record.image for record in drawn_records[:3]]

@@ -227,6 +227,7 @@ class Dice(keras.callbacks.Callback):
         self.drawn = float(tf.random.uniform([]))
 
 
+@pytest.mark.slow
 def test_callbacks_that_work_with_the_recipe(tiny_spec, drawn_records, tmp_path):
     """One that sets the rate where no schedule does, and one that draws numbers without a seed."""
     recipe = dataclasses.replace(FAST, schedule="constant", epochs=3, learning_rate=1e-3)

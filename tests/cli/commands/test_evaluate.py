@@ -93,9 +93,8 @@ def tiny_bundle(tmp_path, tiny_model, tiny_spec):
     return tmp_path / "bundle"
 
 
-@pytest.mark.parametrize(
-    "protocol", [pytest.param((), marks=pytest.mark.slow), ("--protocol", "lsp")]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("protocol", [(), ("--protocol", "lsp")])
 def test_written_predictions_score_as_the_model_does(
     protocol, tmp_path, tiny_bundle, drawn_records
 ):
