@@ -63,8 +63,12 @@ def runs_of(bundle, box):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bundle", nargs="?", metavar="MODEL", help="name or folder of a bundle")
-    for name, default in (("steps", 100), ("box", 184), ("batch", 2)):
-        parser.add_argument(f"--{name}", type=int, default=default)
+    for name, default, what in (
+        ("steps", 100, "how many"),
+        ("box", 184, "pixels of a side, without MODEL"),
+        ("batch", 2, "samples a step"),
+    ):
+        parser.add_argument(f"--{name}", type=int, default=default, help=what)
     options = parser.parse_args()
     spec, stages, build, runs = runs_of(options.bundle, options.box)
     with tempfile.TemporaryDirectory() as folder:

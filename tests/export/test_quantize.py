@@ -4,6 +4,7 @@ import builtins
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_cpm
 from keras_cpm.data.crop import network_box
@@ -130,6 +131,8 @@ def test_without_the_library_it_says_what_to_install(model, tiny_spec, tmp_path,
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
+    # before the conversion, which takes longest
+    monkeypatch.setattr(tf.lite.TFLiteConverter, "from_saved_model", None)
     with pytest.raises(ImportError, match=r"keras-cpm\[quantize\]"):
         keras_cpm.export_tflite(model, tiny_spec, tmp_path / "a.tflite", quantize="float16")
     assert not list(tmp_path.iterdir())
